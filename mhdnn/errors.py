@@ -1,0 +1,17 @@
+"""Errors that a user can act on: each names the thing, what was expected, what came, and the remedy."""
+
+
+class MHDNNError(Exception):
+    """Base of all errors that mhdnn raises on purpose; the command line prints it without a traceback."""
+
+
+class DataError(MHDNNError, ValueError):
+    """A dataset or structure is not what it should be."""
+
+
+class ConfigError(MHDNNError, ValueError):
+    """A setting is missing, misspelt or contradicts another."""
+
+
+class ModelError(MHDNNError, ValueError):
+    """A model file or checkpoint can't be used as asked."""

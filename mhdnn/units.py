@@ -1,0 +1,18 @@
+"""Constants and unit conversions; the only place in the package where units are converted.
+
+Inside the package: Å, eV, e, eV/Å, eV/Å³, amu, fs. Values are CODATA 2018.
+"""
+
+COULOMB_CONSTANT = 14.399645
+"""Coulomb constant :math:`k_e`, eV·Å/e²."""
+
+GPA_PER_EV_PER_CUBIC_ANGSTROM = 160.21766208
+"""1 eV/Å³ in GPa."""
+
+MEV_PER_EV = 1000.0
+
+HARTREE = 27.211386245988
+"""1 Ha in eV."""
+
+BOHR = 0.529177210903
+"""1 bohr in Å."""
