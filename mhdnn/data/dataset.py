@@ -1,0 +1,93 @@
+"""Structures with their neighbour pairs, and how they become batches."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from mhdnn.neighbors import NeighborPairs, find_pairs
+from mhdnn.structure import Batch, Structure
+
+Item = tuple[int, Structure, NeighborPairs]
+
+
+class StructureSource(Protocol):
+    """Anything that gives structures by number (a store's reader, a list)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Structure: ...
+
+
+class StructureDataset(Dataset[Item]):
+    """Structures of a store with their neighbour pairs, found once and kept while memory lasts.
+
+    :param source: where structures come from
+    :param indices: which of them belong to this dataset
+    :param cutoff: Å
+    :param cache_megabytes: how much may be kept; the rest is read and searched again each time
+    """
+
+    def __init__(
+        self, source: StructureSource, indices: Sequence[int], cutoff: float, cache_megabytes: float = 256.0
+    ) -> None:
+        self.source = source
+        self.indices = np.asarray(indices, dtype=np.int64)
+        self.cutoff = cutoff
+        self.cache_bytes = cache_megabytes * 2**20
+        self._cache: OrderedDict[int, Item] = OrderedDict()
+        self._cached_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Item:
+        number = int(self.indices[index])
+        if number in self._cache:
+            return self._cache[number]
+        structure = self.source[number]
+        pairs = find_pairs(structure.positions, structure.cell, structure.pbc, self.cutoff)
+        item = (number, structure, pairs)
+        size = sum(array.nbytes for array in pairs) + 200 * structure.num_atoms
+        # what was cached first stays: with shuffled epochs replacing gains nothing
+        if self._cached_bytes + size <= self.cache_bytes:
+            self._cache[number] = item
+            self._cached_bytes += size
+        return item
+
+
+def collate(items: Sequence[Item]) -> Batch:
+    """Concatenate structures; indices of atoms are shifted, missing labels become NaN."""
+    structures = [structure for _, structure, _ in items]
+    counts = np.array([structure.num_atoms for structure in structures])
+    first_atom = np.cumsum(counts) - counts
+    pairs = [pairs for _, _, pairs in items]
+
+    def joined(arrays: list[np.ndarray]) -> torch.Tensor:
+        return torch.from_numpy(np.concatenate(arrays))
+
+    return Batch(
+        atomic_numbers=joined([s.atomic_numbers.astype(np.int64) for s in structures]),
+        positions=joined([s.positions for s in structures]),
+        cell=torch.from_numpy(np.stack([s.cell for s in structures])),
+        structure_index=torch.from_numpy(np.repeat(np.arange(len(items)), counts)),
+        num_atoms_per_structure=torch.from_numpy(counts),
+        center_index=joined([p.center_index + shift for p, shift in zip(pairs, first_atom, strict=True)]),
+        neighbor_index=joined([p.neighbor_index + shift for p, shift in zip(pairs, first_atom, strict=True)]),
+        cell_shifts=joined([p.cell_shifts for p in pairs]),
+        dataset_index=torch.tensor([number for number, _, _ in items]),
+        energy=torch.tensor(
+            [np.nan if s.energy is None else s.energy for s in structures], dtype=torch.float64
+        ),
+        forces=joined([label_or_nan(s.forces, (s.num_atoms, 3)) for s in structures]),
+        stress=torch.from_numpy(np.stack([label_or_nan(s.stress, (6,)) for s in structures])),
+    )
+
+
+def label_or_nan(label: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    return np.full(shape, np.nan) if label is None else np.asarray(label, dtype=np.float64)

@@ -1,0 +1,94 @@
+"""Neighbour pairs (found by vesin) and pair vectors; strain enters here.
+
+A pair is (centre i, neighbour j, cell shift S); its vector is
+:math:`\\mathbf r_{ij} = \\mathbf r_j - \\mathbf r_i + S\\cdot\\text{cell}`. Every pair stands in the
+list twice (from i and from j), sorted by centre, and an atom may be its own neighbour through a
+periodic image: cells smaller than the cutoff are nothing special.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from vesin import NeighborList
+
+from mhdnn.errors import DataError
+
+
+class NeighborPairs(NamedTuple):
+    """Pairs within a cutoff.
+
+    :param center_index: shape (num_pairs,), int64, ascending
+    :param neighbor_index: shape (num_pairs,), int64
+    :param cell_shifts: Cartesian lattice vectors :math:`S\\cdot\\text{cell}`, shape (num_pairs, 3), Å
+    """
+
+    center_index: np.ndarray
+    neighbor_index: np.ndarray
+    cell_shifts: np.ndarray
+
+
+def find_pairs(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float) -> NeighborPairs:
+    """All pairs of atoms closer than a cutoff.
+
+    :param positions: shape (num_atoms, 3), Å
+    :param cell: rows are cell vectors, shape (3, 3), Å; rows of non-periodic directions are not used
+    :param pbc: periodic directions, shape (3,)
+    :param cutoff: Å
+    :raises DataError: if a periodic direction has no cell vector, or the periodic ones span no volume
+    """
+    pbc = np.broadcast_to(np.asarray(pbc, dtype=bool), (3,))
+    box = complete_cell(np.asarray(cell, dtype=np.float64), pbc)
+    if len(positions) == 0:
+        return NeighborPairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3)))
+    finder = NeighborList(cutoff=float(cutoff), full_list=True, sorted=True)
+    center, neighbor, shifts = finder.compute(
+        points=np.ascontiguousarray(positions, dtype=np.float64), box=box, periodic=pbc, quantities="ijS"
+    )
+    return NeighborPairs(
+        center.astype(np.int64), neighbor.astype(np.int64), shifts.astype(np.float64) @ box
+    )
+
+
+def complete_cell(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
+    """The cell with every non-periodic vector replaced by a unit normal to the others.
+
+    :raises DataError: if the periodic cell vectors are zero or linearly dependent
+    """
+    periodic = cell[pbc]
+    lengths = np.linalg.norm(periodic, axis=1)
+    singular_values = np.linalg.svd(periodic, compute_uv=False) if len(periodic) else np.ones(1)
+    if np.any(lengths < 1e-8) or singular_values.min() < 1e-6 * singular_values.max():
+        raise DataError(
+            f"`cell`: periodic directions pbc={pbc.tolist()} need linearly independent cell vectors, "
+            f"got {cell.tolist()}; give the cell or set pbc to False where the structure is not periodic"
+        )
+    _, _, basis = np.linalg.svd(periodic) if len(periodic) else (None, None, np.eye(3))
+    result = cell.copy()
+    result[~pbc] = basis[len(periodic) :]
+    return result
+
+
+def pair_vectors(
+    positions: torch.Tensor,
+    center_index: torch.Tensor,
+    neighbor_index: torch.Tensor,
+    cell_shifts: torch.Tensor,
+) -> torch.Tensor:
+    """Vectors from centre to neighbour, shape (num_pairs, 3), Å.
+
+    :param positions: shape (num_atoms, 3), Å
+    :param cell_shifts: shape (num_pairs, 3), Å
+    """
+    return positions.index_select(0, neighbor_index) - positions.index_select(0, center_index) + cell_shifts
+
+
+def strained(vectors: torch.Tensor, strain: torch.Tensor) -> torch.Tensor:
+    """Pair vectors under a homogeneous strain: :math:`\\mathbf r (1 + \\varepsilon)`.
+
+    :param vectors: shape (num_pairs, 3), Å
+    :param strain: one for all pairs (3, 3) or one for each pair (num_pairs, 3, 3)
+    """
+    return vectors + (vectors.unsqueeze(-2) @ strain).squeeze(-2)

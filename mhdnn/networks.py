@@ -1,0 +1,177 @@
+"""Atomic networks: from symmetry functions to the energy of an atom.
+
+`SharedNetwork` is the MHDNN: the same weights for all atoms, the element is an input. `PerElementNetwork`
+is the Behler–Parrinello baseline behind the same interface.
+
+Both are a small multilayer perceptron plus a linear skip: the energy is
+:math:`E_i = s\\,\\mathrm{MLP}(G_i, x_i) + \\mathbf w\\cdot[1, x_i]\\otimes[1, G_i]` with the species feature
+x. The linear part can be fitted directly (ridge regression) before training starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from mhdnn.errors import ConfigError
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "tanh": nn.Tanh, "softplus": nn.Softplus}
+
+
+class AtomicNumberFeature(nn.Module):
+    """The atomic number, centred and scaled over the elements of the model (the published MHDNN)."""
+
+    def __init__(self, atomic_numbers: Sequence[int]) -> None:
+        super().__init__()
+        numbers = torch.tensor(atomic_numbers, dtype=torch.float64)
+        spread = numbers.std(correction=0) if len(atomic_numbers) > 1 else torch.tensor(1.0)
+        table = ((numbers - numbers.mean()) / spread).unsqueeze(1)
+        self.register_buffer("table", table.to(torch.get_default_dtype()))
+        self.num_features = 1
+
+    def forward(self, element_index: torch.Tensor) -> torch.Tensor:
+        return self.table.index_select(0, element_index)
+
+
+class EmbeddingFeature(nn.Module):
+    """A learned vector for each element; starts at distinct unit vectors."""
+
+    def __init__(self, num_elements: int, dimension: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        table = torch.randn(num_elements, dimension, generator=generator, dtype=torch.float64)
+        square = min(num_elements, dimension)
+        table[:square, :square] = torch.eye(square, dtype=torch.float64)
+        self.table = nn.Parameter(table.to(torch.get_default_dtype()))
+        self.num_features = dimension
+
+    def forward(self, element_index: torch.Tensor) -> torch.Tensor:
+        return self.table.index_select(0, element_index)
+
+
+def multilayer_perceptron(num_inputs: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
+    """Fully connected layers with one linear output; the output layer starts small."""
+    if activation not in ACTIVATIONS:
+        raise ConfigError(f"`network.activation`: expected one of {sorted(ACTIVATIONS)}, got {activation!r}")
+    layers: list[nn.Module] = []
+    sizes = [num_inputs, *hidden]
+    for size_in, size_out in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [nn.Linear(size_in, size_out), ACTIVATIONS[activation]()]
+    output = nn.Linear(sizes[-1], 1, bias=False)
+    with torch.no_grad():
+        output.weight.mul_(0.1)
+    return nn.Sequential(*layers, output)
+
+
+class SharedNetwork(nn.Module):
+    """One network for all elements.
+
+    :param num_functions: length of the descriptor
+    :param species_feature: maps element indices to features, shape (num_atoms, num_features)
+    :param hidden: nodes of each hidden layer
+    :param linear_skip: whether the linear part exists
+    """
+
+    def __init__(
+        self,
+        num_functions: int,
+        species_feature: nn.Module,
+        hidden: Sequence[int],
+        activation: str,
+        linear_skip: bool,
+    ) -> None:
+        super().__init__()
+        num_species_features = int(species_feature.num_features)
+        self.species_feature = species_feature
+        self.perceptron = multilayer_perceptron(num_functions + num_species_features, hidden, activation)
+        self.linear_skip = linear_skip
+        num_linear = (1 + num_functions) * (1 + num_species_features) if linear_skip else 0
+        self.linear_weight = nn.Parameter(torch.zeros(num_linear))
+        self.register_buffer("output_scale", torch.ones(()))
+
+    def linear_features(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
+        """:math:`[1, x_i]\\otimes[1, G_i]`, shape (num_atoms, num_linear)."""
+        species = self.species_feature(element_index)
+        one = torch.ones_like(functions[:, :1])
+        left, right = torch.cat([one, species], 1), torch.cat([one, functions], 1)
+        return (left.unsqueeze(2) * right.unsqueeze(1)).reshape(functions.shape[0], -1)
+
+    def forward(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
+        """Atomic energies without reference energies, shape (num_atoms,), eV.
+
+        :param functions: scaled symmetry functions, shape (num_atoms, num_functions)
+        :param element_index: row of each atom's element, shape (num_atoms,)
+        """
+        species = self.species_feature(element_index)
+        energies = self.perceptron(torch.cat([functions, species], 1)).squeeze(1) * self.output_scale
+        if self.linear_skip:
+            energies = energies + self.linear_features(functions, element_index) @ self.linear_weight
+        return energies
+
+
+class PerElementNetwork(nn.Module):
+    """One network for each element (Behler and Parrinello 2007)."""
+
+    def __init__(
+        self,
+        num_functions: int,
+        num_elements: int,
+        hidden: Sequence[int],
+        activation: str,
+        linear_skip: bool,
+    ) -> None:
+        super().__init__()
+        self.num_elements = num_elements
+        self.perceptrons = nn.ModuleList(
+            [multilayer_perceptron(num_functions, hidden, activation) for _ in range(num_elements)]
+        )
+        self.linear_skip = linear_skip
+        num_linear = (1 + num_functions) * num_elements if linear_skip else 0
+        self.linear_weight = nn.Parameter(torch.zeros(num_linear))
+        self.register_buffer("output_scale", torch.ones(()))
+
+    def linear_features(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
+        """Functions in the block of the atom's element, shape (num_atoms, num_linear)."""
+        rows = torch.cat([torch.ones_like(functions[:, :1]), functions], 1)
+        elements = torch.arange(self.num_elements, device=element_index.device)
+        mask = (element_index.unsqueeze(1) == elements).to(functions.dtype)
+        return (mask.unsqueeze(2) * rows.unsqueeze(1)).reshape(functions.shape[0], -1)
+
+    def forward(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
+        """Atomic energies without reference energies, shape (num_atoms,), eV."""
+        energies = torch.zeros_like(functions[:, 0])
+        for element, perceptron in enumerate(self.perceptrons):
+            atoms = torch.nonzero(element_index == element).squeeze(1)
+            values = perceptron(functions.index_select(0, atoms)).squeeze(1)
+            energies = energies.index_add(0, atoms, values)
+        energies = energies * self.output_scale
+        if self.linear_skip:
+            energies = energies + self.linear_features(functions, element_index) @ self.linear_weight
+        return energies
+
+
+def build_network(settings: Mapping[str, Any], atomic_numbers: Sequence[int], num_functions: int) -> nn.Module:
+    """The network that the group ``network`` of the configuration describes.
+
+    :param settings: keys kind (shared, per_element), species_feature, embedding_dimension, hidden,
+        activation, linear_skip
+    :raises ConfigError: for an unknown kind, species feature or activation
+    """
+    shape = (list(settings["hidden"]), settings["activation"], bool(settings["linear_skip"]))
+    if settings["kind"] == "per_element":
+        return PerElementNetwork(num_functions, len(atomic_numbers), *shape)
+    if settings["kind"] != "shared":
+        raise ConfigError(f"`network.kind`: expected shared or per_element, got {settings['kind']!r}")
+    feature: nn.Module
+    if settings["species_feature"] == "atomic_number":
+        feature = AtomicNumberFeature(atomic_numbers)
+    elif settings["species_feature"] == "embedding":
+        feature = EmbeddingFeature(len(atomic_numbers), int(settings["embedding_dimension"]))
+    else:
+        raise ConfigError(
+            f"`network.species_feature`: expected atomic_number or embedding, got {settings['species_feature']!r}"
+        )
+    return SharedNetwork(num_functions, feature, *shape)

@@ -1,0 +1,187 @@
+"""The potential: atomic energies from pair vectors; forces and stress as their derivatives.
+
+The core knows neither cells nor periodic images: it takes atomic numbers, pairs sorted by centre and
+pair vectors. Whatever makes pair vectors (an ASE cell, a batch of structures, ghost atoms) can use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from mhdnn.descriptors import SymmetryFunctions, build_descriptor
+from mhdnn.errors import ConfigError
+from mhdnn.networks import build_network
+from mhdnn.neighbors import pair_vectors
+from mhdnn.structure import VOIGT, Batch
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+MAX_ATOMIC_NUMBER = 118
+
+
+class Potential(nn.Module):
+    """Short-range MHDNN energy :math:`E = \\sum_i E_i(G_i, Z_i)`.
+
+    :param descriptor: symmetry functions
+    :param network: atomic network; takes scaled functions and element indices
+    :param atomic_numbers: elements the potential knows, ascending
+    """
+
+    def __init__(
+        self, descriptor: SymmetryFunctions, network: nn.Module, atomic_numbers: Sequence[int]
+    ) -> None:
+        super().__init__()
+        self.descriptor = descriptor
+        self.network = network
+        self.cutoff = float(descriptor.cutoff)
+        elements = torch.full((MAX_ATOMIC_NUMBER + 1,), -1, dtype=torch.long)
+        elements[torch.tensor(atomic_numbers, dtype=torch.long)] = torch.arange(len(atomic_numbers))
+        self.register_buffer("element_of_atomic_number", elements)
+        self.register_buffer("reference_energies", torch.zeros(len(atomic_numbers), dtype=torch.float64))
+        self.register_buffer("function_mean", torch.zeros(descriptor.num_functions))
+        self.register_buffer("function_scale", torch.ones(descriptor.num_functions))
+
+    def element_index(self, atomic_numbers: torch.Tensor) -> torch.Tensor:
+        """Row of each atom's element in the tables of the model, shape (num_atoms,)."""
+        index = self.element_of_atomic_number.index_select(0, atomic_numbers)
+        if bool((index < 0).any()):
+            raise ValueError("`atomic_numbers`: an element that the model was not trained for")
+        return index
+
+    def scaled_functions(
+        self,
+        vectors: torch.Tensor,
+        center_index: torch.Tensor,
+        neighbor_index: torch.Tensor,
+        element_index: torch.Tensor,
+    ) -> torch.Tensor:
+        """Centred and scaled symmetry functions, shape (num_atoms, num_functions)."""
+        functions = self.descriptor(
+            vectors.to(self.function_mean.dtype),
+            center_index,
+            element_index.index_select(0, neighbor_index),
+            element_index.shape[0],
+        )
+        return (functions - self.function_mean) * self.function_scale
+
+    def forward(
+        self,
+        vectors: torch.Tensor,
+        center_index: torch.Tensor,
+        neighbor_index: torch.Tensor,
+        atomic_numbers: torch.Tensor,
+    ) -> torch.Tensor:
+        """Atomic energies, shape (num_atoms,), eV, float64.
+
+        :param vectors: from centre to neighbour, shape (num_pairs, 3), Å
+        :param center_index: ascending, shape (num_pairs,)
+        :param neighbor_index: shape (num_pairs,)
+        :param atomic_numbers: shape (num_atoms,)
+        :raises ValueError: for an element that the model doesn't know
+        """
+        element = self.element_index(atomic_numbers)
+        functions = self.scaled_functions(vectors, center_index, neighbor_index, element)
+        energies = self.network(functions, element).to(torch.float64)
+        return energies + self.reference_energies.index_select(0, element)
+
+
+class Prediction(NamedTuple):
+    """What a potential says of a batch.
+
+    :param energy: shape (num_structures,), eV
+    :param forces: shape (num_atoms, 3), eV/Å
+    :param virial: :math:`\\sum \\mathbf r_{ij}\\otimes\\partial E/\\partial\\mathbf r_{ij} = V\\sigma`, Voigt,
+        shape (num_structures, 6), eV
+    :param atomic_energies: shape (num_atoms,), eV
+    """
+
+    energy: torch.Tensor
+    forces: torch.Tensor
+    virial: torch.Tensor
+    atomic_energies: torch.Tensor
+
+
+def forces_from_pairs(
+    pair_gradient: torch.Tensor, center_index: torch.Tensor, neighbor_index: torch.Tensor, num_atoms: int
+) -> torch.Tensor:
+    """:math:`\\mathbf F_i = \\sum_j (\\partial E/\\partial\\mathbf r_{ij} - \\partial E/\\partial\\mathbf r_{ji})`.
+
+    :param pair_gradient: :math:`\\partial E/\\partial\\mathbf r_{ij}`, shape (num_pairs, 3), eV/Å
+    :return: shape (num_atoms, 3), eV/Å
+    """
+    forces = torch.zeros(num_atoms, 3, dtype=pair_gradient.dtype, device=pair_gradient.device)
+    return forces.index_add(0, center_index, pair_gradient).index_add(0, neighbor_index, -pair_gradient)
+
+
+def pair_virials(vectors: torch.Tensor, pair_gradient: torch.Tensor) -> torch.Tensor:
+    """Symmetric :math:`\\mathbf r_{ij}\\otimes\\partial E/\\partial\\mathbf r_{ij}` of each pair, Voigt.
+
+    :return: shape (num_pairs, 6), eV; its sum is :math:`V\\sigma`, its negative the static virial
+    """
+    first = [a for a, _ in VOIGT]
+    second = [b for _, b in VOIGT]
+    return 0.5 * (
+        vectors[:, first] * pair_gradient[:, second] + vectors[:, second] * pair_gradient[:, first]
+    )
+
+
+def predict(potential: nn.Module, batch: Batch, create_graph: bool = False) -> Prediction:
+    """Energies, forces and virials of a batch.
+
+    :param create_graph: whether forces and virials can be differentiated again (training)
+    """
+    with torch.enable_grad():
+        vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
+        vectors = vectors.detach().requires_grad_()
+        energies = potential(vectors, batch.center_index, batch.neighbor_index, batch.atomic_numbers)
+        (gradient,) = torch.autograd.grad(
+            energies.sum(), vectors, create_graph=create_graph, allow_unused=True
+        )
+        if gradient is None:
+            gradient = torch.zeros_like(vectors)
+        forces = forces_from_pairs(gradient, batch.center_index, batch.neighbor_index, batch.num_atoms)
+        structure_of_pair = batch.structure_index.index_select(0, batch.center_index)
+        energy = sum_by_structure(energies, batch.structure_index, batch.num_structures)
+        virial = sum_by_structure(
+            pair_virials(vectors, gradient), structure_of_pair, batch.num_structures
+        )
+    result = Prediction(energy, forces, virial, energies)
+    return result if create_graph else Prediction(*(tensor.detach() for tensor in result))
+
+
+def sum_by_structure(values: torch.Tensor, structure_index: torch.Tensor, num_structures: int) -> torch.Tensor:
+    """Sums of rows that belong to the same structure, shape (num_structures, ...)."""
+    shape = [num_structures, *values.shape[1:]]
+    return torch.zeros(shape, dtype=values.dtype, device=values.device).index_add(0, structure_index, values)
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Build modules in another precision."""
+    previous = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(previous)
+
+
+def build_potential(settings: Mapping[str, Any]) -> Potential:
+    """A potential from plain settings, as they stand in checkpoints and model files.
+
+    :param settings: keys atomic_numbers, cutoff, dtype, descriptor, network
+    :raises ConfigError: if a setting is unknown or out of range
+    """
+    if settings["dtype"] not in DTYPES:
+        raise ConfigError(f"`dtype`: expected one of {sorted(DTYPES)}, got {settings['dtype']!r}")
+    atomic_numbers = sorted({int(number) for number in settings["atomic_numbers"]})
+    if not atomic_numbers or atomic_numbers[0] < 1 or atomic_numbers[-1] > MAX_ATOMIC_NUMBER:
+        raise ConfigError(f"`elements`: expected atomic numbers from 1 to 118, got {atomic_numbers}")
+    with default_dtype(DTYPES[settings["dtype"]]):
+        descriptor = build_descriptor(settings["descriptor"], atomic_numbers, float(settings["cutoff"]))
+        network = build_network(settings["network"], atomic_numbers, descriptor.num_functions)
+        return Potential(descriptor, network, atomic_numbers)
