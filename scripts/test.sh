@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# From a fresh machine to all tests: environment, lint, types, tests.
+#
+#     scripts/test.sh [pytest arguments]     e.g. scripts/test.sh -x tests/unit
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/environment.sh
+
+prepare_environment dev
+say "Lint and format"
+ruff check .
+ruff format --check .
+say "Types"
+mypy
+say "Tests"
+python -m pytest "$@"
