@@ -44,6 +44,8 @@ class Potential(nn.Module):
         self.register_buffer("reference_energies", torch.zeros(len(atomic_numbers), dtype=torch.float64))
         self.register_buffer("function_mean", torch.zeros(descriptor.num_functions))
         self.register_buffer("function_scale", torch.ones(descriptor.num_functions))
+        self.register_buffer("function_minimum", torch.full((descriptor.num_functions,), -torch.inf))
+        self.register_buffer("function_maximum", torch.full((descriptor.num_functions,), torch.inf))
 
     def element_index(self, atomic_numbers: torch.Tensor) -> torch.Tensor:
         """Row of each atom's element in the tables of the model, shape (num_atoms,)."""

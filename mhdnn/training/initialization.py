@@ -38,7 +38,7 @@ def fit_reference_energies(composition: np.ndarray, energies: np.ndarray) -> np.
 
 
 def fit_scaling(potential: Potential, batches: Iterable[Batch]) -> None:
-    """Set the mean and inverse standard deviation of every function over all atoms."""
+    """Set the mean, inverse standard deviation and range of every function over all atoms."""
     count = 0
     total = torch.zeros(potential.descriptor.num_functions, dtype=torch.float64)
     squares = torch.zeros_like(total)
@@ -48,15 +48,20 @@ def fit_scaling(potential: Potential, batches: Iterable[Batch]) -> None:
             values = _functions(potential, batch).to("cpu", torch.float64)
         if offset is None:  # sums of squares about a typical value, not about zero
             offset = values.mean(0)
+            minimum, maximum = values.amin(0), values.amax(0)
         total += (values - offset).sum(0)
         squares += ((values - offset) ** 2).sum(0)
         count += len(values)
+        minimum = torch.minimum(minimum, values.amin(0))
+        maximum = torch.maximum(maximum, values.amax(0))
     if offset is None or count == 0:
         raise DataError("training set: expected at least one atom, got none")
     mean = total / count
     deviation = torch.sqrt(torch.clamp(squares / count - mean**2, min=0.0))
     constant = deviation <= 1e-6 * deviation.max()
     scale = torch.where(constant, torch.zeros_like(deviation), 1.0 / torch.where(constant, 1.0, deviation))
+    potential.function_minimum.copy_(minimum)
+    potential.function_maximum.copy_(maximum)
     potential.function_mean.copy_(offset + mean)
     potential.function_scale.copy_(scale)
 

@@ -1,0 +1,1 @@
+"""Hydra configuration of `mhdnn train`, shipped with the package."""

@@ -1,0 +1,138 @@
+"""The Lightning data module: which structures train, validate and test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader, DistributedSampler
+
+from mhdnn.data.dataset import StructureDataset, collate
+from mhdnn.data.split import assign_split
+from mhdnn.data.store import StoreReader
+from mhdnn.errors import ConfigError, DataError
+from mhdnn.structure import Batch
+
+PARTS = ("train", "validation", "test")
+
+
+class StoreDataModule(pl.LightningDataModule):
+    """Training, validation and test parts of one, two or three stores.
+
+    Without a store of its own, a part comes from the training store: by the split that is written in
+    it, else (validation) as a fraction of it.
+
+    :param train: path of the training store
+    :param validation: path of the validation store, or None
+    :param test: path of the test store, or None
+    :param cutoff: of the neighbour lists, Å
+    :param validation_fraction: of the training store, where it has no written split
+    :param split_by: group, structure or auto (group where groups are named ``family/member``)
+    :param dispersion: whether labels include the stored dispersion part
+    """
+
+    def __init__(
+        self,
+        train: str,
+        validation: str | None,
+        test: str | None,
+        cutoff: float,
+        validation_fraction: float,
+        split_by: str,
+        split_seed: int,
+        dispersion: bool,
+        batch_size: int,
+        num_workers: int,
+        cache_megabytes: float,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise ConfigError(f"`data.batch_size`: expected at least 1, got {batch_size}")
+        self.cutoff, self.batch_size, self.num_workers = cutoff, batch_size, num_workers
+        self.cache_megabytes, self.seed = cache_megabytes, seed
+        self.readers = {"train": StoreReader(train, subtract_dispersion=not dispersion)}
+        for part, path in (("validation", validation), ("test", test)):
+            if path is not None:
+                self.readers[part] = StoreReader(path, subtract_dispersion=not dispersion)
+        self.indices = self._split(validation_fraction, split_by, split_seed)
+        for part, reader in self.readers.items():
+            self._check_labels(part, reader)
+        self.datasets: dict[str, StructureDataset] = {}
+
+    @property
+    def train_reader(self) -> StoreReader:
+        return self.readers["train"]
+
+    def _split(self, validation_fraction: float, split_by: str, split_seed: int) -> dict[str, np.ndarray]:
+        reader = self.train_reader
+        result = {part: np.arange(len(r)) for part, r in self.readers.items()}
+        if reader.split is not None:
+            for part in PARTS:
+                if part == "train" or part not in self.readers:
+                    result[part] = np.flatnonzero(reader.split == part)
+        elif "validation" not in self.readers and validation_fraction > 0:
+            if split_by == "auto":
+                split_by = "group" if any("/" in group for group in reader.groups) else "structure"
+            if split_by not in ("group", "structure"):
+                raise ConfigError(f"`data.split_by`: expected auto, group or structure, got {split_by!r}")
+            split = assign_split(reader.groups, validation_fraction, 0.0, split_seed, split_by)
+            result["train"] = np.flatnonzero(split == "train")
+            result["validation"] = np.flatnonzero(split == "validation")
+        if len(result["train"]) == 0:
+            raise DataError(f"{reader.path}: no structure is left for training; expected at least one")
+        return {part: indices for part, indices in result.items() if len(indices) > 0}
+
+    def _check_labels(self, part: str, reader: StoreReader) -> None:
+        missing = "energy" not in reader.labels and "forces" not in reader.labels
+        if missing:
+            raise DataError(
+                f"{reader.path}: `energy` or `forces` is needed as a label ({part}), the store has "
+                f"{sorted(reader.labels) or 'none'}; convert the data again with its labels"
+            )
+
+    def dataset(self, part: str) -> StructureDataset:
+        """Structures of a part (train, validation, test) with their neighbour pairs."""
+        if part not in self.datasets:
+            reader = self.readers.get(part, self.train_reader)
+            cache = self.cache_megabytes if part == "train" else self.cache_megabytes / 4
+            self.datasets[part] = StructureDataset(reader, self.indices[part], self.cutoff, cache)
+        return self.datasets[part]
+
+    def sample(self, num_atoms: int) -> Iterator[Batch]:
+        """Batches of random training structures, in all about ``num_atoms`` atoms."""
+        dataset = self.dataset("train")
+        order = np.random.default_rng(self.seed).permutation(len(dataset))
+        sizes = self.train_reader.num_atoms[dataset.indices[order]]
+        chosen = order[: 1 + int(np.searchsorted(np.cumsum(sizes), num_atoms))]
+        for start in range(0, len(chosen), self.batch_size):
+            yield collate([dataset[int(index)] for index in chosen[start : start + self.batch_size]])
+
+    def _loader(self, part: str, **options: Any) -> DataLoader[Any]:
+        return DataLoader(
+            self.dataset(part),
+            batch_size=self.batch_size,
+            collate_fn=collate,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            **options,
+        )
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        world_size = self.trainer.world_size if self.trainer else 1
+        rank = self.trainer.global_rank if self.trainer else 0
+        # the order is a function of seed and epoch alone, so that a resumed run sees the same batches
+        sampler: DistributedSampler[Any] = DistributedSampler(
+            self.dataset("train"), num_replicas=world_size, rank=rank, shuffle=True, seed=self.seed
+        )
+        return self._loader("train", sampler=sampler)
+
+    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
+        return self._loader("validation") if "validation" in self.indices else []
+
+    def paths(self) -> dict[str, Path]:
+        """Store of each part."""
+        return {part: Path(self.readers.get(part, self.train_reader).path) for part in self.indices}

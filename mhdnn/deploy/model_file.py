@@ -1,0 +1,95 @@
+"""The model file: the potential as TorchScript, with metadata that tells what it needs and where it holds.
+
+The file is read by `torch.jit.load` in Python and C++; nothing in it is unpickled. Metadata is JSON under
+the extra file ``metadata.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ase.data import chemical_symbols
+
+import mhdnn
+from mhdnn.errors import ModelError
+from mhdnn.potential import Potential
+
+METADATA_FILE = "metadata.json"
+FORMAT_VERSION = 1
+UNITS = {"length": "Å", "energy": "eV", "forces": "eV/Å", "stress": "eV/Å³"}
+
+
+def metadata_of(potential: Potential, settings: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything a program must know before it uses the model.
+
+    :param settings: plain settings the potential was built from
+    :param training: where it comes from (datasets, DFT code, functional, errors)
+    """
+    numbers = [int(number) for number in settings["atomic_numbers"]]
+    return {
+        "format_version": FORMAT_VERSION,
+        "mhdnn_version": mhdnn.__version__,
+        "torch_version": torch.__version__,
+        "elements": [chemical_symbols[number] for number in numbers],
+        "atomic_numbers": numbers,
+        "cutoff": float(settings["cutoff"]),
+        "dtype": settings["dtype"],
+        "units": UNITS,
+        "settings": dict(settings),
+        "reference_energies": potential.reference_energies.tolist(),
+        "functions": potential.descriptor.names(numbers),
+        "function_minimum": potential.function_minimum.tolist(),
+        "function_maximum": potential.function_maximum.tolist(),
+        "operator_library": None,
+        "training": dict(training),
+    }
+
+
+def save_model(potential: Potential, path: Path, metadata: Mapping[str, Any]) -> None:
+    """Write a model file (aside, then renamed)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".part")
+    try:
+        with warnings.catch_warnings():
+            # deprecated since torch 2.9, and what LAMMPS can load
+            warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+            script = torch.jit.script(potential.eval())
+            torch.jit.save(script, str(aside), _extra_files={METADATA_FILE: json.dumps(metadata)})
+        aside.replace(path)
+    except OSError as error:
+        raise ModelError(f"{path}: the model could not be written ({error}); free space or choose another path") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def load_model(path: Path | str, device: torch.device | str = "cpu") -> tuple[torch.jit.ScriptModule, dict[str, Any]]:
+    """The scripted potential and its metadata.
+
+    :raises ModelError: if the file does not exist or is no model file of mhdnn
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"{path}: no such model file; `mhdnn train` and `mhdnn export` write one")
+    extra = {METADATA_FILE: ""}
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+            script = torch.jit.load(str(path), map_location=device, _extra_files=extra)
+    except RuntimeError as error:
+        raise ModelError(
+            f"{path}: not a model file ({str(error).splitlines()[0]}); expected TorchScript written by `mhdnn export`"
+        ) from error
+    if not extra[METADATA_FILE]:
+        raise ModelError(f"{path}: TorchScript without mhdnn's metadata; expected a file written by `mhdnn export`")
+    metadata = json.loads(extra[METADATA_FILE])
+    if metadata.get("format_version") != FORMAT_VERSION:
+        raise ModelError(
+            f"{path}: format version {metadata.get('format_version')}, this mhdnn reads {FORMAT_VERSION}; "
+            "export the checkpoint again with this version"
+        )
+    return script, metadata

@@ -1,0 +1,65 @@
+"""`mhdnn evaluate`: errors of a model file on a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from mhdnn.data.dataset import StructureDataset
+from mhdnn.data.store import StoreReader
+from mhdnn.deploy.model_file import load_model
+from mhdnn.errors import ConfigError, DataError
+from mhdnn.evaluation.errors import Errors, compute_errors, write_errors
+from mhdnn.evaluation.report import write_report
+from mhdnn.evaluation.run import predict_structures
+from mhdnn.evaluation.table import print_errors
+
+
+def evaluate(
+    model: str,
+    data: str,
+    output: str | None = None,
+    report: str | None = None,
+    split: str | None = None,
+    dispersion: str = "true",
+) -> Errors:
+    """Print the errors of a model on a dataset; write them as JSON and as a report if asked.
+
+    :param output: path of the JSON file
+    :param report: folder of the report
+    :param split: only the structures with this split (train, validation, test)
+    :param dispersion: ``false`` compares with labels without the stored dispersion part
+    :raises ConfigError: if an argument is out of range
+    :raises DataError: if the dataset lacks the split or has an element the model doesn't know
+    """
+    if dispersion not in ("true", "false"):
+        raise ConfigError(f"`dispersion`: expected true or false, got {dispersion!r}")
+    script, metadata = load_model(model)
+    reader = StoreReader(data, subtract_dispersion=dispersion == "false")
+    dataset = StructureDataset(reader, _chosen(reader, split), metadata["cutoff"], cache_megabytes=0)
+    items = track((dataset[i] for i in range(len(dataset))), "evaluating", len(dataset), transient=True)
+    predictions = predict_structures(script, items, metadata["atomic_numbers"], data)
+    errors = compute_errors(predictions)
+    name = split or Path(data).stem
+    print_errors({name: errors})
+    if output:
+        write_errors(Path(output), errors)
+    if report:
+        summary = {"model": model, "data": data, "elements": ", ".join(metadata["elements"])}
+        path = write_report(Path(report), {name: predictions}, None, summary, f"{Path(model).name} on {name}")
+        Console().print(f"report: {path}", soft_wrap=True)
+    return errors
+
+
+def _chosen(reader: StoreReader, split: str | None) -> np.ndarray:
+    if split is None:
+        return np.arange(len(reader))
+    if reader.split is None:
+        raise DataError(f"{reader.path}: has no split; `mhdnn data split` writes one, or leave out split={split}")
+    chosen = np.flatnonzero(reader.split == split)
+    if len(chosen) == 0:
+        raise DataError(f"{reader.path}: no structure has split {split!r}; it has {sorted(set(reader.split))}")
+    return chosen

@@ -1,0 +1,81 @@
+"""Run a potential over structures and gather what it predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from mhdnn.data.dataset import Item, collate
+from mhdnn.errors import DataError
+from mhdnn.evaluation.predictions import Predictions
+from mhdnn.potential import predict
+from mhdnn.structure import Batch
+
+ATOMS_IN_A_BATCH = 1000
+
+
+def predict_structures(
+    potential: nn.Module, items: Iterable[Item], known_elements: Sequence[int], source: str
+) -> Predictions:
+    """Predictions for structures, beside their labels.
+
+    :param potential: takes pair vectors, as `mhdnn.potential.Potential` or one loaded from a model file
+    :param items: structures with their neighbour pairs
+    :param known_elements: atomic numbers the potential was trained for
+    :param source: name of the dataset, for messages
+    :raises DataError: if a structure has an element that the potential doesn't know
+    """
+    parameters = list(potential.parameters())
+    device = parameters[0].device if parameters else torch.device("cpu")
+    groups: list[str] = []
+    columns: dict[str, list[np.ndarray]] = {}
+    for batch, batch_groups in _batches(items, set(known_elements), source):
+        groups += batch_groups
+        for name, values in _columns(potential, batch.to(device)).items():
+            columns.setdefault(name, []).append(values)
+    if not groups:
+        raise DataError(f"{source}: no structure to evaluate")
+    arrays = {name: np.concatenate(parts) for name, parts in columns.items()}
+    for label in ("energy", "forces", "stress"):
+        if not np.isfinite(arrays[f"{label}_reference"]).any():
+            arrays.pop(f"{label}_reference")
+    return Predictions(groups=groups, **arrays)
+
+
+def _batches(items: Iterable[Item], known: set[int], source: str) -> Iterator[tuple[Batch, list[str]]]:
+    waiting: list[Item] = []
+    for item in items:
+        number, structure, _ = item
+        unknown = set(structure.atomic_numbers.tolist()) - known
+        if unknown:
+            raise DataError(
+                f"{source}: structure {number} has atomic numbers {sorted(unknown)} that the model doesn't know; "
+                f"it was trained for {sorted(known)}"
+            )
+        waiting.append(item)
+        if sum(s.num_atoms for _, s, _ in waiting) >= ATOMS_IN_A_BATCH:
+            yield collate(waiting), [s.group for _, s, _ in waiting]
+            waiting = []
+    if waiting:
+        yield collate(waiting), [s.group for _, s, _ in waiting]
+
+
+def _columns(potential: nn.Module, batch: Batch) -> dict[str, np.ndarray]:
+    prediction = predict(potential, batch)
+    volume = torch.linalg.det(batch.cell).abs().unsqueeze(1)
+    stress = torch.where(volume > 0, prediction.virial / torch.where(volume > 0, volume, 1.0), torch.nan)
+    columns = {
+        "num_atoms": batch.num_atoms_per_structure,
+        "atomic_numbers": batch.atomic_numbers,
+        "dataset_index": batch.dataset_index,
+        "energy_reference": batch.energy,
+        "energy_predicted": prediction.energy,
+        "forces_reference": batch.forces,
+        "forces_predicted": prediction.forces,
+        "stress_reference": batch.stress,
+        "stress_predicted": stress,
+    }
+    return {name: tensor.cpu().numpy() for name, tensor in columns.items()}

@@ -1,0 +1,63 @@
+"""The loss of energies, forces and stress."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from mhdnn.potential import Prediction
+from mhdnn.structure import Batch
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """A weight that grows (or falls) geometrically from ``start`` to ``end`` over the training."""
+
+    start: float
+    end: float
+
+    def at(self, progress: float) -> float:
+        """The weight when the fraction ``progress`` of the training is done."""
+        if self.start <= 0 or self.end <= 0:
+            return self.start + (self.end - self.start) * progress
+        return self.start * (self.end / self.start) ** progress
+
+
+@dataclass(frozen=True)
+class Loss:
+    """:math:`w_E (\\Delta E/N)^2 + w_F \\Delta F^2 + w_S (\\Delta W/N)^2`, each a mean over what has the label.
+
+    W is the virial :math:`V\\sigma`, in eV like the energy.
+
+    :param energy_weight: :math:`w_E`, changing over the training
+    :param force_weight: :math:`w_F`, of the mean over force components, Å²
+    :param stress_weight: :math:`w_S`
+    """
+
+    energy_weight: Ramp
+    force_weight: float
+    stress_weight: float
+
+    def __call__(self, prediction: Prediction, batch: Batch, progress: float = 1.0) -> torch.Tensor:
+        """The loss of one batch, eV².
+
+        :param progress: done fraction of the training
+        """
+        num_atoms = batch.num_atoms_per_structure.to(batch.energy.dtype)
+        volume = torch.linalg.det(batch.cell).abs()
+        energy = (prediction.energy - batch.energy) / num_atoms
+        virial = (prediction.virial - batch.stress * volume.unsqueeze(1)) / num_atoms.unsqueeze(1)
+        return (
+            self.energy_weight.at(progress) * mean_square_of_known(energy)
+            + self.force_weight * mean_square_of_known(prediction.forces - batch.forces)
+            + self.stress_weight * mean_square_of_known(virial)
+        )
+
+
+def mean_square_of_known(difference: torch.Tensor) -> torch.Tensor:
+    """Mean square of the finite entries (missing labels are NaN), zero if there is none."""
+    known = torch.isfinite(difference.detach())
+    # exchanged before squaring, so that no NaN enters the gradient
+    squares = torch.where(known, difference, torch.zeros_like(difference)) ** 2
+    return squares.sum() / known.sum().clamp(min=1)

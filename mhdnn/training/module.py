@@ -1,0 +1,167 @@
+"""The Lightning module: a potential, its loss, its metrics, its optimiser."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
+
+import mhdnn
+from mhdnn.deploy.export import CHECKPOINT_KEY
+from mhdnn.errors import ModelError
+from mhdnn.potential import Potential, Prediction, predict
+from mhdnn.structure import Batch
+from mhdnn.training.loss import Loss
+from mhdnn.training.optimization import is_plateau, parameter_groups
+from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
+
+
+class PotentialModule(pl.LightningModule):
+    """Trains a potential.
+
+    :param potential: initialised potential
+    :param settings: plain settings it was built from (they travel in the checkpoint)
+    :param loss: loss of a batch
+    :param optimizer: makes an optimiser from parameter groups
+    :param scheduler: makes a schedule from an optimiser (and ``total_steps``, if it asks for it)
+    :param provenance: where the training data come from; travels into the model file
+    """
+
+    def __init__(
+        self,
+        potential: Potential,
+        settings: Mapping[str, Any],
+        loss: Loss,
+        optimizer: Callable[..., torch.optim.Optimizer],
+        scheduler: Callable[..., Any] | None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.potential = potential
+        self.settings = dict(settings)
+        self.provenance = dict(provenance or {})
+        self.loss = loss
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+        self.errors = MetricCollection(
+            {
+                f"{label}_{name}": metric()
+                for label in ("energy", "force", "stress")
+                for name, metric in (("mae", MeanAbsoluteError), ("mse", MeanSquaredError))
+            }
+        )
+
+    def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
+        prediction = predict(self.potential, batch, create_graph=True)
+        loss = self.loss(prediction, batch, self.progress()) / self.loss_scale()
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=batch.num_structures)
+        with torch.no_grad():
+            force_error = (prediction.forces - batch.forces).abs().nanmean()
+            energy_error = ((prediction.energy - batch.energy) / batch.num_atoms_per_structure).abs().nanmean()
+        self._log_means("train", energy_error, force_error, batch.num_structures)
+        return loss
+
+    def _log_means(self, part: str, energy: torch.Tensor, force: torch.Tensor, size: int) -> None:
+        values = {"energy_mae_mev_per_atom": MEV_PER_EV * energy, "force_mae_ev_per_angstrom": force}
+        for name, value in values.items():
+            if torch.isfinite(value):
+                self.log(f"{part}_{name}", value, on_step=False, on_epoch=True, batch_size=size)
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        prediction = predict(self.potential, batch)
+        loss = self.loss(prediction, batch) / self.loss_scale()  # with the final weights: epochs compare
+        self.log(
+            "validation_loss", loss, on_epoch=True, batch_size=batch.num_structures, sync_dist=True, prog_bar=True
+        )
+        for label, (predicted, reference) in _labels(prediction, batch).items():
+            known = torch.isfinite(reference)
+            if known.any():
+                self.errors[f"{label}_mae"].update(predicted[known], reference[known])
+                self.errors[f"{label}_mse"].update(predicted[known], reference[known])
+
+    def on_validation_epoch_end(self) -> None:
+        units = {"energy": "mev_per_atom", "force": "ev_per_angstrom", "stress": "gpa"}
+        for label, unit in units.items():
+            if self.errors[f"{label}_mae"].update_called:
+                self.log(f"validation_{label}_mae_{unit}", self.errors[f"{label}_mae"].compute())
+                self.log(f"validation_{label}_rmse_{unit}", self.errors[f"{label}_mse"].compute().sqrt())
+        self.errors.reset()
+
+    def progress(self) -> float:
+        """Done fraction of the training."""
+        return min(1.0, self.trainer.global_step / max(1, self._total_steps() - 1))
+
+    def _total_steps(self) -> int:
+        return int(self.trainer.estimated_stepping_batches)
+
+    def loss_scale(self) -> torch.Tensor:
+        """Squared scale of the forces, so that learning rates and clipping mean the same for every dataset."""
+        return self.potential.network.output_scale**2
+
+    def configure_optimizers(self) -> Any:
+        keywords = getattr(self.make_optimizer, "keywords", {})
+        groups = parameter_groups(self.potential, float(keywords.get("weight_decay", 0.0)))
+        optimizer = self.make_optimizer(groups)
+        if self.make_scheduler is None:
+            return optimizer
+        accepted = inspect.signature(self.make_scheduler).parameters
+        arguments = {"total_steps": self._total_steps()} if "total_steps" in accepted else {}
+        scheduler = self.make_scheduler(optimizer, **arguments)
+        if is_plateau(scheduler):
+            entry = {"scheduler": scheduler, "interval": "epoch", "monitor": "validation_loss"}
+        else:
+            entry = {"scheduler": scheduler, "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": entry}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[CHECKPOINT_KEY] = {
+            "settings": self.settings,
+            "training": self.provenance,
+            "version": mhdnn.__version__,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        check_same_architecture(checkpoint, self.settings)
+
+
+def _labels(prediction: Prediction, batch: Batch) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Predicted and reference values in the units of the metrics."""
+    size = batch.num_atoms_per_structure
+    volume = torch.linalg.det(batch.cell).abs().unsqueeze(1)
+    return {
+        "energy": (MEV_PER_EV * prediction.energy / size, MEV_PER_EV * batch.energy / size),
+        "force": (prediction.forces, batch.forces),
+        "stress": (
+            GPA_PER_EV_PER_CUBIC_ANGSTROM * prediction.virial / torch.where(volume > 0, volume, 1.0),
+            GPA_PER_EV_PER_CUBIC_ANGSTROM * batch.stress,
+        ),
+    }
+
+
+def check_same_architecture(checkpoint: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Refuse to continue a checkpoint with another architecture.
+
+    :raises ModelError: naming the first setting that differs, or that the file is no checkpoint of mhdnn
+    """
+    if CHECKPOINT_KEY not in checkpoint:
+        raise ModelError("`resume`: expected a checkpoint written by `mhdnn train`, got another file")
+    saved = _flat(checkpoint[CHECKPOINT_KEY]["settings"])
+    wanted = _flat(settings)
+    for name in sorted(saved.keys() | wanted.keys()):
+        if saved.get(name) != wanted.get(name):
+            raise ModelError(
+                f"`resume`: the checkpoint was trained with {name}={saved.get(name)}, this run asks for "
+                f"{name}={wanted.get(name)}; resume with the configuration of the first run"
+            )
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        result.update(_flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value})
+    return result

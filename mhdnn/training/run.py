@@ -1,0 +1,252 @@
+"""`mhdnn train`: from a configuration to a trained model, its errors and its report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytorch_lightning as pl
+import torch
+from ase.data import atomic_numbers as atomic_number_of
+from ase.data import chemical_symbols
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.progress import Progress
+
+from mhdnn.data.datamodule import StoreDataModule
+from mhdnn.deploy.export import potential_from_checkpoint, read_checkpoint
+from mhdnn.deploy.model_file import load_model, metadata_of, save_model
+from mhdnn.errors import ConfigError, DataError
+from mhdnn.evaluation.errors import compute_errors
+from mhdnn.evaluation.predictions import Predictions
+from mhdnn.evaluation.report import write_report
+from mhdnn.evaluation.run import predict_structures
+from mhdnn.evaluation.table import print_errors
+from mhdnn.potential import Potential, build_potential
+from mhdnn.training.initialization import fit_linear_part, fit_reference_energies, fit_scaling
+from mhdnn.training.loss import Loss, Ramp
+from mhdnn.training.module import PotentialModule, check_same_architecture
+
+console = Console()
+
+
+@hydra.main(version_base="1.3", config_path="pkg://mhdnn.configs", config_name="train")
+def main(config: DictConfig) -> None:
+    """Entry point under Hydra: overrides, sweeps and run folders are Hydra's."""
+    train(config, Path(HydraConfig.get().runtime.output_dir))
+
+
+def train(config: DictConfig, folder: Path) -> Path:
+    """Train a potential; returns the path of the model file.
+
+    :param config: composed from mhdnn.configs
+    :param folder: where checkpoints, logs, model and report go
+    :raises ConfigError: if a setting contradicts another
+    :raises DataError: if the data can't be trained on
+    :raises ModelError: if the run can't be resumed
+    """
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    data = StoreDataModule(**config.data, cutoff=config.cutoff, seed=config.seed)
+    settings = model_settings(config, data)
+    check_test_elements(data, settings["atomic_numbers"])
+    potential = build_potential(settings)
+    if config.resume:
+        check_same_architecture(read_checkpoint(config.resume), settings)
+    else:
+        initialize(potential, data, config)
+    loss = build_loss(config.loss)
+    module = PotentialModule(
+        potential,
+        settings,
+        loss,
+        hydra.utils.instantiate(config.optimizer),
+        hydra.utils.instantiate(config.scheduler) if config.scheduler else None,
+        provenance(data),
+    )
+    trainer = build_trainer(config)
+    describe(potential, data)
+    trainer.fit(module, datamodule=data, ckpt_path=config.resume, weights_only=True)
+    return finish(config, folder, trainer, module, data)
+
+
+def model_settings(config: DictConfig, data: StoreDataModule) -> dict[str, Any]:
+    """Plain settings from which `build_potential` makes the model again."""
+    if config.elements == "auto":
+        numbers = data.train_reader.elements()
+    else:
+        unknown = [symbol for symbol in config.elements if symbol not in atomic_number_of]
+        if unknown:
+            raise ConfigError(f"`elements`: expected chemical symbols or auto, got {unknown}")
+        numbers = sorted(atomic_number_of[symbol] for symbol in config.elements)
+    return {
+        "atomic_numbers": [int(number) for number in numbers],
+        "cutoff": float(config.cutoff),
+        "dtype": config.dtype,
+        "descriptor": OmegaConf.to_container(config.descriptor, resolve=True),
+        "network": OmegaConf.to_container(config.network, resolve=True),
+    }
+
+
+def build_loss(settings: Mapping[str, Any]) -> Loss:
+    """The loss that the group ``loss`` describes."""
+    ramp = Ramp(float(settings["energy_weight"]["start"]), float(settings["energy_weight"]["end"]))
+    return Loss(ramp, float(settings["force_weight"]), float(settings["stress_weight"]))
+
+
+def initialize(potential: Potential, data: StoreDataModule, config: DictConfig) -> None:
+    """Fit what needs no gradient descent."""
+    options = config.initialization
+    set_reference_energies(potential, data, options.reference_energies)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("scaling of symmetry functions", total=None)
+        fit_scaling(potential, data.sample(options.scaling_atoms))
+        potential.network.output_scale.fill_(energy_scale(data))
+        if potential.network.linear_skip:
+            progress.update(task, description="ridge regression of the linear part")
+            fit_linear_part(
+                potential,
+                data.sample(options.ridge_atoms),
+                options.ridge_energy_weight,
+                config.loss.force_weight,
+                config.loss.stress_weight,
+                options.ridge_regularization,
+            )
+
+
+def set_reference_energies(potential: Potential, data: StoreDataModule, choice: Any) -> None:
+    """Reference energies by least squares, or as given for every element."""
+    reader = data.train_reader
+    numbers = [
+        number for number in range(len(potential.element_of_atomic_number))
+        if potential.element_of_atomic_number[number] >= 0
+    ]  # fmt: skip
+    if choice == "fit":
+        if "energy" not in reader.labels:
+            return
+        chosen = data.indices["train"]
+        energies = fit_reference_energies(reader.composition(numbers)[chosen], reader.energies()[chosen])
+    else:
+        symbols = [chemical_symbols[number] for number in numbers]
+        missing = [symbol for symbol in symbols if symbol not in choice]
+        if missing:
+            raise ConfigError(f"`initialization.reference_energies`: no energy is given for {missing}")
+        energies = [float(choice[symbol]) for symbol in symbols]
+    potential.reference_energies.copy_(torch.as_tensor(energies, dtype=torch.float64))
+
+
+def energy_scale(data: StoreDataModule) -> float:
+    """Root mean square of the forces (eV/Å), or one where there are none."""
+    squares, count = 0.0, 0
+    for batch in data.sample(10_000):
+        known = batch.forces[torch.isfinite(batch.forces)]
+        squares += float((known**2).sum())
+        count += len(known)
+    return (squares / count) ** 0.5 if count and squares > 0 else 1.0
+
+
+def provenance(data: StoreDataModule) -> dict[str, Any]:
+    """Where the training data come from, for the model file."""
+    return {
+        "data": {part: path.name for part, path in data.paths().items()},
+        "num_structures": {part: len(indices) for part, indices in data.indices.items()},
+        "attributes": {name: str(value) for name, value in data.train_reader.attributes.items()},
+    }
+
+
+def build_trainer(config: DictConfig) -> pl.Trainer:
+    """The Lightning trainer with its callbacks and loggers."""
+    callbacks = [hydra.utils.instantiate(c) for c in config.callbacks.values() if c is not None]
+    loggers = [hydra.utils.instantiate(c) for c in config.logger.values() if c is not None]
+    return hydra.utils.instantiate(config.trainer, callbacks=callbacks, logger=loggers)
+
+
+def describe(potential: Potential, data: StoreDataModule) -> None:
+    """What is about to be trained, in a few lines."""
+    parameters = sum(p.numel() for p in potential.parameters() if p.requires_grad)
+    parts = ", ".join(f"{len(indices)} {part}" for part, indices in data.indices.items())
+    console.print(f"structures: {parts}")
+    console.print(f"model: {potential.descriptor.num_functions} symmetry functions, {parameters} parameters")
+
+
+def finish(
+    config: DictConfig, folder: Path, trainer: pl.Trainer, module: PotentialModule, data: StoreDataModule
+) -> Path:
+    """Model file, table of errors, report."""
+    model_path = folder / "model.pt"
+    if not trainer.is_global_zero:
+        return model_path
+    potential = choose_weights(config.weights, trainer, module)
+    save_model(potential, model_path, metadata_of(potential, module.settings, provenance(data)))
+    script, metadata = load_model(model_path)
+    predictions: dict[str, Predictions] = {}
+    for part in ("validation", "test"):
+        if part in data.indices:
+            dataset = data.dataset(part)
+            items = (dataset[index] for index in range(len(dataset)))
+            source = str(data.paths()[part])
+            predictions[part] = predict_structures(script, items, metadata["atomic_numbers"], source)
+    errors = {part: compute_errors(p) for part, p in predictions.items()}
+    if errors:
+        print_errors(errors)
+        (folder / "errors.json").write_text(json.dumps(errors, indent=2) + "\n")
+    if config.report and predictions:
+        summary = model_summary(metadata, trainer)
+        report = write_report(folder / "report", predictions, metrics_file(trainer), summary, config.name)
+        console.print(f"report: {report}", soft_wrap=True)
+    console.print(f"model:  {model_path}", soft_wrap=True)
+    return model_path
+
+
+def choose_weights(choice: str, trainer: pl.Trainer, module: PotentialModule) -> Potential:
+    """The potential with the last (averaged) weights or those of the lowest validation loss."""
+    if choice == "last":
+        return module.potential.to("cpu")
+    if choice != "best":
+        raise ConfigError(f"`weights`: expected last or best, got {choice!r}")
+    best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+    if not best:
+        raise ConfigError("`weights=best` needs a validation set and the checkpoint callback")
+    return potential_from_checkpoint(read_checkpoint(best))[0]
+
+
+def metrics_file(trainer: pl.Trainer) -> Path | None:
+    """metrics.csv of the CSV logger, if there is one."""
+    for logger in trainer.loggers:
+        if isinstance(logger, pl.loggers.CSVLogger):
+            logger.save()
+            path = Path(logger.log_dir) / "metrics.csv"
+            return path if path.exists() else None
+    return None
+
+
+def model_summary(metadata: Mapping[str, Any], trainer: pl.Trainer) -> dict[str, str]:
+    """The model in a few words, for the report."""
+    network = metadata["settings"]["network"]
+    return {
+        "elements": ", ".join(metadata["elements"]),
+        "cutoff": f"{metadata['cutoff']} Å",
+        "symmetry functions": str(len(metadata["functions"])),
+        "network": f"{network['kind']}, {network['species_feature']}, {network['hidden']}",
+        "precision": metadata["dtype"],
+        "epochs": str(trainer.current_epoch),
+        "training data": json.dumps(metadata["training"].get("data", {})),
+        "mhdnn": metadata["mhdnn_version"],
+    }
+
+
+def check_test_elements(data: StoreDataModule, numbers: list[int]) -> None:
+    """Refuse validation and test sets with elements the training set lacks, before training.
+
+    :raises DataError: naming the store and the elements
+    """
+    for part, reader in data.readers.items():
+        unknown = [chemical_symbols[n] for n in reader.elements() if n not in numbers]
+        if unknown:
+            raise DataError(
+                f"{reader.path}: {part} has {', '.join(unknown)}, which the model is not trained for; "
+                "add structures with these elements to the training set"
+            )
