@@ -36,6 +36,7 @@ find_python() {
 create_environment() {
     local python
     if [[ -x .venv/bin/python ]] && is_recent_python .venv/bin/python; then
+        [[ -z "${PYTHON:-}" ]] || say "Using the .venv that is there; remove it to have it made with $PYTHON"
         return
     fi
     python="$(find_python)"
@@ -65,7 +66,7 @@ is_installed() {
 }
 
 install_package() {
-    local extras="$1" package="." pip=(.venv/bin/python -m pip install --quiet --no-input
+    local extras="$1" package="." pip=(.venv/bin/python -m pip install --quiet --quiet --no-input
         --disable-pip-version-check --constraint constraints.txt)
     [[ -z "$extras" ]] || package=".[$extras]"
     if ! .venv/bin/python -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("torch"))'; then
