@@ -17,15 +17,14 @@ say "Tin on graphene, energy and forces through ASE (scripts/example_energy.py)"
 python scripts/example_energy.py "$run/model.pt"
 
 say "Errors against DFT"
-python - "$run/report/errors.json" <<'PYTHON'
+python - "$run/errors.json" <<'PYTHON'
 import json
 import sys
 from pathlib import Path
 
 from mhdnn.evaluation.table import print_errors
 
-errors = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-print_errors({name: entry["overall"] for name, entry in errors.items()})
+print_errors(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
 PYTHON
 say "Model:  $run/model.pt"
 say "Report: $run/report/report.html"

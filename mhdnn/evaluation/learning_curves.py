@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from mhdnn.errors import DataError
 from mhdnn.evaluation.plots import INK, label_axes, new_figure, style_axes
@@ -96,7 +96,13 @@ def _classify(column: str) -> tuple[tuple[str, str], str, str] | None:
             name, unit = name.removesuffix(suffix), symbol
             break
     kind = next((kind for kind in KINDS if kind in name), name)
-    return (kind, unit), stage, name.replace("_", " ").replace("rmse", "RMSE").replace("mae", "MAE")
+    # The axis already says which quantity it is.
+    rest = "" if kind == name else " ".join(word for word in name.split("_") if word != kind)
+    return (kind, unit), stage, rest.replace("rmse", "RMSE").replace("mae", "MAE")
+
+
+def _same_values(one: Curve, other: Curve) -> bool:
+    return one.panel == other.panel and np.array_equal(one.value, other.value)
 
 
 def read_curves(path: Path) -> list[Curve]:
@@ -108,7 +114,7 @@ def read_curves(path: Path) -> list[Curve]:
     :raises DataError: if the file has no column ``epoch``
     """
     columns = _read_columns(path)
-    curves = []
+    curves: list[Curve] = []
     for column, by_epoch in columns.items():
         # Where a quantity is logged per step and per epoch, the epoch's value is the better one.
         if column.endswith("_step") and column.removesuffix("_step") + "_epoch" in columns:
@@ -119,10 +125,20 @@ def read_curves(path: Path) -> list[Curve]:
         panel, stage, name = found
         epochs = sorted(by_epoch)
         means = np.array([np.mean(by_epoch[epoch]) for epoch in epochs])
-        curves.append(Curve(panel, stage, name, np.array(epochs), means))
+        curve = Curve(panel, stage, name, np.array(epochs), means)
+        # Parameter groups that differ in weight decay only have one learning rate.
+        if stage or not any(_same_values(curve, other) for other in curves):
+            curves.append(curve)
     order = {kind: rank for rank, kind in enumerate(KINDS)}
     order["learning rate"] = len(order) + 1
     return sorted(curves, key=lambda c: (order.get(c.panel[0], len(KINDS)), c.panel, c.name, c.stage))
+
+
+class PlainLogFormatter(LogFormatter):
+    """Labels of a logarithmic axis as plain numbers: 0.4 instead of 4×10⁻¹."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 def _draw_panel(axes: Axes, panel: tuple[str, str], curves: list[Curve]) -> None:
@@ -146,12 +162,14 @@ def _draw_panel(axes: Axes, panel: tuple[str, str], curves: list[Curve]) -> None
         )
     if positive:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(PlainLogFormatter())
+        axes.yaxis.set_minor_formatter(PlainLogFormatter(labelOnlyBase=False, minor_thresholds=(1.0, 0.3)))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     style_axes(axes)
     kind, unit = panel
     label_axes(axes, "Epoch", f"{kind.capitalize()} ({unit})" if unit else kind.capitalize())
     if len(curves) > 1:
-        axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+        axes.legend(fontsize=8, labelcolor=INK, facecolor="white", framealpha=0.85, edgecolor="none")
 
 
 def learning_figure(path: Path, title: str = "") -> Figure | None:

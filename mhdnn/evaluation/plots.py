@@ -63,7 +63,7 @@ def style_axes(axes: Axes, grid: str = "both") -> None:
     for side in ("left", "bottom"):
         axes.spines[side].set_color(INK)
         axes.spines[side].set_linewidth(0.8)
-    axes.tick_params(colors=INK, labelsize=9, width=0.8)
+    axes.tick_params(which="both", colors=INK, labelsize=9, width=0.8)
     if grid:
         axes.grid(True, axis=grid, color=GRID, linewidth=0.7)  # type: ignore[arg-type]
     axes.set_axisbelow(True)

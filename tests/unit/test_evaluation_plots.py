@@ -138,7 +138,15 @@ def test_curves_are_read(tmp_path: Path) -> None:
     np.testing.assert_allclose(curves["energy", "meV/atom"].epoch, [0, 1])
     np.testing.assert_allclose(curves["learning rate", ""].value, [0.001, 0.0005])
     assert curves["force", "eV/Å"].stage == "validation"
+    assert curves["force", "eV/Å"].name == "RMSE"
     np.testing.assert_allclose(curves["force", "eV/Å"].value, [0.5])
+
+
+def test_equal_learning_rates_are_one_curve(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_text("epoch,step,lr-Adam/pg1,lr-Adam/pg2,lr-Adam/pg3,train_loss\n,0,1,1,2,\n0,1,,,,5.0\n")
+    names = [curve.name for curve in read_curves(path)]
+    assert names == ["", "lr-Adam/pg1", "lr-Adam/pg3"]
 
 
 def test_learning_curves_are_drawn(tmp_path: Path) -> None:
