@@ -110,7 +110,6 @@ class WideFunctions(nn.Module):
     :param radial_index: which of ``basis`` each function uses, shape (num_functions,)
     :param zetas: ζ of each function
     :param lambdas: λ of each function, +1 or −1
-    :raises ConfigError: if a ζ is not a positive integer or a λ is not ±1
     """
 
     def __init__(
@@ -122,7 +121,6 @@ class WideFunctions(nn.Module):
         num_channels: int,
     ) -> None:
         super().__init__()
-        check_angular_parameters(zetas, lambdas)
         max_degree = max(zetas)
         self.moments = Moments(basis, max_degree)
         self.max_degree = max_degree

@@ -9,7 +9,7 @@ import torch
 from ase.data import chemical_symbols
 from torch import nn
 
-from mhdnn.descriptors.angular import LegendreFunctions, WideFunctions
+from mhdnn.descriptors.angular import LegendreFunctions, WideFunctions, check_angular_parameters
 from mhdnn.descriptors.channels import ElementChannels, build_channels
 from mhdnn.descriptors.cutoff import build_cutoff
 from mhdnn.descriptors.neighborhood import Neighborhood, gather_pairs, neighbor_table
@@ -123,6 +123,7 @@ def build_angular(
         return LegendreFunctions(
             basis, int(settings["max_degree"]), num_channels, bool(settings["cross_terms"])
         )
+    check_angular_parameters(list(settings.get("zetas", ())), list(settings.get("lambdas", ())))
     products = [
         (index, int(zeta), int(lambda_))
         for index in range(len(basis.etas))

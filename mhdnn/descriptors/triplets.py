@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mhdnn.descriptors.angular import angular_names, check_angular_parameters
+from mhdnn.descriptors.angular import angular_names
 from mhdnn.descriptors.neighborhood import Neighborhood
 from mhdnn.descriptors.radial import GaussianBasis
 
@@ -43,7 +43,6 @@ class TripletFunctions(nn.Module):
         narrow: bool,
     ) -> None:
         super().__init__()
-        check_angular_parameters(zetas, lambdas)
         self.basis = basis
         self.radial_indices, self.zetas, self.lambdas = radial_index, zetas, lambdas
         self.num_channels = num_channels

@@ -1,0 +1,111 @@
+"""Forces and stress are the derivatives of the energy: central differences, and the sums written out."""
+
+import numpy as np
+import pytest
+import torch
+
+from mhdnn.potential import predict
+from mhdnn.structure import VOIGT
+from tests.builders import batch_of, behler_settings, legendre_settings, random_potential, structures
+from tests.tolerances import FINITE_DIFFERENCE
+
+ELEMENTS = [6, 14, 50]
+STEP = 1e-4
+VARIANTS = {
+    "legendre": {"angular": {"a": legendre_settings()}},
+    "wide": {"angular": {"a": behler_settings("wide")}},
+    "narrow": {"angular": {"a": behler_settings("narrow")}},
+    "polynomial": {"cutoff_function": "polynomial"},
+    "tanh": {"cutoff_function": "tanh"},
+    "weighted": {"channels": "weighted"},
+    "learned": {"channels": "learned"},
+    "embedding": {"species_feature": "embedding"},
+    "per_element": {"kind": "per_element"},
+}
+
+
+def energy(potential, atoms):
+    return predict(potential, batch_of(atoms)).energy.item()
+
+
+def numerical_forces(potential, atoms, chosen):
+    forces = np.zeros((len(chosen), 3))
+    for row, atom in enumerate(chosen):
+        for axis in range(3):
+            values = []
+            for sign in (1, -1):
+                moved = atoms.copy()
+                moved.positions[atom, axis] += sign * STEP
+                values.append(energy(potential, moved))
+            forces[row, axis] = -(values[0] - values[1]) / (2 * STEP)
+    return forces
+
+
+def numerical_virial(potential, atoms):
+    result = np.zeros(6)
+    for place, (a, b) in enumerate(VOIGT):
+        values = []
+        for sign in (1, -1):
+            strain = np.eye(3)
+            strain[a, b] += sign * STEP / 2
+            strain[b, a] += sign * STEP / 2
+            moved = atoms.copy()
+            moved.set_cell(atoms.cell[:] @ strain)
+            moved.positions = atoms.positions @ strain
+            values.append(energy(potential, moved))
+        result[place] = (values[0] - values[1]) / (2 * STEP)
+    return result
+
+
+def assert_close(found, expected):
+    scale = np.abs(expected).max()
+    assert scale > 1e-3, "nothing is compared"
+    np.testing.assert_allclose(found, expected, atol=FINITE_DIFFERENCE * scale, rtol=0)
+
+
+@pytest.mark.parametrize("name", list(structures()))
+def test_forces_and_virial_of_every_kind_of_cell(name):
+    atoms = structures()[name]
+    potential = random_potential(ELEMENTS)
+    prediction = predict(potential, batch_of(atoms))
+    chosen = list(range(min(4, len(atoms))))
+    assert_close(prediction.forces.numpy()[chosen], numerical_forces(potential, atoms, chosen))
+    assert_close(prediction.virial.numpy()[0], numerical_virial(potential, atoms))
+
+
+@pytest.mark.parametrize("variant", list(VARIANTS))
+def test_forces_and_virial_of_every_model(variant):
+    atoms = structures()["tiny"]
+    potential = random_potential(ELEMENTS, **VARIANTS[variant])
+    prediction = predict(potential, batch_of(atoms))
+    assert_close(prediction.forces.numpy(), numerical_forces(potential, atoms, [0, 1]))
+    assert_close(prediction.virial.numpy()[0], numerical_virial(potential, atoms))
+
+
+def test_forces_add_up_to_zero():
+    for atoms in structures().values():
+        forces = predict(random_potential(ELEMENTS), batch_of(atoms)).forces
+        assert forces.sum(0).abs().max() < 1e-12 * len(atoms) * max(1.0, forces.abs().max().item())
+
+
+def test_force_training_gradient():
+    """The gradient of a force loss by the weights, against central differences."""
+    potential = random_potential(ELEMENTS)
+    batch = batch_of(structures()["tiny"])
+    weight = potential.network.perceptron[0].weight
+
+    def loss():
+        prediction = predict(potential, batch, create_graph=True)
+        return (prediction.forces**2).sum() + (prediction.virial**2).sum() + prediction.energy.sum()
+
+    (gradient,) = torch.autograd.grad(loss(), weight)
+    largest = gradient.abs().flatten().topk(3).indices
+    for place in [divmod(int(index), gradient.shape[1]) for index in largest]:
+        values = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                weight[place] += sign * STEP
+            values.append(loss().item())
+            with torch.no_grad():
+                weight[place] -= sign * STEP
+        assert_close(gradient[place].item(), (values[0] - values[1]) / (2 * STEP))
