@@ -1,7 +1,7 @@
-"""Neighbour pairs (found by vesin) and pair vectors; strain enters here.
+r"""Neighbour pairs (found by vesin) and pair vectors; strain enters here.
 
 A pair is (centre i, neighbour j, cell shift S); its vector is
-:math:`\\mathbf r_{ij} = \\mathbf r_j - \\mathbf r_i + S\\cdot\\text{cell}`. Every pair stands in the
+:math:`\mathbf r_{ij} = \mathbf r_j - \mathbf r_i + S\cdot\text{cell}`. Every pair stands in the
 list twice (from i and from j), sorted by centre, and an atom may be its own neighbour through a
 periodic image: cells smaller than the cutoff are nothing special.
 """
@@ -18,11 +18,11 @@ from mhdnn.errors import DataError
 
 
 class NeighborPairs(NamedTuple):
-    """Pairs within a cutoff.
+    r"""Pairs within a cutoff.
 
     :param center_index: shape (num_pairs,), int64, ascending
     :param neighbor_index: shape (num_pairs,), int64
-    :param cell_shifts: Cartesian lattice vectors :math:`S\\cdot\\text{cell}`, shape (num_pairs, 3), Å
+    :param cell_shifts: Cartesian lattice vectors :math:`S\cdot\text{cell}`, shape (num_pairs, 3), Å
     """
 
     center_index: np.ndarray
@@ -47,9 +47,7 @@ def find_pairs(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff:
     center, neighbor, shifts = finder.compute(
         points=np.ascontiguousarray(positions, dtype=np.float64), box=box, periodic=pbc, quantities="ijS"
     )
-    return NeighborPairs(
-        center.astype(np.int64), neighbor.astype(np.int64), shifts.astype(np.float64) @ box
-    )
+    return NeighborPairs(center.astype(np.int64), neighbor.astype(np.int64), shifts.astype(np.float64) @ box)
 
 
 def complete_cell(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
@@ -86,7 +84,7 @@ def pair_vectors(
 
 
 def strained(vectors: torch.Tensor, strain: torch.Tensor) -> torch.Tensor:
-    """Pair vectors under a homogeneous strain: :math:`\\mathbf r (1 + \\varepsilon)`.
+    r"""Pair vectors under a homogeneous strain: :math:`\mathbf r (1 + \varepsilon)`.
 
     :param vectors: shape (num_pairs, 3), Å
     :param strain: one for all pairs (3, 3) or one for each pair (num_pairs, 3, 3)

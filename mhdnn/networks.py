@@ -1,14 +1,12 @@
-"""Atomic networks: from symmetry functions to the energy of an atom.
+r"""Atomic networks: from symmetry functions to the energy of an atom.
 
 `SharedNetwork` is the MHDNN: the same weights for all atoms, the element is an input. `PerElementNetwork`
 is the Behler–Parrinello baseline behind the same interface.
 
 Both are a small multilayer perceptron plus a linear skip: the energy is
-:math:`E_i = s\\,\\mathrm{MLP}(G_i, x_i) + \\mathbf w\\cdot[1, x_i]\\otimes[1, G_i]` with the species feature
+:math:`E_i = s\,\mathrm{MLP}(G_i, x_i) + \mathbf w\cdot[1, x_i]\otimes[1, G_i]` with the species feature
 x. The linear part can be fitted directly (ridge regression) before training starts.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,6 +21,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "tanh": nn.Tanh, "so
 
 class AtomicNumberFeature(nn.Module):
     """The atomic number, centred and scaled over the elements of the model (the published MHDNN)."""
+
+    table: torch.Tensor
 
     def __init__(self, atomic_numbers: Sequence[int]) -> None:
         super().__init__()
@@ -66,7 +66,23 @@ def multilayer_perceptron(num_inputs: int, hidden: Sequence[int], activation: st
     return nn.Sequential(*layers, output)
 
 
-class SharedNetwork(nn.Module):
+class AtomicNetwork(nn.Module):
+    """What a potential needs of its network.
+
+    :param linear_weight: weights of the linear part, empty without one
+    :param output_scale: energy scale of the perceptron's output, eV
+    """
+
+    linear_skip: bool
+    linear_weight: torch.Tensor
+    output_scale: torch.Tensor
+
+    def linear_features(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
+        """What the linear part multiplies, shape (num_atoms, num_linear)."""
+        raise TypeError(f"{type(self).__name__} has no linear part")
+
+
+class SharedNetwork(AtomicNetwork):
     """One network for all elements.
 
     :param num_functions: length of the descriptor
@@ -78,7 +94,7 @@ class SharedNetwork(nn.Module):
     def __init__(
         self,
         num_functions: int,
-        species_feature: nn.Module,
+        species_feature: AtomicNumberFeature | EmbeddingFeature,
         hidden: Sequence[int],
         activation: str,
         linear_skip: bool,
@@ -93,7 +109,7 @@ class SharedNetwork(nn.Module):
         self.register_buffer("output_scale", torch.ones(()))
 
     def linear_features(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
-        """:math:`[1, x_i]\\otimes[1, G_i]`, shape (num_atoms, num_linear)."""
+        r""":math:`[1, x_i]\otimes[1, G_i]`, shape (num_atoms, num_linear)."""
         species = self.species_feature(element_index)
         one = torch.ones_like(functions[:, :1])
         left, right = torch.cat([one, species], 1), torch.cat([one, functions], 1)
@@ -112,7 +128,7 @@ class SharedNetwork(nn.Module):
         return energies
 
 
-class PerElementNetwork(nn.Module):
+class PerElementNetwork(AtomicNetwork):
     """One network for each element (Behler and Parrinello 2007)."""
 
     def __init__(
@@ -153,7 +169,7 @@ class PerElementNetwork(nn.Module):
         return energies
 
 
-def build_network(settings: Mapping[str, Any], atomic_numbers: Sequence[int], num_functions: int) -> nn.Module:
+def build_network(settings: Mapping[str, Any], atomic_numbers: Sequence[int], num_functions: int) -> AtomicNetwork:
     """The network that the group ``network`` of the configuration describes.
 
     :param settings: keys kind (shared, per_element), species_feature, embedding_dimension, hidden,
@@ -165,7 +181,7 @@ def build_network(settings: Mapping[str, Any], atomic_numbers: Sequence[int], nu
         return PerElementNetwork(num_functions, len(atomic_numbers), *shape)
     if settings["kind"] != "shared":
         raise ConfigError(f"`network.kind`: expected shared or per_element, got {settings['kind']!r}")
-    feature: nn.Module
+    feature: AtomicNumberFeature | EmbeddingFeature
     if settings["species_feature"] == "atomic_number":
         feature = AtomicNumberFeature(atomic_numbers)
     elif settings["species_feature"] == "embedding":

@@ -4,8 +4,6 @@ The core knows neither cells nor periodic images: it takes atomic numbers, pairs
 pair vectors. Whatever makes pair vectors (an ASE cell, a batch of structures, ghost atoms) can use it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -15,8 +13,8 @@ from torch import nn
 
 from mhdnn.descriptors import SymmetryFunctions, build_descriptor
 from mhdnn.errors import ConfigError
-from mhdnn.networks import build_network
 from mhdnn.neighbors import pair_vectors
+from mhdnn.networks import AtomicNetwork, build_network
 from mhdnn.structure import VOIGT, Batch
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -24,16 +22,21 @@ MAX_ATOMIC_NUMBER = 118
 
 
 class Potential(nn.Module):
-    """Short-range MHDNN energy :math:`E = \\sum_i E_i(G_i, Z_i)`.
+    r"""Short-range MHDNN energy :math:`E = \sum_i E_i(G_i, Z_i)`.
 
     :param descriptor: symmetry functions
     :param network: atomic network; takes scaled functions and element indices
     :param atomic_numbers: elements the potential knows, ascending
     """
 
-    def __init__(
-        self, descriptor: SymmetryFunctions, network: nn.Module, atomic_numbers: Sequence[int]
-    ) -> None:
+    element_of_atomic_number: torch.Tensor
+    reference_energies: torch.Tensor
+    function_mean: torch.Tensor
+    function_scale: torch.Tensor
+    function_minimum: torch.Tensor
+    function_maximum: torch.Tensor
+
+    def __init__(self, descriptor: SymmetryFunctions, network: AtomicNetwork, atomic_numbers: Sequence[int]) -> None:
         super().__init__()
         self.descriptor = descriptor
         self.network = network
@@ -92,11 +95,11 @@ class Potential(nn.Module):
 
 
 class Prediction(NamedTuple):
-    """What a potential says of a batch.
+    r"""What a potential says of a batch.
 
     :param energy: shape (num_structures,), eV
     :param forces: shape (num_atoms, 3), eV/Å
-    :param virial: :math:`\\sum \\mathbf r_{ij}\\otimes\\partial E/\\partial\\mathbf r_{ij} = V\\sigma`, Voigt,
+    :param virial: :math:`\sum \mathbf r_{ij}\otimes\partial E/\partial\mathbf r_{ij} = V\sigma`, Voigt,
         shape (num_structures, 6), eV
     :param atomic_energies: shape (num_atoms,), eV
     """
@@ -110,9 +113,9 @@ class Prediction(NamedTuple):
 def forces_from_pairs(
     pair_gradient: torch.Tensor, center_index: torch.Tensor, neighbor_index: torch.Tensor, num_atoms: int
 ) -> torch.Tensor:
-    """:math:`\\mathbf F_i = \\sum_j (\\partial E/\\partial\\mathbf r_{ij} - \\partial E/\\partial\\mathbf r_{ji})`.
+    r""":math:`\mathbf F_i = \sum_j (\partial E/\partial\mathbf r_{ij} - \partial E/\partial\mathbf r_{ji})`.
 
-    :param pair_gradient: :math:`\\partial E/\\partial\\mathbf r_{ij}`, shape (num_pairs, 3), eV/Å
+    :param pair_gradient: :math:`\partial E/\partial\mathbf r_{ij}`, shape (num_pairs, 3), eV/Å
     :return: shape (num_atoms, 3), eV/Å
     """
     forces = torch.zeros(num_atoms, 3, dtype=pair_gradient.dtype, device=pair_gradient.device)
@@ -120,15 +123,13 @@ def forces_from_pairs(
 
 
 def pair_virials(vectors: torch.Tensor, pair_gradient: torch.Tensor) -> torch.Tensor:
-    """Symmetric :math:`\\mathbf r_{ij}\\otimes\\partial E/\\partial\\mathbf r_{ij}` of each pair, Voigt.
+    r"""Symmetric :math:`\mathbf r_{ij}\otimes\partial E/\partial\mathbf r_{ij}` of each pair, Voigt.
 
-    :return: shape (num_pairs, 6), eV; its sum is :math:`V\\sigma`, its negative the static virial
+    :return: shape (num_pairs, 6), eV; its sum is :math:`V\sigma`, its negative the static virial
     """
     first = [a for a, _ in VOIGT]
     second = [b for _, b in VOIGT]
-    return 0.5 * (
-        vectors[:, first] * pair_gradient[:, second] + vectors[:, second] * pair_gradient[:, first]
-    )
+    return 0.5 * (vectors[:, first] * pair_gradient[:, second] + vectors[:, second] * pair_gradient[:, first])
 
 
 def predict(potential: nn.Module, batch: Batch, create_graph: bool = False) -> Prediction:
@@ -140,17 +141,13 @@ def predict(potential: nn.Module, batch: Batch, create_graph: bool = False) -> P
         vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
         vectors = vectors.detach().requires_grad_()
         energies = potential(vectors, batch.center_index, batch.neighbor_index, batch.atomic_numbers)
-        (gradient,) = torch.autograd.grad(
-            energies.sum(), vectors, create_graph=create_graph, allow_unused=True
-        )
+        (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=create_graph, allow_unused=True)
         if gradient is None:
             gradient = torch.zeros_like(vectors)
         forces = forces_from_pairs(gradient, batch.center_index, batch.neighbor_index, batch.num_atoms)
         structure_of_pair = batch.structure_index.index_select(0, batch.center_index)
         energy = sum_by_structure(energies, batch.structure_index, batch.num_structures)
-        virial = sum_by_structure(
-            pair_virials(vectors, gradient), structure_of_pair, batch.num_structures
-        )
+        virial = sum_by_structure(pair_virials(vectors, gradient), structure_of_pair, batch.num_structures)
     result = Prediction(energy, forces, virial, energies)
     return result if create_graph else Prediction(*(tensor.detach() for tensor in result))
 

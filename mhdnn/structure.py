@@ -1,9 +1,9 @@
-"""Every array and tensor that describes structures: name, shape, unit, once.
+r"""Every array and tensor that describes structures: name, shape, unit, once.
 
 `Structure` is one set of atoms with its labels (numpy, as stored); `Batch` is several of them
 concatenated with their neighbour pairs (torch, as trained on).
 
-Stress is :math:`\\sigma = (1/V)\\,\\partial E/\\partial\\varepsilon`, tension positive, Voigt order
+Stress is :math:`\sigma = (1/V)\,\partial E/\partial\varepsilon`, tension positive, Voigt order
 xx yy zz yz xz xy, per volume of the given cell (vacuum included).
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ class MHDNNCalculator(Calculator):
     :raises ConfigError: if the skin is negative
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
 
     def __init__(self, model: str | Path, device: str = "cpu", skin: float = 0.5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -62,11 +62,12 @@ class MHDNNCalculator(Calculator):
         (gradient,) = torch.autograd.grad(energies.sum(), vectors, allow_unused=True)
         gradient = torch.zeros_like(vectors) if gradient is None else gradient
         forces = forces_from_pairs(gradient, center, neighbor, len(numbers))
+        energies = energies.detach()
         energy = float(energies.sum())
         self.results = {
             "energy": energy,
             "free_energy": energy,
-            "energies": energies.detach().cpu().numpy(),
+            "energies": energies.cpu().numpy(),
             "forces": forces.cpu().numpy(),
         }
         if self.atoms.cell.rank == 3:
@@ -84,9 +85,7 @@ class MHDNNCalculator(Calculator):
     def _pairs_within_cutoff(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Pair vectors, centres and neighbours, from the kept list if it still holds."""
         if not self._list_holds():
-            self._pairs = find_pairs(
-                self.atoms.positions, self.atoms.cell[:], self.atoms.pbc, self.cutoff + self.skin
-            )
+            self._pairs = find_pairs(self.atoms.positions, self.atoms.cell[:], self.atoms.pbc, self.cutoff + self.skin)
             self._searched = self.atoms.copy()
             self.num_neighbor_searches += 1
         center, neighbor, shifts = (torch.as_tensor(x, device=self.device) for x in self._pairs or ())

@@ -62,7 +62,9 @@ def save_model(potential: Potential, path: Path, metadata: Mapping[str, Any]) ->
             torch.jit.save(script, str(aside), _extra_files={METADATA_FILE: json.dumps(metadata)})
         aside.replace(path)
     except OSError as error:
-        raise ModelError(f"{path}: the model could not be written ({error}); free space or choose another path") from error
+        raise ModelError(
+            f"{path}: the model could not be written ({error}); free space or choose another path"
+        ) from error
     finally:
         aside.unlink(missing_ok=True)
 

@@ -1,27 +1,28 @@
-"""Angular symmetry functions from moments: cost linear in the number of neighbours.
+r"""Angular symmetry functions from moments: cost linear in the number of neighbours.
 
-With moments :math:`A_{lm}^{cn} = \\sum_j w_c(Z_j) g_n(r_{ij}) Y_{lm}(\\mathbf u_{ij})` the addition theorem
+With moments :math:`A_{lm}^{cn} = \sum_j w_c(Z_j) g_n(r_{ij}) Y_{lm}(\mathbf u_{ij})` the addition theorem
 turns the sum over pairs of neighbours into a product:
-:math:`\\sum_{jk} w_a w_b\\, g_n g_{n'} P_l(\\cos\\theta_{jik}) = \\sum_m A_{lm}^{an} A_{lm}^{bn'}`.
+:math:`\sum_{jk} w_a w_b\, g_n g_{n'} P_l(\cos\theta_{jik}) = \sum_m A_{lm}^{an} A_{lm}^{bn'}`.
 """
 
-from __future__ import annotations
-
+import itertools
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from mhdnn.descriptors.neighborhood import Neighborhood
+from mhdnn.descriptors.neighborhood import FunctionGroup, Neighborhood
 from mhdnn.descriptors.radial import GaussianBasis
 from mhdnn.descriptors.spherical_harmonics import normalization_table, spherical_harmonics
 from mhdnn.errors import ConfigError
 
 
 def legendre_expansion(zeta: int) -> list[float]:
-    """Coefficients a_l of :math:`2^{1-\\zeta}(1+x)^\\zeta = \\sum_l a_l P_l(x)`, l = 0..ζ.
+    r"""Coefficients a_l of :math:`2^{1-\zeta}(1+x)^\zeta = \sum_l a_l P_l(x)`, l = 0..ζ.
 
-    :math:`a_l = 2(2l+1)\\,\\zeta!^2 / [(\\zeta-l)!\\,(\\zeta+l+1)!]`.
+    :math:`a_l = 2(2l+1)\,\zeta!^2 / [(\zeta-l)!\,(\zeta+l+1)!]`.
     """
     square = math.factorial(zeta) ** 2
     return [
@@ -30,8 +31,50 @@ def legendre_expansion(zeta: int) -> list[float]:
     ]
 
 
+class AngularList(NamedTuple):
+    """Wide or narrow functions, one entry for each.
+
+    :param radial_index: which function of the radial basis g is
+    :param zetas: ζ, positive integers
+    :param lambdas: λ, +1 or -1
+    """
+
+    radial_index: list[int]
+    zetas: list[int]
+    lambdas: list[int]
+
+    def names(self, kind: str, basis: GaussianBasis, channels: list[str]) -> list[str]:
+        """Readable names, channel-pair-major."""
+        etas, shifts = basis.etas.tolist(), basis.shifts.tolist()
+        functions = [
+            f"{kind} eta={etas[n]:.4g} r_s={shifts[n]:.4g} zeta={zeta} lambda={lambda_:+d}"
+            for n, zeta, lambda_ in zip(*self, strict=True)
+        ]
+        pairs = [f"{a} {b}" for index, a in enumerate(channels) for b in channels[index:]]
+        return [f"{function} [{pair}]" for pair in pairs for function in functions]
+
+
+def angular_products(num_radial: int, zetas: Sequence[int], lambdas: Sequence[int]) -> AngularList:
+    """Every radial function with every ζ and λ.
+
+    :raises ConfigError: if there is no ζ or λ, a ζ is not a positive integer or a λ is not ±1
+    """
+    if not zetas or not lambdas:
+        raise ConfigError("`descriptor.angular`: expected at least one of `zetas` and of `lambdas`, got none")
+    for zeta in zetas:
+        if int(zeta) != zeta or zeta < 1:
+            raise ConfigError(f"`descriptor.angular.zetas`: expected positive integers, got {zeta}")
+    for lambda_ in lambdas:
+        if lambda_ not in (-1, 1):
+            raise ConfigError(f"`descriptor.angular.lambdas`: expected +1 or -1, got {lambda_}")
+    products = itertools.product(range(num_radial), map(int, zetas), map(int, lambdas))
+    return AngularList(*map(list, zip(*products, strict=True)))
+
+
 class Moments(nn.Module):
     """Moments :math:`A_{lm}^{cn}` of the neighbour density, l ≤ max_degree."""
+
+    norms: torch.Tensor
 
     def __init__(self, basis: GaussianBasis, max_degree: int) -> None:
         super().__init__()
@@ -51,14 +94,16 @@ class Moments(nn.Module):
         return torch.bmm(weighted_basis.transpose(1, 2), harmonics)
 
 
-class LegendreFunctions(nn.Module):
-    """:math:`\\sum_m A_{lm}^{an} A_{lm}^{bn'}` for l = 0..L and all unordered pairs (a,n) ≤ (b,n').
+class LegendreFunctions(FunctionGroup):
+    r""":math:`\sum_m A_{lm}^{an} A_{lm}^{bn'}` for l = 0..L and all unordered pairs (a,n) ≤ (b,n').
 
     The span of the wide functions without a choice of ζ and λ, and with the mixed radial terms; the
     square of each neighbour's own term (j = k) stays in.
 
     :param cross_terms: whether n ≠ n' are included
     """
+
+    pair_index: torch.Tensor
 
     def __init__(self, basis: GaussianBasis, max_degree: int, num_channels: int, cross_terms: bool) -> None:
         super().__init__()
@@ -100,39 +145,34 @@ class LegendreFunctions(nn.Module):
         ]
 
 
-class WideFunctions(nn.Module):
-    """Angular functions without the third side (type 9 of RuNNer and n2p2; Behler's G⁵).
+class WideFunctions(FunctionGroup):
+    r"""Angular functions without the third side (type 9 of RuNNer and n2p2; Behler's G⁵).
 
-    :math:`2^{1-\\zeta} \\sum_{j<k} (1+\\lambda\\cos\\theta_{jik})^\\zeta\\, g(r_{ij})\\, g(r_{ik})`,
+    :math:`2^{1-\zeta} \sum_{j<k} (1+\lambda\cos\theta_{jik})^\zeta\, g(r_{ij})\, g(r_{ik})`,
     https://doi.org/10.1063/1.3553717, for integer ζ; resolved by unordered pairs of channels.
 
     :param basis: radial functions that the angular ones refer to
-    :param radial_index: which of ``basis`` each function uses, shape (num_functions,)
-    :param zetas: ζ of each function
-    :param lambdas: λ of each function, +1 or −1
+    :param functions: radial function, ζ and λ of each function
     """
 
-    def __init__(
-        self,
-        basis: GaussianBasis,
-        radial_index: list[int],
-        zetas: list[int],
-        lambdas: list[int],
-        num_channels: int,
-    ) -> None:
+    coefficients: torch.Tensor
+    radial_index: torch.Tensor
+
+    def __init__(self, basis: GaussianBasis, functions: AngularList, num_channels: int) -> None:
         super().__init__()
+        zetas, lambdas = functions.zetas, functions.lambdas
         max_degree = max(zetas)
         self.moments = Moments(basis, max_degree)
         self.max_degree = max_degree
         self.num_radial = len(basis.etas)
         self.num_channels = num_channels
-        self.zetas, self.lambdas, self.radial_indices = zetas, lambdas, radial_index
         coefficients = torch.zeros(len(zetas), max_degree + 1, dtype=torch.float64)
         for row, (zeta, lambda_) in enumerate(zip(zetas, lambdas, strict=True)):
             for degree, value in enumerate(legendre_expansion(zeta)):
                 coefficients[row, degree] = value * lambda_**degree
+        self.functions = functions
         self.register_buffer("coefficients", coefficients.to(torch.get_default_dtype()))
-        self.register_buffer("radial_index", torch.tensor(radial_index, dtype=torch.long))
+        self.register_buffer("radial_index", torch.tensor(functions.radial_index, dtype=torch.long))
         self.num_functions = len(zetas) * num_channels * (num_channels + 1) // 2
 
     def forward(self, neighborhood: Neighborhood) -> torch.Tensor:
@@ -159,36 +199,4 @@ class WideFunctions(nn.Module):
 
     @torch.jit.ignore
     def names(self, channels: list[str]) -> list[str]:
-        basis = self.moments.basis
-        return angular_names("wide", basis, self.radial_indices, self.zetas, self.lambdas, channels)
-
-
-def check_angular_parameters(zetas: list[int], lambdas: list[int]) -> None:
-    """Refuse what the expansion can't represent.
-
-    :raises ConfigError: if a ζ is not a positive integer or a λ is not ±1
-    """
-    for zeta in zetas:
-        if int(zeta) != zeta or zeta < 1:
-            raise ConfigError(f"`descriptor.angular.zetas`: expected positive integers, got {zeta}")
-    for lambda_ in lambdas:
-        if lambda_ not in (-1, 1):
-            raise ConfigError(f"`descriptor.angular.lambdas`: expected +1 or -1, got {lambda_}")
-
-
-def angular_names(
-    kind: str,
-    basis: GaussianBasis,
-    radial_index: list[int],
-    zetas: list[int],
-    lambdas: list[int],
-    channels: list[str],
-) -> list[str]:
-    """Readable names of wide and narrow functions, channel-pair-major."""
-    etas, shifts = basis.etas.tolist(), basis.shifts.tolist()
-    functions = [
-        f"{kind} eta={etas[n]:.4g} r_s={shifts[n]:.4g} zeta={zeta} lambda={lambda_:+d}"
-        for n, zeta, lambda_ in zip(radial_index, zetas, lambdas, strict=True)
-    ]
-    pairs = [f"{a} {b}" for index, a in enumerate(channels) for b in channels[index:]]
-    return [f"{function} [{pair}]" for pair in pairs for function in functions]
+        return self.functions.names("wide", self.moments.basis, channels)

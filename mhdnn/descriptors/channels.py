@@ -5,8 +5,6 @@ are 0 and 1 and a channel is an element; with fewer channels than elements the l
 no longer grows with the square of the number of elements.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -21,6 +19,8 @@ class ElementChannels(nn.Module):
     :param table: shape (num_elements, num_channels)
     :param trainable: whether the weights are learned with the network
     """
+
+    table: torch.Tensor
 
     def __init__(self, table: torch.Tensor, trainable: bool = False) -> None:
         super().__init__()

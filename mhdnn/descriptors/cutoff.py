@@ -11,7 +11,7 @@ from mhdnn.errors import ConfigError
 
 
 class CosineCutoff(nn.Module):
-    """:math:`f_c = \\tfrac12 [1 + \\cos(\\pi r / r_c)]` (Behler and Parrinello 2007,
+    r""":math:`f_c = \tfrac12 [1 + \cos(\pi r / r_c)]` (Behler and Parrinello 2007,
     https://doi.org/10.1103/PhysRevLett.98.146401); its second derivative jumps at the cutoff.
     """
 
@@ -37,7 +37,7 @@ class PolynomialCutoff(nn.Module):
 
 
 class TanhCutoff(nn.Module):
-    """:math:`f_c = \\tanh^3(1 - r / r_c) / \\tanh^3(1)`; first and second derivative vanish at the cutoff.
+    r""":math:`f_c = \tanh^3(1 - r / r_c) / \tanh^3(1)`; first and second derivative vanish at the cutoff.
 
     RuNNer and n2p2 leave out the constant denominator.
     """

@@ -1,10 +1,9 @@
 """Pairs arranged as a table of neighbours for every centre, so that sums over neighbours are matrix products."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 
 class Neighborhood(NamedTuple):
@@ -20,6 +19,17 @@ class Neighborhood(NamedTuple):
     direction: torch.Tensor
     cutoff_value: torch.Tensor
     channel_weight: torch.Tensor
+
+
+class FunctionGroup(nn.Module):
+    """Symmetry functions of one kind: maps a `Neighborhood` to shape (num_atoms, num_functions)."""
+
+    num_functions: int
+
+    @torch.jit.ignore
+    def names(self, channels: list[str]) -> list[str]:
+        """Readable name of every function, for channels with these names."""
+        return [f"{type(self).__name__} {index}" for index in range(self.num_functions)]
 
 
 def neighbor_table(center_index: torch.Tensor, num_atoms: int) -> torch.Tensor:

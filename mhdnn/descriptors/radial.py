@@ -1,19 +1,20 @@
 """Radial symmetry functions."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 
-from mhdnn.descriptors.neighborhood import Neighborhood
+from mhdnn.descriptors.neighborhood import FunctionGroup, Neighborhood
 
 
 class GaussianBasis(nn.Module):
-    """:math:`g_n(r) = \\exp(-\\eta_n (r - r_{s,n})^2)`, without the cutoff function.
+    r""":math:`g_n(r) = \exp(-\eta_n (r - r_{s,n})^2)`, without the cutoff function.
 
     :param etas: η, shape (num_radial,), Å⁻²
     :param shifts: r_s, shape (num_radial,), Å
     """
+
+    etas: torch.Tensor
+    shifts: torch.Tensor
 
     def __init__(self, etas: torch.Tensor, shifts: torch.Tensor) -> None:
         super().__init__()
@@ -26,8 +27,8 @@ class GaussianBasis(nn.Module):
         return torch.exp(-self.etas * offset * offset)
 
 
-class RadialFunctions(nn.Module):
-    """:math:`G^2_{cn} = \\sum_j w_c(Z_j)\\, e^{-\\eta_n (r_{ij} - r_{s,n})^2} f_c(r_{ij})`
+class RadialFunctions(FunctionGroup):
+    r""":math:`G^2_{cn} = \sum_j w_c(Z_j)\, e^{-\eta_n (r_{ij} - r_{s,n})^2} f_c(r_{ij})`
     (https://doi.org/10.1063/1.3553717, eq. 6).
     """
 

@@ -1,6 +1,6 @@
-"""Real spherical harmonics in Racah normalisation, by recurrences that need no angles.
+r"""Real spherical harmonics in Racah normalisation, by recurrences that need no angles.
 
-:math:`\\sum_m Y_{lm}(\\mathbf u) Y_{lm}(\\mathbf v) = P_l(\\mathbf u\\cdot\\mathbf v)` for unit vectors.
+:math:`\sum_m Y_{lm}(\mathbf u) Y_{lm}(\mathbf v) = P_l(\mathbf u\cdot\mathbf v)` for unit vectors.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 
 
 def normalization(degree: int) -> list[float]:
-    """Factors :math:`\\sqrt{(2-\\delta_{m0}) (l-m)!/(l+m)!}` for m = 0..l."""
+    r"""Factors :math:`\sqrt{(2-\delta_{m0}) (l-m)!/(l+m)!}` for m = 0..l."""
     return [
         math.sqrt((1.0 if m == 0 else 2.0) * math.factorial(degree - m) / math.factorial(degree + m))
         for m in range(degree + 1)
@@ -19,10 +19,10 @@ def normalization(degree: int) -> list[float]:
 
 
 def spherical_harmonics(direction: torch.Tensor, max_degree: int, norms: torch.Tensor) -> torch.Tensor:
-    """Values for all l ≤ max_degree, each l in the order m = -l..l.
+    r"""Values for all l ≤ max_degree, each l in the order m = -l..l.
 
     With :math:`(x+iy)^m = c_m + i s_m` and :math:`Q_l^m` the associated Legendre function divided by
-    :math:`\\sin^m\\theta` (a polynomial in z), :math:`Y_{lm} = N_{lm} Q_l^m c_m` and
+    :math:`\sin^m\theta` (a polynomial in z), :math:`Y_{lm} = N_{lm} Q_l^m c_m` and
     :math:`Y_{l,-m} = N_{lm} Q_l^m s_m`.
 
     :param direction: unit vectors, shape (..., 3)

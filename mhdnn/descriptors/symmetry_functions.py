@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from ase.data import chemical_symbols
 from torch import nn
 
-from mhdnn.descriptors.angular import LegendreFunctions, WideFunctions, check_angular_parameters
+from mhdnn.descriptors.angular import LegendreFunctions, WideFunctions, angular_products
 from mhdnn.descriptors.channels import ElementChannels, build_channels
 from mhdnn.descriptors.cutoff import build_cutoff
-from mhdnn.descriptors.neighborhood import Neighborhood, gather_pairs, neighbor_table
+from mhdnn.descriptors.neighborhood import FunctionGroup, Neighborhood, gather_pairs, neighbor_table
 from mhdnn.descriptors.radial import GaussianBasis, RadialFunctions
 from mhdnn.descriptors.triplets import NarrowFunctions, WideFunctionsByTriplets
 from mhdnn.errors import ConfigError
@@ -28,14 +28,14 @@ class SymmetryFunctions(nn.Module):
     """
 
     def __init__(
-        self, cutoff: float, cutoff_function: nn.Module, channels: ElementChannels, parts: Sequence[nn.Module]
+        self, cutoff: float, cutoff_function: nn.Module, channels: ElementChannels, parts: Sequence[FunctionGroup]
     ) -> None:
         super().__init__()
         self.cutoff = float(cutoff)
         self.cutoff_function = cutoff_function
         self.channels = channels
         self.parts = nn.ModuleList(parts)
-        self.num_functions: int = sum(int(part.num_functions) for part in parts)
+        self.num_functions: int = sum(part.num_functions for part in parts)
 
     def forward(
         self,
@@ -74,7 +74,7 @@ class SymmetryFunctions(nn.Module):
         channels = [f"channel{index}" for index in range(self.channels.num_channels)]
         if self.channels.num_channels == len(atomic_numbers):
             channels = [chemical_symbols[number] for number in atomic_numbers]
-        return [name for part in self.parts for name in part.names(channels)]
+        return [name for part in self.parts for name in cast(FunctionGroup, part).names(channels)]
 
 
 def spaced_gaussians(num: int, first: float, last: float, width: float) -> GaussianBasis:
@@ -112,7 +112,7 @@ def build_basis(settings: Mapping[str, Any], cutoff: float) -> GaussianBasis:
 
 def build_angular(
     settings: Mapping[str, Any], cutoff: float, num_channels: int, cutoff_function: nn.Module
-) -> nn.Module:
+) -> FunctionGroup:
     """Angular functions from settings; ``kind`` is legendre, wide, narrow or wide_by_triplets.
 
     :raises ConfigError: for an unknown kind
@@ -120,30 +120,17 @@ def build_angular(
     kind = settings["kind"]
     basis = build_basis(settings["radial"], cutoff)
     if kind == "legendre":
-        return LegendreFunctions(
-            basis, int(settings["max_degree"]), num_channels, bool(settings["cross_terms"])
-        )
-    check_angular_parameters(list(settings.get("zetas", ())), list(settings.get("lambdas", ())))
-    products = [
-        (index, int(zeta), int(lambda_))
-        for index in range(len(basis.etas))
-        for zeta in settings.get("zetas", ())
-        for lambda_ in settings.get("lambdas", ())
-    ]
-    lists = [list(column) for column in zip(*products, strict=True)] or [[], [], []]
-    if kind == "wide":
-        return WideFunctions(basis, *lists, num_channels)
+        return LegendreFunctions(basis, int(settings["max_degree"]), num_channels, bool(settings["cross_terms"]))
     triplet_kinds = {"narrow": NarrowFunctions, "wide_by_triplets": WideFunctionsByTriplets}
-    if kind in triplet_kinds:
-        return triplet_kinds[kind](basis, *lists, num_channels, cutoff_function)
-    raise ConfigError(
-        f"`descriptor.angular.kind`: expected legendre, wide, narrow or wide_by_triplets, got {kind!r}"
-    )
+    if kind == "wide" or kind in triplet_kinds:
+        functions = angular_products(len(basis.etas), settings["zetas"], settings["lambdas"])
+        if kind == "wide":
+            return WideFunctions(basis, functions, num_channels)
+        return triplet_kinds[kind](basis, functions, num_channels, cutoff_function)
+    raise ConfigError(f"`descriptor.angular.kind`: expected legendre, wide, narrow or wide_by_triplets, got {kind!r}")
 
 
-def build_descriptor(
-    settings: Mapping[str, Any], atomic_numbers: Sequence[int], cutoff: float
-) -> SymmetryFunctions:
+def build_descriptor(settings: Mapping[str, Any], atomic_numbers: Sequence[int], cutoff: float) -> SymmetryFunctions:
     """The descriptor that the group ``descriptor`` of the configuration describes.
 
     :param settings: keys cutoff_function, channels, num_channels, radial, angular (a mapping of parts)
@@ -153,9 +140,7 @@ def build_descriptor(
     """
     cutoff_function = build_cutoff(settings["cutoff_function"], cutoff)
     channels = build_channels(settings["channels"], atomic_numbers, int(settings["num_channels"]))
-    parts: list[nn.Module] = [
-        RadialFunctions(build_basis(settings["radial"], cutoff), channels.num_channels)
-    ]
+    parts: list[FunctionGroup] = [RadialFunctions(build_basis(settings["radial"], cutoff), channels.num_channels)]
     for angular in settings["angular"].values():
         if angular is not None:
             parts.append(build_angular(angular, cutoff, channels.num_channels, cutoff_function))

@@ -3,13 +3,11 @@
 `NarrowFunctions` has no cheaper form; `WideFunctionsByTriplets` is the oracle of the moment path.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 
-from mhdnn.descriptors.angular import angular_names
-from mhdnn.descriptors.neighborhood import Neighborhood
+from mhdnn.descriptors.angular import AngularList
+from mhdnn.descriptors.neighborhood import FunctionGroup, Neighborhood
 from mhdnn.descriptors.radial import GaussianBasis
 
 
@@ -25,30 +23,28 @@ def power(base: torch.Tensor, exponent: int) -> torch.Tensor:
     return result
 
 
-class TripletFunctions(nn.Module):
-    """:math:`2^{1-\\zeta} \\sum_{j<k} w_a w_b (1+\\lambda\\cos\\theta_{jik})^\\zeta g(r_{ij}) g(r_{ik}) h(r_{jk})`.
+class TripletFunctions(FunctionGroup):
+    r""":math:`2^{1-\zeta} \sum_{j<k} w_a w_b (1+\lambda\cos\theta_{jik})^\zeta g(r_{ij}) g(r_{ik}) h(r_{jk})`.
 
     :param cutoff_function: :math:`f_c`
-    :param narrow: whether :math:`h = e^{-\\eta r_{jk}^2} f_c(r_{jk})` (else 1)
+    :param narrow: whether :math:`h = e^{-\eta r_{jk}^2} f_c(r_{jk})` (else 1)
     """
 
     def __init__(
         self,
         basis: GaussianBasis,
-        radial_index: list[int],
-        zetas: list[int],
-        lambdas: list[int],
+        functions: AngularList,
         num_channels: int,
         cutoff_function: nn.Module,
         narrow: bool,
     ) -> None:
         super().__init__()
         self.basis = basis
-        self.radial_indices, self.zetas, self.lambdas = radial_index, zetas, lambdas
+        self.radial_index, self.zetas, self.lambdas = functions  # TorchScript knows no methods of tuples
         self.num_channels = num_channels
         self.cutoff_function = cutoff_function
         self.narrow = narrow
-        self.num_functions = len(zetas) * num_channels * (num_channels + 1) // 2
+        self.num_functions = len(functions.zetas) * num_channels * (num_channels + 1) // 2
 
     def forward(self, neighborhood: Neighborhood) -> torch.Tensor:
         """Shape (num_atoms, num_channel_pairs · num_functions), channel-pair-major."""
@@ -64,7 +60,7 @@ class TripletFunctions(nn.Module):
             square, third_side = cosine, cosine
         radial = self.basis(distance) * neighborhood.cutoff_value.unsqueeze(-1)
         terms = []
-        for index, zeta, lambda_ in zip(self.radial_indices, self.zetas, self.lambdas):  # noqa: B905 (TorchScript)
+        for index, zeta, lambda_ in zip(self.radial_index, self.zetas, self.lambdas):  # noqa: B905 (TorchScript)
             angular = power(1.0 + lambda_ * cosine, zeta) * 2.0 ** (1 - zeta)
             if self.narrow:
                 angular = angular * torch.exp(-self.basis.etas[index] * square) * third_side
@@ -72,9 +68,7 @@ class TripletFunctions(nn.Module):
             terms.append(self.sum_pairs(angular, radial_values, neighborhood.channel_weight))
         return torch.stack(terms, -1).reshape(distance.shape[0], self.num_functions)
 
-    def sum_pairs(
-        self, angular: torch.Tensor, radial: torch.Tensor, channel_weight: torch.Tensor
-    ) -> torch.Tensor:
+    def sum_pairs(self, angular: torch.Tensor, radial: torch.Tensor, channel_weight: torch.Tensor) -> torch.Tensor:
         """Sum over j ≠ k for every unordered pair of channels, shape (num_atoms, num_channel_pairs)."""
         weighted = channel_weight * radial.unsqueeze(-1)
         eye = torch.eye(angular.shape[1], dtype=angular.dtype, device=angular.device)
@@ -89,7 +83,7 @@ class TripletFunctions(nn.Module):
     @torch.jit.ignore
     def names(self, channels: list[str]) -> list[str]:
         kind = "narrow" if self.narrow else "wide"
-        return angular_names(kind, self.basis, self.radial_indices, self.zetas, self.lambdas, channels)
+        return AngularList(self.radial_index, self.zetas, self.lambdas).names(kind, self.basis, channels)
 
 
 class NarrowFunctions(TripletFunctions):
@@ -98,13 +92,11 @@ class NarrowFunctions(TripletFunctions):
     def __init__(
         self,
         basis: GaussianBasis,
-        radial_index: list[int],
-        zetas: list[int],
-        lambdas: list[int],
+        functions: AngularList,
         num_channels: int,
         cutoff_function: nn.Module,
     ) -> None:
-        super().__init__(basis, radial_index, zetas, lambdas, num_channels, cutoff_function, narrow=True)
+        super().__init__(basis, functions, num_channels, cutoff_function, narrow=True)
 
 
 class WideFunctionsByTriplets(TripletFunctions):
@@ -113,10 +105,8 @@ class WideFunctionsByTriplets(TripletFunctions):
     def __init__(
         self,
         basis: GaussianBasis,
-        radial_index: list[int],
-        zetas: list[int],
-        lambdas: list[int],
+        functions: AngularList,
         num_channels: int,
         cutoff_function: nn.Module,
     ) -> None:
-        super().__init__(basis, radial_index, zetas, lambdas, num_channels, cutoff_function, narrow=False)
+        super().__init__(basis, functions, num_channels, cutoff_function, narrow=False)

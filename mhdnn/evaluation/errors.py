@@ -114,9 +114,7 @@ def compute_errors(predictions: Predictions) -> Errors:
 def errors_by_family(predictions: Predictions) -> dict[str, Errors]:
     """`compute_errors` of each family of structures, families in alphabetical order."""
     families = np.array(predictions.families, dtype=object)
-    return {
-        name: compute_errors(predictions.select(families == name)) for name in sorted(set(families.tolist()))
-    }
+    return {name: compute_errors(predictions.select(families == name)) for name in sorted(set(families.tolist()))}
 
 
 def errors_by_element(predictions: Predictions) -> dict[str, Errors]:

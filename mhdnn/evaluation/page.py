@@ -68,12 +68,9 @@ def html_table(header: Sequence[str], rows: Iterable[Sequence[object]], text_col
 
     head = "".join(cell("th", name, column) for column, name in enumerate(header))
     body = "".join(
-        "<tr>" + "".join(cell("td", value, column) for column, value in enumerate(row)) + "</tr>\n"
-        for row in rows
+        "<tr>" + "".join(cell("td", value, column) for column, value in enumerate(row)) + "</tr>\n" for row in rows
     )
-    return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n'
-    )
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n'
 
 
 def html_figure(png: bytes, description: str) -> str:
@@ -96,7 +93,5 @@ def html_page(title: str, links: Mapping[str, str], body: str) -> str:
     :param links: navigation, heading of each anchor
     :param body: HTML
     """
-    navigation = "".join(
-        f'<a href="#{escape(anchor)}">{escape(heading)}</a>' for anchor, heading in links.items()
-    )
+    navigation = "".join(f'<a href="#{escape(anchor)}">{escape(heading)}</a>' for anchor, heading in links.items())
     return _PAGE.format(title=escape(title), style=_STYLE, navigation=f"<nav>{navigation}</nav>", body=body)

@@ -89,9 +89,7 @@ def family_colors(families: Sequence[str]) -> dict[str, str]:
     if len(ranked) <= len(PALETTE):
         return dict(zip(ranked, PALETTE, strict=False))
     colors = matplotlib.colormaps["turbo"](np.linspace(0.05, 0.95, LEGEND_LIMIT))
-    return {
-        name: to_hex(colors[rank]) if rank < LEGEND_LIMIT else "#9aa0a8" for rank, name in enumerate(ranked)
-    }
+    return {name: to_hex(colors[rank]) if rank < LEGEND_LIMIT else "#9aa0a8" for rank, name in enumerate(ranked)}
 
 
 def plain(name: str, longest: int = 30) -> str:
@@ -240,9 +238,7 @@ def _annotate(axes: Axes, errors: Errors, quantity: Quantity) -> None:
     )  # fmt: skip
 
 
-def histogram_figure(
-    predictions: Predictions, quantities: Sequence[Quantity], title: str = ""
-) -> Figure | None:
+def histogram_figure(predictions: Predictions, quantities: Sequence[Quantity], title: str = "") -> Figure | None:
     """Distribution of the errors of each quantity that is there, side by side.
 
     Many points: logarithmic counts, or the tails would not be seen.
@@ -275,9 +271,7 @@ def histogram_figure(
     return figure
 
 
-def family_figure(
-    errors: Mapping[str, Errors], quantities: Sequence[Quantity], title: str = ""
-) -> Figure | None:
+def family_figure(errors: Mapping[str, Errors], quantities: Sequence[Quantity], title: str = "") -> Figure | None:
     """Horizontal bars of MAE and RMSE for each family, one panel per quantity.
 
     :param errors: as from `errors_by_family`
@@ -302,7 +296,5 @@ def family_figure(
         label_axes(axes, f"{quantity.label} error ({quantity.unit})", "")
     panels[0].set_yticks(position, [plain(name) for name in names])
     panels[0].set_ylim(len(names) - 0.4, -0.6)
-    figure.legend(
-        *panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=9
-    )
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=9)
     return figure

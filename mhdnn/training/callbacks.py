@@ -16,8 +16,6 @@ class InterruptionCheckpoint(pl.Callback):
     def __init__(self, path: str) -> None:
         self.path = Path(path)
 
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         if trainer.optimizers:  # nothing has been set up before
             trainer.save_checkpoint(self.path)

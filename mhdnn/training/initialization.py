@@ -1,6 +1,6 @@
-"""What is fitted directly, before gradient descent: reference energies, scaling, the linear part.
+r"""What is fitted directly, before gradient descent: reference energies, scaling, the linear part.
 
-Reference energies are the least-squares solution of :math:`E \\approx \\sum_i E_{ref}(Z_i)`; the linear part
+Reference energies are the least-squares solution of :math:`E \approx \sum_i E_{ref}(Z_i)`; the linear part
 of the network is a ridge regression on energies, forces and virials with the weights of the loss.
 """
 
@@ -126,9 +126,7 @@ def fit_linear_part(
         potential.network.linear_weight.copy_(system.solve(regularization))
 
 
-def _add_batch(
-    system: LinearSystem, potential: Potential, batch: Batch, weights: tuple[float, float, float]
-) -> None:
+def _add_batch(system: LinearSystem, potential: Potential, batch: Batch, weights: tuple[float, float, float]) -> None:
     energy_weight, force_weight, stress_weight = weights
     energy_rows, force_rows, virial_rows = linear_rows(potential, batch)
     num_atoms = batch.num_atoms_per_structure.to(torch.float64)

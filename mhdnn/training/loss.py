@@ -26,9 +26,9 @@ class Ramp:
 
 @dataclass(frozen=True)
 class Loss:
-    """:math:`w_E (\\Delta E/N)^2 + w_F \\Delta F^2 + w_S (\\Delta W/N)^2`, each a mean over what has the label.
+    r""":math:`w_E (\Delta E/N)^2 + w_F \Delta F^2 + w_S (\Delta W/N)^2`, each a mean over what has the label.
 
-    W is the virial :math:`V\\sigma`, in eV like the energy.
+    W is the virial :math:`V\sigma`, in eV like the energy.
 
     :param energy_weight: :math:`w_E`, changing over the training
     :param force_weight: :math:`w_F`, of the mean over force components, Å²

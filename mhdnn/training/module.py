@@ -74,9 +74,7 @@ class PotentialModule(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         prediction = predict(self.potential, batch)
         loss = self.loss(prediction, batch) / self.loss_scale()  # with the final weights: epochs compare
-        self.log(
-            "validation_loss", loss, on_epoch=True, batch_size=batch.num_structures, sync_dist=True, prog_bar=True
-        )
+        self.log("validation_loss", loss, on_epoch=True, batch_size=batch.num_structures, sync_dist=True, prog_bar=True)
         for label, (predicted, reference) in _labels(prediction, batch).items():
             known = torch.isfinite(reference)
             if known.any():

@@ -12,7 +12,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     """Weight decay for the matrices of the hidden layers only, none for biases, tables and the linear part."""
-    decayed, free = [], []
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         is_matrix = "perceptron" in name and parameter.ndim == 2
         (decayed if is_matrix else free).append(parameter)

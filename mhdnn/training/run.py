@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from ase.data import atomic_numbers as atomic_number_of
@@ -21,7 +22,7 @@ from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.deploy.export import potential_from_checkpoint, read_checkpoint
 from mhdnn.deploy.model_file import load_model, metadata_of, save_model
 from mhdnn.errors import ConfigError, DataError
-from mhdnn.evaluation.errors import compute_errors
+from mhdnn.evaluation.errors import compute_errors, write_errors
 from mhdnn.evaluation.predictions import Predictions
 from mhdnn.evaluation.report import write_report
 from mhdnn.evaluation.run import predict_structures
@@ -134,7 +135,7 @@ def set_reference_energies(potential: Potential, data: StoreDataModule, choice: 
         missing = [symbol for symbol in symbols if symbol not in choice]
         if missing:
             raise ConfigError(f"`initialization.reference_energies`: no energy is given for {missing}")
-        energies = [float(choice[symbol]) for symbol in symbols]
+        energies = np.array([float(choice[symbol]) for symbol in symbols])
     potential.reference_energies.copy_(torch.as_tensor(energies, dtype=torch.float64))
 
 
@@ -192,7 +193,7 @@ def finish(
     errors = {part: compute_errors(p) for part, p in predictions.items()}
     if errors:
         print_errors(errors)
-        (folder / "errors.json").write_text(json.dumps(errors, indent=2) + "\n")
+        write_errors(folder / "errors.json", errors)
     if config.report and predictions:
         summary = model_summary(metadata, trainer)
         report = write_report(folder / "report", predictions, metrics_file(trainer), summary, config.name)

@@ -219,9 +219,7 @@ def flat(make: Callable[[np.random.Generator], Atoms], strain: float, widths: tu
 
     def build(rng: np.random.Generator, count: int) -> list[Atoms]:
         parent = make(rng)
-        return [
-            rattled(strained(parent, rng, strain, planar=True), rng, rng.uniform(*widths)) for _ in range(count)
-        ]
+        return [rattled(strained(parent, rng, strain, planar=True), rng, rng.uniform(*widths)) for _ in range(count)]
 
     return build
 
@@ -264,20 +262,25 @@ def lithium_tin_rich() -> Atoms:
     return atoms + Atoms("Li3", positions=positions)
 
 
+# fmt: off
 FAMILIES = [
     Family("graphene_primitive", (8, 8, 1), 4, 4, flat(lambda rng: sheet(1), 0.06, (0.01, 0.08))),
     Family("graphene_rattled", (4, 4, 1), 8, 3, flat(lambda rng: sheet(2), 0.05, (0.02, 0.1))),
-    Family("graphene_rippled", (4, 4, 1), 5, 3, flat(lambda rng: rippled(sheet(2), rng, rng.uniform(0.1, 0.6)), 0.04, (0.01, 0.07))),
+    Family("graphene_rippled", (4, 4, 1), 5, 3,
+        flat(lambda rng: rippled(sheet(2), rng, rng.uniform(0.1, 0.6)), 0.04, (0.01, 0.07))),
     Family("graphene_rectangular", (4, 5, 1), 3, 3, flat(lambda rng: sheet(1, rectangular=True), 0.04, (0.02, 0.09))),
     Family("graphene_vacancy", (4, 4, 1), 5, 3, flat(lambda rng: with_vacancy(sheet(2), rng), 0.03, (0.02, 0.09))),
-    Family("graphene_vacancy_large", (3, 3, 1), 3, 2, flat(lambda rng: with_vacancy(sheet(3), rng), 0.02, (0.02, 0.09))),
+    Family("graphene_vacancy_large", (3, 3, 1), 3, 2,
+        flat(lambda rng: with_vacancy(sheet(3), rng), 0.02, (0.02, 0.09))),
     Family("bilayer", (8, 8, 1), 6, 4, flat(lambda rng: bilayer(rng, 1, rng.uniform(2.7, 4.5)), 0.03, (0.01, 0.08))),
-    Family("bilayer_large", (4, 4, 1), 3, 2, flat(lambda rng: bilayer(rng, 2, rng.uniform(2.9, 3.8)), 0.02, (0.02, 0.08))),
+    Family("bilayer_large", (4, 4, 1), 3, 2,
+        flat(lambda rng: bilayer(rng, 2, rng.uniform(2.9, 3.8)), 0.02, (0.02, 0.08))),
     Family("tin_alpha", (4, 4, 4), 7, 4, crystal(tin_alpha, 0.06, (0.0, 0.2), (0.82, 1.2))),
     Family("tin_alpha_orthorhombic", (4, 4, 3), 5, 3, crystal(tin_alpha_orthorhombic, 0.05, (0.05, 0.3), (0.85, 1.15))),
     Family("tin_beta", (4, 4, 4), 6, 4, crystal(tin_beta, 0.06, (0.0, 0.2), (0.82, 1.2))),
     Family("tin_beta_conventional", (3, 3, 6), 6, 3, crystal(tin_beta_conventional, 0.05, (0.05, 0.35), (0.85, 1.15))),
-    Family("tin_layer", (4, 4, 1), 5, 3, flat(lambda rng: tin_layer(int(rng.integers(1, 3)), rng.uniform(4.5, 4.85)), 0.03, (0.03, 0.15))),
+    Family("tin_layer", (4, 4, 1), 5, 3,
+        flat(lambda rng: tin_layer(int(rng.integers(1, 3)), rng.uniform(4.5, 4.85)), 0.03, (0.03, 0.15))),
     Family("tin_atom_on_graphene", (4, 4, 1), 14, 4, adsorbed(["Sn"], (1.9, 5.0))),
     Family("tin_dimer_on_graphene", (4, 4, 1), 9, 4, adsorbed(["Sn"] * 2, (2.0, 4.6))),
     Family("tin_trimer_on_graphene", (4, 4, 1), 4, 3, adsorbed(["Sn"] * 3, (2.1, 4.2))),
@@ -289,7 +292,8 @@ FAMILIES = [
     Family("lithium_in_bilayer", (4, 4, 1), 2, 2, flat(lithium_in_bilayer, 0.02, (0.02, 0.08))),
     Family("lithium_tin", (6, 6, 6), 5, 2, crystal(lithium_tin, 0.05, (0.02, 0.2), (0.85, 1.2))),
     Family("lithium_tin_rich", (4, 4, 4), 4, 2, crystal(lithium_tin_rich, 0.05, (0.02, 0.25), (0.85, 1.2))),
-]  # fmt: skip
+]
+# fmt: on
 
 
 def candidates(seed: int) -> list[Candidate]:
