@@ -99,9 +99,7 @@ def voigt_stress(stress: Any, name: str = "structure") -> np.ndarray:
     if values.shape == (6,):
         return values
     if values.size != 9:
-        raise DataError(
-            f"{name}: `stress` must have 6 or 9 components, found shape {values.shape}; correct the source"
-        )
+        raise DataError(f"{name}: `stress` must have 6 or 9 components, found shape {values.shape}; correct the source")
     tensor = values.reshape(3, 3)
     if np.abs(tensor - tensor.T).max() > ASYMMETRY * max(np.abs(tensor).max(), 1e-3):
         raise DataError(
@@ -169,9 +167,7 @@ def _numbers(value: Any, key: str, shape: tuple[int, ...] | None, name: str) -> 
         raise DataError(f"{name}: `{key}` must be numbers, found {value!r}; choose another key") from error
     if shape is not None and numbers.shape != shape:
         if numbers.size != int(np.prod(shape)):
-            raise DataError(
-                f"{name}: `{key}` must have shape {shape}, found {numbers.shape}; choose another key"
-            )
+            raise DataError(f"{name}: `{key}` must have shape {shape}, found {numbers.shape}; choose another key")
         numbers = numbers.reshape(shape)
     return numbers
 

@@ -71,9 +71,7 @@ def convert(
     return report
 
 
-def _checked(
-    frame: Frame, name: str, options: ReadOptions, skip_invalid: bool, report: ConvertReport
-) -> Record | None:
+def _checked(frame: Frame, name: str, options: ReadOptions, skip_invalid: bool, report: ConvertReport) -> Record | None:
     """The record if it is valid and labelled; None if it is not and is to be skipped."""
     try:
         record = frame()

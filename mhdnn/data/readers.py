@@ -66,9 +66,7 @@ def read_frames(path: Path, options: ReadOptions) -> Iterator[Frame]:
     if form not in READERS:
         raise DataError(f"{path}: `--format` must be one of {', '.join(READERS)}, found {form!r}; choose one")
     if options.units is not None and form != "n2p2":
-        raise DataError(
-            f"{path}: `--units` is for n2p2 only, found format {form}, whose units are fixed; leave it out"
-        )
+        raise DataError(f"{path}: `--units` is for n2p2 only, found format {form}, whose units are fixed; leave it out")
     return READERS[form](path, options)
 
 

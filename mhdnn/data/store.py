@@ -24,11 +24,11 @@ from mhdnn.data.schema import (
     Record,
     validate_structure,
 )
-from mhdnn.data.writer import StoreWriter, unwritable
+from mhdnn.data.writer import StoreWriter
 from mhdnn.errors import DataError
 from mhdnn.structure import Structure
 
-__all__ = ["Dispersion", "Record", "StoreReader", "StoreWriter", "unwritable", "validate_structure"]
+__all__ = ["Dispersion", "Record", "StoreReader", "StoreWriter", "validate_structure"]
 
 REMEDY = "make the file again with `mhdnn data convert`"
 STRING_ARRAYS = frozenset({"group", "split"})
@@ -46,7 +46,7 @@ class StoreReader:
     :param subtract_dispersion: give energy, forces and stress without the dispersion part, for
         models to which a dispersion correction is added afterwards
     :raises DataError: if the file is missing, truncated, foreign or inconsistent, or if
-        dispersion is to be subtracted and the file does not hold it
+        dispersion is to be subtracted and the file does not hold the part of each label
     """
 
     def __init__(self, path: str | Path, subtract_dispersion: bool = False) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
 import h5py
 import numpy as np
 
+from mhdnn.data.partfile import PartFile, interrupts_deferred, unwritable
 from mhdnn.data.schema import (
     DISPERSION_FIELDS,
     DISPERSION_PREFIX,
@@ -60,22 +60,18 @@ class StoreWriter:
         self._attributes = dict(attributes or {})
         self._part = self.path.with_name(self.path.name + ".part")
         self._file: h5py.File | None = None
+        self._disk: PartFile | None = None
         self._buffer: list[tuple[Structure, Dispersion, str]] = []
         self._buffered_atoms = 0
         self._written_structures = 0
         self._written_atoms = 0
 
     def __enter__(self) -> StoreWriter:
-        try:
+        with self._all_or_nothing():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = h5py.File(self._part, "w", libver=("v110", "v110"))
+            self._disk = PartFile(self._part)
+            self._file = h5py.File(self._disk, "w", libver=("v110", "v110"))
             self._create_skeleton(self._file)
-        except (OSError, RuntimeError) as error:
-            self._abandon()
-            raise self._unwritable(error) from error
-        except BaseException:
-            self._abandon()
-            raise
         return self
 
     def __exit__(
@@ -84,18 +80,10 @@ class StoreWriter:
         if kind is not None:
             self._abandon()
             return
-        try:
+        with self._all_or_nothing():
             self._finish()
-        except (OSError, RuntimeError) as failure:
-            self._abandon()
-            raise self._unwritable(failure) from failure
-        except BaseException:
-            self._abandon()
-            raise
 
-    def append(
-        self, structure: Structure, dispersion: Dispersion | None = None, split: str | None = None
-    ) -> None:
+    def append(self, structure: Structure, dispersion: Dispersion | None = None, split: str | None = None) -> None:
         """Add one structure; its arrays must not be changed until the writer has closed.
 
         :param dispersion: the part of the labels that came from a dispersion correction
@@ -114,11 +102,21 @@ class StoreWriter:
         self.num_atoms += structure.num_atoms
         self._buffered_atoms += structure.num_atoms
         if len(self._buffer) >= BUFFERED_STRUCTURES or self._buffered_atoms >= BUFFERED_ATOMS:
-            try:
+            with self._all_or_nothing():
                 self._flush(file)
-            except (OSError, RuntimeError) as error:
-                self._abandon()  # half a block may be in the file: no later append can be right
-                raise self._unwritable(error) from error
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """For work on the file: after a failure half a block may be in it, and nothing of it is kept."""
+        try:
+            with interrupts_deferred():
+                yield
+        except (OSError, RuntimeError) as error:
+            self._abandon()
+            raise unwritable(self.path, error) from error
+        except BaseException:
+            self._abandon()
+            raise
 
     def _open_file(self) -> h5py.File:
         if self._file is None:
@@ -127,6 +125,10 @@ class StoreWriter:
                 "use it as `with StoreWriter(...) as writer` and let its errors pass"
             )
         return self._file
+
+    def _require_disk(self) -> PartFile:
+        assert self._disk is not None
+        return self._disk
 
     def _create_skeleton(self, file: h5py.File) -> None:
         file.attrs["schema_version"] = SCHEMA_VERSION
@@ -154,6 +156,7 @@ class StoreWriter:
             self._write(file, field, [getattr(dispersion, label) for _, dispersion, _ in self._buffer])
         _extend(file["group"], np.array([structure.group for structure in structures], dtype=object))
         self._write_split(file, [split for _, _, split in self._buffer])
+        self._require_disk().raise_failure()
         self._written_structures += len(structures)
         self._written_atoms += sum(sizes)
         self._buffer.clear()
@@ -179,9 +182,7 @@ class StoreWriter:
         if "split" not in file:
             if not any(splits):
                 return
-            file.create_dataset(
-                "split", (self._written_structures,), STRING, maxshape=(None,), chunks=(CHUNK_ROWS,)
-            )
+            file.create_dataset("split", (self._written_structures,), STRING, maxshape=(None,), chunks=(CHUNK_ROWS,))
         _extend(file["split"], np.array(splits, dtype=object))
 
     def _finish(self) -> None:
@@ -191,32 +192,25 @@ class StoreWriter:
         self._flush(file)
         if "split" in file and "" in file["split"].asstr()[:]:
             raise DataError(f"{self.path}: `split` was given for some structures only; give it for all")
-        file.flush()
         file.close()
         self._file = None
+        self._require_disk().finish()
         self._part.replace(self.path)
 
     def _abandon(self) -> None:
         """Leave nothing behind; failures to close a file that can't be written are expected here."""
         file, self._file = self._file, None
         self._buffer.clear()
-        if file is not None:
-            with suppress(OSError, RuntimeError):
-                file.close()
-        self._part.unlink(missing_ok=True)
-
-    def _unwritable(self, error: Exception) -> DataError:
-        return unwritable(self.path, error)
-
-
-def unwritable(path: Path, error: Exception) -> DataError:
-    """The error for a dataset file that can't be written, with the free space of its disk."""
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    free = shutil.disk_usage(folder).free / 1e6
-    return DataError(
-        f"{path}: can't be written ({error}); {free:.1f} MB are free in {folder}; "
-        "free space, check the permissions or choose another folder"
-    )
+        with interrupts_deferred():
+            if self._disk is not None:
+                self._disk.give_up()
+            if file is not None:
+                with suppress(OSError, RuntimeError):
+                    file.close()
+            if self._disk is not None:
+                self._disk.close()
+            with suppress(OSError):
+                self._part.unlink(missing_ok=True)
 
 
 def _create(file: h5py.File, field: Field, rows: int) -> None:
