@@ -59,9 +59,7 @@ def random_potential(atomic_numbers: list[int], seed: int = 0, **changes: Any) -
         weight = potential.network.linear_weight
         weight.copy_(0.05 * torch.randn(weight.shape, generator=generator, dtype=torch.float64))
         potential.function_scale.fill_(0.5)
-        potential.reference_energies.copy_(
-            torch.randn(len(atomic_numbers), generator=generator, dtype=torch.float64)
-        )
+        potential.reference_energies.copy_(torch.randn(len(atomic_numbers), generator=generator, dtype=torch.float64))
     return potential
 
 

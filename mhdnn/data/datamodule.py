@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -79,7 +79,8 @@ class StoreDataModule(pl.LightningDataModule):
                 split_by = "group" if any("/" in group for group in reader.groups) else "structure"
             if split_by not in ("group", "structure"):
                 raise ConfigError(f"`data.split_by`: expected auto, group or structure, got {split_by!r}")
-            split = assign_split(reader.groups, validation_fraction, 0.0, split_seed, split_by)
+            by: Literal["group", "structure"] = "group" if split_by == "group" else "structure"
+            split = assign_split(reader.groups, validation_fraction, 0.0, split_seed, by)
             result["train"] = np.flatnonzero(split == "train")
             result["validation"] = np.flatnonzero(split == "validation")
         if len(result["train"]) == 0:

@@ -34,7 +34,11 @@ class StructureDataset(Dataset[Item]):
     """
 
     def __init__(
-        self, source: StructureSource, indices: Sequence[int], cutoff: float, cache_megabytes: float = 256.0
+        self,
+        source: StructureSource,
+        indices: Sequence[int] | np.ndarray,
+        cutoff: float,
+        cache_megabytes: float = 256.0,
     ) -> None:
         self.source = source
         self.indices = np.asarray(indices, dtype=np.int64)
@@ -81,9 +85,7 @@ def collate(items: Sequence[Item]) -> Batch:
         neighbor_index=joined([p.neighbor_index + shift for p, shift in zip(pairs, first_atom, strict=True)]),
         cell_shifts=joined([p.cell_shifts for p in pairs]),
         dataset_index=torch.tensor([number for number, _, _ in items]),
-        energy=torch.tensor(
-            [np.nan if s.energy is None else s.energy for s in structures], dtype=torch.float64
-        ),
+        energy=torch.tensor([np.nan if s.energy is None else s.energy for s in structures], dtype=torch.float64),
         forces=joined([label_or_nan(s.forces, (s.num_atoms, 3)) for s in structures]),
         stress=torch.from_numpy(np.stack([label_or_nan(s.stress, (6,)) for s in structures])),
     )
