@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ from mhdnn.training.loss import Loss, Ramp
 from mhdnn.training.module import PotentialModule, check_same_architecture
 
 console = Console()
+# what Lightning tells at this level is not about the user's data or model
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 
 
 @hydra.main(version_base="1.3", config_path="pkg://mhdnn.configs", config_name="train")

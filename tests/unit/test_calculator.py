@@ -1,0 +1,116 @@
+"""The ASE calculator: the potential's own numbers, derivatives as ASE sees them, neighbour lists, errors."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.calculator import PropertyNotImplementedError
+from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
+
+from mhdnn import MHDNNCalculator
+from mhdnn.deploy.model_file import METADATA_FILE, load_model, metadata_of, save_model
+from mhdnn.errors import ConfigError, ModelError
+from mhdnn.potential import predict
+from tests.builders import batch_of, model_settings, random_potential, structures
+from tests.tolerances import FINITE_DIFFERENCE, ROUND_OFF
+
+ELEMENTS = [6, 14, 50]
+
+
+@pytest.fixture(scope="module")
+def potential():
+    return random_potential(ELEMENTS)
+
+
+@pytest.fixture(scope="module")
+def model_path(potential, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "model.pt"
+    save_model(potential, path, metadata_of(potential, model_settings(ELEMENTS), {"data": "none"}))
+    return path
+
+
+@pytest.mark.parametrize("name", list(structures()))
+def test_same_numbers_as_the_potential(name, potential, model_path):
+    atoms = structures()[name]
+    expected = predict(potential, batch_of(atoms))
+    atoms.calc = MHDNNCalculator(model_path)
+    assert atoms.get_potential_energy() == pytest.approx(expected.energy.item(), abs=ROUND_OFF)
+    assert atoms.get_potential_energy(force_consistent=True) == atoms.get_potential_energy()
+    np.testing.assert_allclose(atoms.get_potential_energies(), expected.atomic_energies, atol=ROUND_OFF)
+    np.testing.assert_allclose(atoms.get_forces(), expected.forces, atol=ROUND_OFF)
+    if atoms.cell.rank == 3:
+        np.testing.assert_allclose(atoms.get_stress(), expected.virial[0] / atoms.get_volume(), atol=ROUND_OFF)
+    else:
+        with pytest.raises(PropertyNotImplementedError):
+            atoms.get_stress()
+
+
+def test_derivatives_through_ase(model_path):
+    atoms = structures()["triclinic"]
+    atoms.calc = MHDNNCalculator(model_path)
+    forces, stress = atoms.get_forces(), atoms.get_stress()
+    numerical = calculate_numerical_forces(atoms, eps=1e-4)
+    np.testing.assert_allclose(forces, numerical, atol=FINITE_DIFFERENCE * np.abs(numerical).max())
+    numerical = calculate_numerical_stress(atoms, eps=1e-4)
+    np.testing.assert_allclose(stress, numerical, atol=FINITE_DIFFERENCE * np.abs(numerical).max())
+
+
+def test_skin_saves_searches_and_changes_nothing(model_path):
+    atoms = bulk("Si", cubic=True)
+    atoms.rattle(0.05, seed=1)
+    lazy, eager = MHDNNCalculator(model_path, skin=1.0), MHDNNCalculator(model_path, skin=0.0)
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        atoms.positions += rng.normal(0, 0.03, atoms.positions.shape)
+        other = atoms.copy()
+        atoms.calc, other.calc = lazy, eager
+        assert atoms.get_potential_energy() == pytest.approx(other.get_potential_energy(), abs=ROUND_OFF)
+        np.testing.assert_allclose(atoms.get_forces(), other.get_forces(), atol=ROUND_OFF)
+    assert lazy.num_neighbor_searches < 6
+    assert eager.num_neighbor_searches == 12
+
+
+@pytest.mark.parametrize("change", ["cell", "pbc", "atoms"])
+def test_list_is_searched_again_when_it_must(change, model_path):
+    atoms = bulk("Si", cubic=True)
+    atoms.rattle(0.05, seed=1)
+    calculator = MHDNNCalculator(model_path, skin=1.0)
+    atoms.calc = calculator
+    atoms.get_potential_energy()
+    if change == "cell":
+        atoms.set_cell(atoms.cell[:] * 1.01)
+    elif change == "pbc":
+        atoms.pbc = (True, True, False)
+    else:
+        del atoms[0]
+    fresh = atoms.copy()
+    fresh.calc = MHDNNCalculator(model_path)
+    assert atoms.get_potential_energy() == pytest.approx(fresh.get_potential_energy(), abs=ROUND_OFF)
+    assert calculator.num_neighbor_searches == 2
+
+
+def test_unknown_element_is_named(model_path):
+    atoms = Atoms("SiAu", positions=[[0, 0, 0], [2.3, 0, 0]], calculator=MHDNNCalculator(model_path))
+    with pytest.raises(ModelError, match=r"does not know Au; it was trained for C, Si, Sn"):
+        atoms.get_potential_energy()
+
+
+def test_metadata_travels(model_path):
+    _, metadata = load_model(model_path)
+    assert metadata["elements"] == ["C", "Si", "Sn"]
+    assert metadata["cutoff"] == 4.5
+    assert metadata["dtype"] == "float64"
+    assert metadata["training"] == {"data": "none"}
+    assert len(metadata["functions"]) == len(metadata["function_minimum"])
+
+
+def test_not_a_model_file(tmp_path, model_path):
+    with pytest.raises(ModelError, match="no such model file"):
+        MHDNNCalculator(tmp_path / "missing.pt")
+    broken = tmp_path / "broken.pt"
+    broken.write_bytes(model_path.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="not a model file"):
+        MHDNNCalculator(broken)
+    with pytest.raises(ConfigError, match="skin"):
+        MHDNNCalculator(model_path, skin=-1.0)
+    assert METADATA_FILE == "metadata.json"  # C++ programs read it under this name

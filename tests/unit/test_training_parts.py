@@ -1,0 +1,145 @@
+"""Loss, reference energies, scaling and ridge regression against values worked out another way."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from mhdnn.errors import DataError
+from mhdnn.potential import Prediction, predict
+from mhdnn.training.initialization import fit_linear_part, fit_reference_energies, fit_scaling, linear_rows
+from mhdnn.training.loss import Loss, Ramp, mean_square_of_known
+from mhdnn.training.optimization import parameter_groups, warmup_cosine
+from tests.builders import batch_of, random_potential, structures
+
+ELEMENTS = [6, 14, 50]
+
+
+def labelled_batch(potential=None):
+    """A batch whose labels a potential made (or zeros)."""
+    batch = batch_of(structures()["triclinic"], structures()["tiny"])
+    if potential is None:
+        zeros = torch.zeros(2, 6, dtype=torch.float64)
+        return dataclasses.replace(batch, energy=zeros[:, 0], forces=0 * batch.positions, stress=zeros)
+    made = predict(potential, batch)
+    volume = torch.linalg.det(batch.cell).abs().unsqueeze(1)
+    return dataclasses.replace(batch, energy=made.energy, forces=made.forces, stress=made.virial / volume)
+
+
+def test_loss_by_hand():
+    batch = labelled_batch()
+    sizes = batch.num_atoms_per_structure.double()
+    prediction = Prediction(2 * sizes, torch.full_like(batch.forces, 3.0), sizes[:, None].expand(2, 6), sizes)
+    loss = Loss(Ramp(1.0, 100.0), force_weight=10.0, stress_weight=0.5)
+    # energy error 2 eV/atom, force error 3 eV/Å, virial error 1 eV/atom
+    assert loss(prediction, batch, progress=0.0).item() == pytest.approx(1 * 4 + 10 * 9 + 0.5)
+    assert loss(prediction, batch, progress=0.5).item() == pytest.approx(10 * 4 + 10 * 9 + 0.5)
+    assert loss(prediction, batch).item() == pytest.approx(100 * 4 + 10 * 9 + 0.5)
+
+
+def test_missing_labels_leave_no_trace():
+    values = torch.tensor([1.0, torch.nan, 3.0], requires_grad=True)
+    mean = mean_square_of_known(values)
+    mean.backward()
+    assert mean.item() == pytest.approx(5.0)
+    assert values.grad.tolist() == [1.0, 0.0, 3.0]
+    assert mean_square_of_known(torch.full((3,), torch.nan)).item() == 0.0
+
+
+def test_reference_energies():
+    composition = np.array([[1, 0], [2, 3], [0, 4], [5, 5]])
+    energies = composition @ np.array([-3.0, 7.0])
+    np.testing.assert_allclose(fit_reference_energies(composition, energies), [-3.0, 7.0])
+    energies[1] = np.nan
+    np.testing.assert_allclose(fit_reference_energies(composition, energies), [-3.0, 7.0])
+
+
+def test_reference_energies_of_one_composition_share_the_energy():
+    solution = fit_reference_energies(np.array([[1, 1], [2, 2]]), np.array([-4.0, -8.0]))
+    np.testing.assert_allclose(solution, [-2.0, -2.0])
+
+
+def test_reference_energies_need_an_energy():
+    with pytest.raises(DataError, match="energy"):
+        fit_reference_energies(np.ones((2, 1)), np.full(2, np.nan))
+
+
+def test_scaling_is_that_of_all_atoms():
+    potential = random_potential(ELEMENTS)
+    many = list(structures().values())
+    potential.function_mean.zero_()
+    potential.function_scale.fill_(1.0)
+    batch = batch_of(*many)
+    element = potential.element_index(batch.atomic_numbers)
+    vectors = batch.positions[batch.neighbor_index] - batch.positions[batch.center_index] + batch.cell_shifts
+    raw = potential.scaled_functions(vectors, batch.center_index, batch.neighbor_index, element).numpy()
+    fit_scaling(potential, [batch_of(*many[:2]), batch_of(*many[2:])])
+    np.testing.assert_allclose(potential.function_mean, raw.mean(0), atol=1e-12)
+    varying = raw.std(0) > 1e-6 * raw.std(0).max()
+    np.testing.assert_allclose(potential.function_scale[varying], 1 / raw.std(0)[varying], rtol=1e-8)
+    np.testing.assert_allclose(potential.function_minimum, raw.min(0))
+    np.testing.assert_allclose(potential.function_maximum, raw.max(0))
+
+
+@pytest.mark.parametrize("kind", ["shared", "per_element"])
+def test_linear_rows_are_the_linear_potential(kind):
+    potential = random_potential(ELEMENTS, kind=kind)
+    with torch.no_grad():
+        potential.network.output_scale.zero_()
+    batch = batch_of(structures()["triclinic"], structures()["slab"])
+    energy_rows, force_rows, virial_rows = linear_rows(potential, batch)
+    weight = potential.network.linear_weight.detach()
+    expected = predict(potential, batch)
+    references = potential.reference_energies[potential.element_index(batch.atomic_numbers)]
+    shift = torch.stack([references[batch.structure_index == s].sum() for s in (0, 1)])
+    np.testing.assert_allclose(energy_rows @ weight + shift, expected.energy, atol=1e-10)
+    np.testing.assert_allclose((force_rows @ weight).reshape(-1, 3), expected.forces, atol=1e-10)
+    np.testing.assert_allclose(virial_rows @ weight, expected.virial, atol=1e-10)
+
+
+def test_ridge_finds_a_linear_potential_again():
+    teacher = random_potential([6, 14])
+    teacher.network.output_scale.zero_()
+    student = random_potential([6, 14], seed=1)
+    student.network.output_scale.zero_()
+    student.reference_energies.copy_(teacher.reference_energies)
+    atoms = structures()["triclinic"]
+    many = []
+    for seed in range(8):
+        moved = atoms.copy()
+        moved.rattle(0.15, seed=seed)
+        many.append(moved)
+    batch = batch_of(*many)
+    made = predict(teacher, batch)
+    volume = torch.linalg.det(batch.cell).abs().unsqueeze(1)
+    batch = dataclasses.replace(batch, energy=made.energy, forces=made.forces, stress=made.virial / volume)
+    fit_linear_part(student, [batch], 30.0, 1.0, 0.1, regularization=1e-13)
+    found = predict(student, batch)
+    assert (found.forces - made.forces).abs().max() < 1e-4 * made.forces.abs().max()
+    assert (found.energy - made.energy).abs().max() < 1e-3
+
+
+def test_warmup_and_cosine():
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    scheduler = warmup_cosine(optimizer, total_steps=1000, warmup_steps=50)
+    rates = []
+    for _ in range(1001):
+        rates.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    assert rates[0] == pytest.approx(0.02)
+    assert max(rates) == pytest.approx(1.0, abs=0.01)
+    assert rates[500] == pytest.approx(0.5)
+    assert rates[1000] == pytest.approx(0.0)
+
+
+def test_weight_decay_is_for_hidden_layers_only():
+    potential = random_potential(ELEMENTS, species_feature="embedding", channels="learned")
+    decayed, free = parameter_groups(potential, 0.1)
+    assert {tuple(p.shape) for p in decayed["params"]} == {
+        tuple(p.shape) for n, p in potential.named_parameters() if n.startswith("network.perceptron") and p.ndim == 2
+    }
+    assert len(decayed["params"]) + len(free["params"]) == len(list(potential.parameters()))
+    assert free["weight_decay"] == 0.0
