@@ -145,9 +145,10 @@ def _find(
                 break
     if not found:
         return None
-    first = next(iter(found))
-    for other in found:
-        if found[other].shape != found[first].shape or not np.allclose(found[other], found[first]):
+    first, *others = found
+    for other in others:
+        same_shape = found[other].shape == found[first].shape
+        if not (same_shape and np.allclose(found[other], found[first], equal_nan=True)):
             raise DataError(
                 f"{name}: `{first}` and `{other}` hold different values; say which is meant, "
                 f"for example with `--{_option(first)}-key {other}`"

@@ -19,7 +19,7 @@ import ase.io
 from ase import Atoms
 from ase.db.row import AtomsRow
 from ase.io.extxyz import key_val_str_to_dict, read_xyz
-from ase.io.formats import UnknownFileTypeError, filetype, open_with_compression
+from ase.io.formats import UnknownFileTypeError, filetype, ioformats, open_with_compression
 
 from mhdnn.data import cp2k, deepmd, n2p2
 from mhdnn.data.ase_bridge import LabelKeys, structure_from_atoms
@@ -94,10 +94,10 @@ def detect_format(path: Path) -> str:
             return form
     try:
         known = filetype(str(path))
-    except UnknownFileTypeError as error:
-        raise DataError(
-            f"{path}: the format is not recognised; give `--format`, one of {', '.join(READERS)}"
-        ) from error
+    except UnknownFileTypeError:
+        known = ""
+    if known not in ioformats:  # ASE may also give back the suffix
+        raise DataError(f"{path}: the format is not recognised; give `--format`, one of {', '.join(READERS)}")
     return "extxyz" if known in ("xyz", "extxyz") else "ase"
 
 

@@ -35,8 +35,8 @@ def assign_split(
 
     By group, all structures of a group get the same part, so that near-copies are never trained and
     tested on. Each family (the text before the first ``/``) with enough groups is in every part;
-    smaller families are split together, or train if they are few. Groups are ordered by a hash of their name and the seed, so
-    the result depends neither on the order in the file nor on library versions.
+    smaller families are split together, or train if they are few. Groups are ordered by a hash of
+    their name and the seed: neither the order in the file nor library versions matter.
     By structure, each family is sampled evenly.
 
     :param groups: ``family`` or ``family/member`` of each structure
