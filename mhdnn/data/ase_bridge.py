@@ -31,7 +31,8 @@ class LabelKeys:
 
     Each is a key of the calculator's results, of ``atoms.info`` or of ``atoms.arrays``. ASE's
     ``energy`` of a calculation with smearing is extrapolated to zero width; forces belong to
-    ``free_energy``, which is taken when asked for.
+    ``free_energy``, which is taken when asked for. (ASE has both for VASP; from GPAW's text output it
+    takes the extrapolated energy only, so with wide smearing save a trajectory instead.)
     """
 
     energy: str | None = None
