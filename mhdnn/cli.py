@@ -66,9 +66,9 @@ def run_export(arguments: Sequence[str]) -> int:
 def run_data(arguments: Sequence[str]) -> int:
     from mhdnn.data.commands import add_data_commands
 
-    parser = argparse.ArgumentParser(prog="mhdnn data", description="HDF5 datasets")
-    add_data_commands(parser.add_subparsers(required=True, metavar="convert|check|split"))
-    chosen = parser.parse_args(list(arguments))
+    parser = argparse.ArgumentParser(prog="mhdnn")
+    add_data_commands(parser.add_subparsers(required=True))
+    chosen = parser.parse_args(["data", *arguments])
     return int(chosen.run(chosen) or 0)
 
 
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"mhdnn {arguments[0]}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted; the run folder's checkpoints/interrupted.ckpt can be exported or resumed", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return 130
 
 

@@ -5,6 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import WeightAveraging
+
+
+class MovingAverage(WeightAveraging):
+    r"""Exponential moving average of the weights, used for validation, checkpoints and the model.
+
+    The decay grows with the number of steps n as :math:`\min(d, (1+n)/(10+n))`, so that the first weights
+    don't linger in a short training.
+
+    :param decay: :math:`d`, between 0 and 1
+    """
+
+    def __init__(self, decay: float) -> None:
+        def average(averaged: torch.Tensor, current: torch.Tensor, num_averaged: torch.Tensor) -> torch.Tensor:
+            count = float(num_averaged)
+            return torch.lerp(current, averaged, min(decay, (1.0 + count) / (10.0 + count)))
+
+        super().__init__(use_buffers=False, avg_fn=average)
 
 
 class InterruptionCheckpoint(pl.Callback):

@@ -16,7 +16,7 @@ from mhdnn.errors import ModelError
 from mhdnn.potential import Potential, Prediction, predict
 from mhdnn.structure import Batch
 from mhdnn.training.loss import Loss
-from mhdnn.training.optimization import is_plateau, parameter_groups
+from mhdnn.training.optimization import is_plateau
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
 
 
@@ -26,7 +26,7 @@ class PotentialModule(pl.LightningModule):
     :param potential: initialised potential
     :param settings: plain settings it was built from (they travel in the checkpoint)
     :param loss: loss of a batch
-    :param optimizer: makes an optimiser from parameter groups
+    :param optimizer: makes an optimiser for a potential
     :param scheduler: makes a schedule from an optimiser (and ``total_steps``, if it asks for it)
     :param provenance: where the training data come from; travels into the model file
     """
@@ -101,9 +101,7 @@ class PotentialModule(pl.LightningModule):
         return self.potential.network.output_scale**2
 
     def configure_optimizers(self) -> Any:
-        keywords = getattr(self.make_optimizer, "keywords", {})
-        groups = parameter_groups(self.potential, float(keywords.get("weight_decay", 0.0)))
-        optimizer = self.make_optimizer(groups)
+        optimizer = self.make_optimizer(self.potential)
         if self.make_scheduler is None:
             return optimizer
         accepted = inspect.signature(self.make_scheduler).parameters

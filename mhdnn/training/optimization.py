@@ -1,8 +1,9 @@
-"""Optimiser groups and learning-rate schedules."""
+"""Optimiser and learning-rate schedules."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,14 +11,35 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Weight decay for the matrices of the hidden layers only, none for biases, tables and the linear part."""
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for name, parameter in network.named_parameters():
-        is_matrix = "perceptron" in name and parameter.ndim == 2
-        (decayed if is_matrix else free).append(parameter)
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+def parameter_groups(potential: nn.Module, lr: float, linear_lr: float, weight_decay: float) -> list[dict[str, Any]]:
+    """Hidden layers, the linear part, and all other parameters.
+
+    Weight decay is for the matrices of the hidden layers only. The linear part was fitted directly and its
+    functions are nearly dependent: the step that suits the hidden layers would only shake it.
+    """
+    groups: list[dict[str, Any]] = [
+        {"params": [], "lr": lr, "weight_decay": weight_decay},
+        {"params": [], "lr": linear_lr, "weight_decay": 0.0},
+        {"params": [], "lr": lr, "weight_decay": 0.0},
+    ]
+    for name, parameter in potential.named_parameters():
+        if "perceptron" in name and parameter.ndim == 2:
+            groups[0]["params"].append(parameter)
+        elif "linear_weight" in name:
+            groups[1]["params"].append(parameter)
+        else:
+            groups[2]["params"].append(parameter)
+    return groups
+
+
+def adamw(potential: nn.Module, lr: float, linear_lr: float, weight_decay: float, amsgrad: bool = False) -> Optimizer:
+    """Adam with decoupled weight decay (https://arxiv.org/abs/1711.05101); plain Adam without decay.
+
+    :param lr: learning rate
+    :param linear_lr: learning rate of the linear part
+    :param weight_decay: of the matrices of the hidden layers
+    """
+    return torch.optim.AdamW(parameter_groups(potential, lr, linear_lr, weight_decay), amsgrad=amsgrad)
 
 
 def warmup_cosine(optimizer: Optimizer, total_steps: int, warmup_steps: int) -> LambdaLR:

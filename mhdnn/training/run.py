@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,13 +18,14 @@ from ase.data import atomic_numbers as atomic_number_of
 from ase.data import chemical_symbols
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import Progress
 
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.deploy.export import potential_from_checkpoint, read_checkpoint
 from mhdnn.deploy.model_file import load_model, metadata_of, save_model
-from mhdnn.errors import ConfigError, DataError
+from mhdnn.errors import ConfigError, DataError, MHDNNError
 from mhdnn.evaluation.errors import compute_errors, write_errors
 from mhdnn.evaluation.predictions import Predictions
 from mhdnn.evaluation.report import write_report
@@ -33,6 +36,7 @@ from mhdnn.training.initialization import fit_linear_part, fit_reference_energie
 from mhdnn.training.loss import Loss, Ramp
 from mhdnn.training.module import PotentialModule, check_same_architecture
 
+INTERRUPTED = 130  # exit status, as shells use it
 console = Console()
 # what Lightning tells at this level is not about the user's data or model
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -41,7 +45,14 @@ logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 @hydra.main(version_base="1.3", config_path="pkg://mhdnn.configs", config_name="train")
 def main(config: DictConfig) -> None:
     """Entry point under Hydra: overrides, sweeps and run folders are Hydra's."""
-    train(config, Path(HydraConfig.get().runtime.output_dir))
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        train(config, folder)
+    except MHDNNError as error:
+        sys.exit(f"mhdnn train: {error}")
+    except KeyboardInterrupt:
+        console.print(f"interrupted; {folder}/checkpoints/interrupted.ckpt can be exported or resumed", soft_wrap=True)
+        sys.exit(INTERRUPTED)
 
 
 def train(config: DictConfig, folder: Path) -> Path:
@@ -73,8 +84,20 @@ def train(config: DictConfig, folder: Path) -> Path:
     )
     trainer = build_trainer(config)
     describe(potential, data)
-    trainer.fit(module, datamodule=data, ckpt_path=config.resume, weights_only=True)
+    fit(trainer, module, data, config.resume)
     return finish(config, folder, trainer, module, data)
+
+
+def fit(trainer: pl.Trainer, module: PotentialModule, data: StoreDataModule, resume: str | None) -> None:
+    """Run Lightning's loop; an interruption comes out as KeyboardInterrupt, not as Lightning's exit."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # torch's word to Lightning
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+        except SystemExit as error:
+            if trainer.interrupted:
+                raise KeyboardInterrupt from error
+            raise
 
 
 def model_settings(config: DictConfig, data: StoreDataModule) -> dict[str, Any]:
@@ -164,6 +187,8 @@ def provenance(data: StoreDataModule) -> dict[str, Any]:
 def build_trainer(config: DictConfig) -> pl.Trainer:
     """The Lightning trainer with its callbacks and loggers."""
     callbacks = [hydra.utils.instantiate(c) for c in config.callbacks.values() if c is not None]
+    if not config.trainer.enable_progress_bar:
+        callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     loggers = [hydra.utils.instantiate(c) for c in config.logger.values() if c is not None]
     return hydra.utils.instantiate(config.trainer, callbacks=callbacks, logger=loggers)
 

@@ -158,9 +158,7 @@ def test_selection_keeps_atoms_with_their_structure() -> None:
     assert chosen.stress_reference.shape == (1, 6)
 
 
-@pytest.mark.parametrize(
-    ("group", "family"), [("a/b/c", "a"), ("a", "a"), ("", "unnamed"), ("/b", "unnamed")]
-)
+@pytest.mark.parametrize(("group", "family"), [("a/b/c", "a"), ("a", "a"), ("", "unnamed"), ("/b", "unnamed")])
 def test_family_of(group: str, family: str) -> None:
     assert family_of(group) == family
 

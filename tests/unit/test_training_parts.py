@@ -137,9 +137,11 @@ def test_warmup_and_cosine():
 
 def test_weight_decay_is_for_hidden_layers_only():
     potential = random_potential(ELEMENTS, species_feature="embedding", channels="learned")
-    decayed, free = parameter_groups(potential, 0.1)
+    decayed, linear, free = parameter_groups(potential, 1e-2, 1e-3, 0.1)
     assert {tuple(p.shape) for p in decayed["params"]} == {
         tuple(p.shape) for n, p in potential.named_parameters() if n.startswith("network.perceptron") and p.ndim == 2
     }
-    assert len(decayed["params"]) + len(free["params"]) == len(list(potential.parameters()))
-    assert free["weight_decay"] == 0.0
+    assert linear["params"] == [potential.network.linear_weight]
+    assert linear["lr"] == 1e-3
+    assert sum(len(group["params"]) for group in (decayed, linear, free)) == len(list(potential.parameters()))
+    assert linear["weight_decay"] == free["weight_decay"] == 0.0
