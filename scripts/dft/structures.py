@@ -16,6 +16,8 @@ from ase.build import bulk, graphene
 from ase.neighborlist import neighbor_list
 
 LATTICE_GRAPHENE = 2.46
+NUM_HOT_GROUPS = 66
+FIRST_WARM_GROUP = 50  # groups of a family from this number on are warm
 CELL_HEIGHT = 15.0  # Å, cell length normal to a sheet
 LAYER_DISTANCE = 3.35
 SHORTEST_DISTANCE = {  # Å, pairs closer than this are drawn again
@@ -39,8 +41,23 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Regime:
+    """How far structures are from rest: factors on displacements, strain and shortest distances."""
+
+    displacement: float
+    strain: float
+    distance: float
+
+
+HOT = Regime(displacement=1.0, strain=1.0, distance=1.0)  # forces up to 20 eV/Å
+WARM = Regime(displacement=0.4, strain=0.6, distance=1.15)  # as in dynamics at some hundred kelvin
+
+Builder = Callable[[np.random.Generator, int, Regime], list[Atoms]]
+
+
+@dataclass(frozen=True)
 class Family:
-    """A kind of structure: ``build(rng, count)`` gives ``count`` relatives of one parent.
+    """A kind of structure: ``build(rng, count, regime)`` gives ``count`` relatives of one parent.
 
     The k-point mesh belongs to the family (about 19 Å of supercell in every periodic direction, one
     point across vacuum), so that strain never changes it.
@@ -48,9 +65,10 @@ class Family:
 
     name: str
     k_points: tuple[int, int, int]
-    num_groups: int
+    num_hot: int
+    num_warm: int
     group_size: int
-    build: Callable[[np.random.Generator, int], list[Atoms]]
+    build: Builder
 
 
 def sheet(repeat: int, rectangular: bool = False) -> Atoms:
@@ -78,22 +96,22 @@ def strained(atoms: Atoms, rng: np.random.Generator, amount: float, planar: bool
     return result
 
 
-def rattled(atoms: Atoms, rng: np.random.Generator, width: float) -> Atoms:
+def rattled(atoms: Atoms, rng: np.random.Generator, width: float, regime: Regime) -> Atoms:
     """Gaussian displacements of every atom, drawn again until no two atoms are too close."""
     for _ in range(200):
         result = atoms.copy()
-        result.positions += rng.normal(0, width, result.positions.shape)
-        if not has_close_pair(result):
+        result.positions += regime.displacement * rng.normal(0, width, result.positions.shape)
+        if not has_close_pair(result, regime):
             return result
     raise RuntimeError(f"no acceptable displacement of {atoms.symbols} at width {width} Å in 200 draws")
 
 
-def has_close_pair(atoms: Atoms) -> bool:
-    """Whether any pair is closer than ``SHORTEST_DISTANCE``."""
-    first, second, distance = neighbor_list("ijd", atoms, 2.4)
+def has_close_pair(atoms: Atoms, regime: Regime) -> bool:
+    """Whether any pair is closer than ``SHORTEST_DISTANCE`` times the regime's factor."""
+    first, second, distance = neighbor_list("ijd", atoms, 2.4 * regime.distance)
     symbols = atoms.get_chemical_symbols()
     return any(
-        d < SHORTEST_DISTANCE[tuple(sorted((symbols[i], symbols[j])))]
+        d < regime.distance * SHORTEST_DISTANCE[tuple(sorted((symbols[i], symbols[j])))]
         for i, j, d in zip(first, second, distance, strict=True)
     )
 
@@ -142,24 +160,24 @@ def cluster(symbols: list[str], rng: np.random.Generator) -> np.ndarray:
     return result - [0, 0, result[:, 2].min()]
 
 
-def adsorbed(symbols: list[str], heights: tuple[float, float]) -> Callable[[np.random.Generator, int], list[Atoms]]:
+def adsorbed(symbols: list[str], heights: tuple[float, float]) -> Builder:
     """Builder: a cluster over one distorted sheet at several heights (Å above the mean plane)."""
 
-    def build(rng: np.random.Generator, count: int) -> list[Atoms]:
-        base = strained(sheet(2), rng, 0.03, planar=True)
-        base = rippled(base, rng, rng.uniform(0, 0.2))
+    def build(rng: np.random.Generator, count: int, regime: Regime) -> list[Atoms]:
+        base = strained(sheet(2), rng, 0.03 * regime.strain, planar=True)
+        base = rippled(base, rng, rng.uniform(0, 0.2) * regime.displacement)
         site = sites(base)[rng.choice(["top", "hollow", "bridge"])]
         result = []
-        for height in np.linspace(*heights, count) + rng.uniform(-0.2, 0.2, count):
+        for height in regime.distance * (np.linspace(*heights, count) + rng.uniform(-0.2, 0.2, count)):
             for _ in range(500):
                 origin = np.array([*(site[:2] + rng.normal(0, 0.25, 2)), base.positions[:, 2].mean() + height])
                 atoms = base + Atoms(symbols, positions=origin + cluster(symbols, rng))
                 too_tall = np.ptp(atoms.positions[:, 2]) > CELL_HEIGHT - 6
-                if not too_tall and not has_close_pair(atoms):
+                if not too_tall and not has_close_pair(atoms, regime):
                     break
             else:
                 raise RuntimeError(f"no room for {symbols} at {height:.2f} Å over the sheet")
-            result.append(rattled(atoms, rng, rng.uniform(0.01, 0.09)))
+            result.append(rattled(atoms, rng, rng.uniform(0.01, 0.09), regime))
         return result
 
     return build
@@ -178,10 +196,10 @@ def tin_layer(bilayers: int, lattice: float) -> Atoms:
     return Atoms(f"Sn{2 * bilayers}", positions=positions, cell=cell, pbc=True)
 
 
-def tin_on_sheet(bilayers: int) -> Callable[[np.random.Generator, int], list[Atoms]]:
+def tin_on_sheet(bilayers: int) -> Builder:
     """Builder: an α-Sn(111) slab in registry with 2×2 graphene, at several distances."""
 
-    def build(rng: np.random.Generator, count: int) -> list[Atoms]:
+    def build(rng: np.random.Generator, count: int, regime: Regime) -> list[Atoms]:
         lattice = 2 * LATTICE_GRAPHENE * rng.uniform(0.96, 1.01)
         base = sheet(2)
         cell = base.cell[:].copy()
@@ -194,32 +212,32 @@ def tin_on_sheet(bilayers: int) -> Callable[[np.random.Generator, int], list[Ato
             # both lattices are hexagonal; the sheet's second vector stands at 120°, the layer's at 60°
             layer.positions += [*shift, base.positions[:, 2].mean() + distance]
             atoms = base + layer
-            result.append(rattled(atoms, rng, rng.uniform(0.02, 0.1)))
+            result.append(rattled(atoms, rng, rng.uniform(0.02, 0.1), regime))
         return result
 
     return build
 
 
-def crystal(make: Callable[[], Atoms], strain: float, widths: tuple[float, float], volume: tuple[float, float]):
+def crystal(make: Callable[[], Atoms], strain: float, widths: tuple[float, float], volume: tuple[float, float]) -> Builder:
     """Builder: one bulk cell under random strain, volume change and displacements."""
 
-    def build(rng: np.random.Generator, count: int) -> list[Atoms]:
+    def build(rng: np.random.Generator, count: int, regime: Regime) -> list[Atoms]:
         result = []
         for _ in range(count):
-            atoms = strained(make(), rng, strain, planar=False)
-            atoms.set_cell(atoms.cell[:] * rng.uniform(*volume) ** (1 / 3), scale_atoms=True)
-            result.append(rattled(atoms, rng, rng.uniform(*widths)))
+            atoms = strained(make(), rng, strain * regime.strain, planar=False)
+            atoms.set_cell(atoms.cell[:] * (1 + regime.strain * (rng.uniform(*volume) - 1)) ** (1 / 3), scale_atoms=True)
+            result.append(rattled(atoms, rng, rng.uniform(*widths), regime))
         return result
 
     return build
 
 
-def flat(make: Callable[[np.random.Generator], Atoms], strain: float, widths: tuple[float, float]):
+def flat(make: Callable[[np.random.Generator], Atoms], strain: float, widths: tuple[float, float]) -> Builder:
     """Builder: one sheet-like parent under in-plane strain and displacements."""
 
-    def build(rng: np.random.Generator, count: int) -> list[Atoms]:
+    def build(rng: np.random.Generator, count: int, regime: Regime) -> list[Atoms]:
         parent = make(rng)
-        return [rattled(strained(parent, rng, strain, planar=True), rng, rng.uniform(*widths)) for _ in range(count)]
+        return [rattled(strained(parent, rng, strain * regime.strain, planar=True), rng, rng.uniform(*widths), regime) for _ in range(count)]
 
     return build
 
@@ -264,51 +282,59 @@ def lithium_tin_rich() -> Atoms:
 
 # fmt: off
 FAMILIES = [
-    Family("graphene_primitive", (8, 8, 1), 4, 4, flat(lambda rng: sheet(1), 0.06, (0.01, 0.08))),
-    Family("graphene_rattled", (4, 4, 1), 8, 3, flat(lambda rng: sheet(2), 0.05, (0.02, 0.1))),
-    Family("graphene_rippled", (4, 4, 1), 5, 3,
+    Family("graphene_primitive", (8, 8, 1), 4, 0, 4, flat(lambda rng: sheet(1), 0.06, (0.01, 0.08))),
+    Family("graphene_rattled", (4, 4, 1), 8, 5, 3, flat(lambda rng: sheet(2), 0.05, (0.02, 0.1))),
+    Family("graphene_rippled", (4, 4, 1), 5, 3, 3,
         flat(lambda rng: rippled(sheet(2), rng, rng.uniform(0.1, 0.6)), 0.04, (0.01, 0.07))),
-    Family("graphene_rectangular", (4, 5, 1), 3, 3, flat(lambda rng: sheet(1, rectangular=True), 0.04, (0.02, 0.09))),
-    Family("graphene_vacancy", (4, 4, 1), 5, 3, flat(lambda rng: with_vacancy(sheet(2), rng), 0.03, (0.02, 0.09))),
-    Family("graphene_vacancy_large", (3, 3, 1), 3, 2,
+    Family("graphene_rectangular", (4, 5, 1), 3, 1, 3, flat(lambda rng: sheet(1, rectangular=True), 0.04, (0.02, 0.09))),
+    Family("graphene_vacancy", (4, 4, 1), 5, 3, 3, flat(lambda rng: with_vacancy(sheet(2), rng), 0.03, (0.02, 0.09))),
+    Family("graphene_vacancy_large", (3, 3, 1), 3, 0, 2,
         flat(lambda rng: with_vacancy(sheet(3), rng), 0.02, (0.02, 0.09))),
-    Family("bilayer", (8, 8, 1), 6, 4, flat(lambda rng: bilayer(rng, 1, rng.uniform(2.7, 4.5)), 0.03, (0.01, 0.08))),
-    Family("bilayer_large", (4, 4, 1), 3, 2,
+    Family("bilayer", (8, 8, 1), 6, 3, 4, flat(lambda rng: bilayer(rng, 1, rng.uniform(2.7, 4.5)), 0.03, (0.01, 0.08))),
+    Family("bilayer_large", (4, 4, 1), 3, 0, 2,
         flat(lambda rng: bilayer(rng, 2, rng.uniform(2.9, 3.8)), 0.02, (0.02, 0.08))),
-    Family("tin_alpha", (4, 4, 4), 7, 4, crystal(tin_alpha, 0.06, (0.0, 0.2), (0.82, 1.2))),
-    Family("tin_alpha_orthorhombic", (4, 4, 3), 5, 3, crystal(tin_alpha_orthorhombic, 0.05, (0.05, 0.3), (0.85, 1.15))),
-    Family("tin_beta", (4, 4, 4), 6, 4, crystal(tin_beta, 0.06, (0.0, 0.2), (0.82, 1.2))),
-    Family("tin_beta_conventional", (3, 3, 6), 6, 3, crystal(tin_beta_conventional, 0.05, (0.05, 0.35), (0.85, 1.15))),
-    Family("tin_layer", (4, 4, 1), 5, 3,
+    Family("tin_alpha", (4, 4, 4), 7, 3, 4, crystal(tin_alpha, 0.06, (0.0, 0.2), (0.82, 1.2))),
+    Family("tin_alpha_orthorhombic", (4, 4, 3), 5, 2, 3, crystal(tin_alpha_orthorhombic, 0.05, (0.05, 0.3), (0.85, 1.15))),
+    Family("tin_beta", (4, 4, 4), 6, 3, 4, crystal(tin_beta, 0.06, (0.0, 0.2), (0.82, 1.2))),
+    Family("tin_beta_conventional", (3, 3, 6), 6, 3, 3, crystal(tin_beta_conventional, 0.05, (0.05, 0.35), (0.85, 1.15))),
+    Family("tin_layer", (4, 4, 1), 5, 1, 3,
         flat(lambda rng: tin_layer(int(rng.integers(1, 3)), rng.uniform(4.5, 4.85)), 0.03, (0.03, 0.15))),
-    Family("tin_atom_on_graphene", (4, 4, 1), 14, 4, adsorbed(["Sn"], (1.9, 5.0))),
-    Family("tin_dimer_on_graphene", (4, 4, 1), 9, 4, adsorbed(["Sn"] * 2, (2.0, 4.6))),
-    Family("tin_trimer_on_graphene", (4, 4, 1), 4, 3, adsorbed(["Sn"] * 3, (2.1, 4.2))),
-    Family("tin_tetramer_on_graphene", (4, 4, 1), 4, 3, adsorbed(["Sn"] * 4, (2.1, 4.0))),
-    Family("tin_layer_on_graphene", (4, 4, 1), 4, 3, tin_on_sheet(1)),
-    Family("tin_slab_on_graphene", (4, 4, 1), 4, 2, tin_on_sheet(2)),
-    Family("lithium_on_graphene", (4, 4, 1), 5, 4, adsorbed(["Li"], (1.5, 4.0))),
-    Family("lithium_and_tin_on_graphene", (4, 4, 1), 5, 3, adsorbed(["Li", "Sn"], (1.9, 3.6))),
-    Family("lithium_in_bilayer", (4, 4, 1), 2, 2, flat(lithium_in_bilayer, 0.02, (0.02, 0.08))),
-    Family("lithium_tin", (6, 6, 6), 5, 2, crystal(lithium_tin, 0.05, (0.02, 0.2), (0.85, 1.2))),
-    Family("lithium_tin_rich", (4, 4, 4), 4, 2, crystal(lithium_tin_rich, 0.05, (0.02, 0.25), (0.85, 1.2))),
+    Family("tin_atom_on_graphene", (4, 4, 1), 14, 7, 4, adsorbed(["Sn"], (1.9, 5.0))),
+    Family("tin_dimer_on_graphene", (4, 4, 1), 9, 5, 4, adsorbed(["Sn"] * 2, (2.0, 4.6))),
+    Family("tin_trimer_on_graphene", (4, 4, 1), 4, 3, 3, adsorbed(["Sn"] * 3, (2.1, 4.2))),
+    Family("tin_tetramer_on_graphene", (4, 4, 1), 4, 2, 3, adsorbed(["Sn"] * 4, (2.1, 4.0))),
+    Family("tin_layer_on_graphene", (4, 4, 1), 4, 3, 3, tin_on_sheet(1)),
+    Family("tin_slab_on_graphene", (4, 4, 1), 4, 0, 2, tin_on_sheet(2)),
+    Family("lithium_on_graphene", (4, 4, 1), 5, 4, 4, adsorbed(["Li"], (1.5, 4.0))),
+    Family("lithium_and_tin_on_graphene", (4, 4, 1), 5, 3, 3, adsorbed(["Li", "Sn"], (1.9, 3.6))),
+    Family("lithium_in_bilayer", (4, 4, 1), 2, 0, 2, flat(lithium_in_bilayer, 0.02, (0.02, 0.08))),
+    Family("lithium_tin", (6, 6, 6), 5, 1, 2, crystal(lithium_tin, 0.05, (0.02, 0.2), (0.85, 1.2))),
+    Family("lithium_tin_rich", (4, 4, 4), 4, 1, 2, crystal(lithium_tin_rich, 0.05, (0.02, 0.25), (0.85, 1.2))),
 ]
 # fmt: on
 
 
 def candidates(seed: int) -> list[Candidate]:
-    """All structures of the set, groups in random order so that any beginning is balanced."""
-    groups = list(_groups(seed))
-    np.random.default_rng(seed).shuffle(groups)
-    return [candidate for group in groups for candidate in group]
+    """All structures of the set; groups in random order so that any beginning is balanced.
+
+    Of the hot groups the first ``NUM_HOT_GROUPS`` are taken.
+    """
+    rng = np.random.default_rng(seed)
+    hot, warm = list(_groups(seed, HOT)), list(_groups(seed, WARM))
+    rng.shuffle(hot)
+    rng.shuffle(warm)
+    return [candidate for group in hot[:NUM_HOT_GROUPS] + warm for candidate in group]
 
 
-def _groups(seed: int) -> Iterator[list[Candidate]]:
+def _groups(seed: int, regime: Regime) -> Iterator[list[Candidate]]:
     for family_index, family in enumerate(FAMILIES):
-        for number in range(family.num_groups):
+        hot = range(family.num_hot)
+        warm = range(FIRST_WARM_GROUP, FIRST_WARM_GROUP + family.num_warm)
+        for number in hot if regime == HOT else warm:
             rng = np.random.default_rng([seed, family_index, number])
-            relatives = family.build(rng, family.group_size)
+            relatives = family.build(rng, family.group_size, regime)
+            group = f"{family.name}/{number:02d}"
             yield [
-                Candidate(f"{family.name}-{number:02d}-{k}", f"{family.name}/{number:02d}", atoms, family.k_points)
+                Candidate(f"{group.replace('/', '-')}-{k}", group, atoms, family.k_points)
                 for k, atoms in enumerate(relatives)
             ]
