@@ -14,10 +14,10 @@ import torch
 
 from mhdnn.errors import DataError
 from mhdnn.neighbors import pair_vectors
-from mhdnn.potential import Potential, forces_from_pairs, pair_virials, sum_by_structure
-from mhdnn.structure import Batch
+from mhdnn.potential import Potential, sum_by_structure
+from mhdnn.structure import VOIGT, Batch
 
-FEATURES_AT_A_TIME = 64
+DIRECTIONS_IN_A_BATCH = 48  # coordinates whose force equations enter the ridge regression
 
 
 def fit_reference_energies(composition: np.ndarray, energies: np.ndarray) -> np.ndarray:
@@ -120,60 +120,94 @@ def fit_linear_part(
     size = len(potential.network.linear_weight)
     system = LinearSystem(torch.zeros(size, size, dtype=torch.float64), torch.zeros(size, dtype=torch.float64))
     for batch in batches:
-        _add_batch(system, potential, batch, (energy_weight, force_weight, stress_weight))
+        weights = (energy_weight, force_weight, stress_weight)
+        _add_batch(system, potential, batch, weights, DIRECTIONS_IN_A_BATCH)
         report(batch.num_structures)
     with torch.no_grad():
         potential.network.linear_weight.copy_(system.solve(regularization))
 
 
-def _add_batch(system: LinearSystem, potential: Potential, batch: Batch, weights: tuple[float, float, float]) -> None:
+def _add_batch(
+    system: LinearSystem, potential: Potential, batch: Batch, weights: tuple[float, float, float], num_directions: int
+) -> None:
     energy_weight, force_weight, stress_weight = weights
-    energy_rows, force_rows, virial_rows = linear_rows(potential, batch)
     num_atoms = batch.num_atoms_per_structure.to(torch.float64)
     element = potential.element_index(batch.atomic_numbers)
     references = sum_by_structure(
         potential.reference_energies.index_select(0, element), batch.structure_index, batch.num_structures
     )
+    structure_features = StructureFeatures(potential, batch)
+    rows = structure_features.values() / num_atoms.unsqueeze(1)
+    system.add(rows, (batch.energy - references) / num_atoms, energy_weight / batch.num_structures)
     volume = torch.linalg.det(batch.cell).abs()
-    virial = (batch.stress * volume.unsqueeze(1)) / num_atoms.unsqueeze(1)
-    system.add(
-        energy_rows / num_atoms.unsqueeze(1),
-        (batch.energy - references) / num_atoms,
-        energy_weight / batch.num_structures,
-    )
-    system.add(force_rows, batch.forces.reshape(-1), force_weight / (3 * batch.num_atoms))
-    system.add(
-        (virial_rows / num_atoms[:, None, None]).reshape(-1, virial_rows.shape[-1]),
-        virial.reshape(-1),
-        stress_weight / (6 * batch.num_structures),
-    )
+    for component in range(len(VOIGT)):
+        rows = structure_features.strain_derivative(component) / num_atoms.unsqueeze(1)
+        targets = batch.stress[:, component] * volume / num_atoms
+        system.add(rows, targets, stress_weight / (len(VOIGT) * batch.num_structures))
+    directions = _some_directions(batch, num_directions)
+    num_components = sum(int((batch.num_atoms_per_structure > atom).sum()) for atom, _ in directions)
+    for atom, axis in directions:
+        owners, atoms, rows = structure_features.displacement_derivative(atom, axis)
+        system.add(-rows, batch.forces[atoms, axis], force_weight / num_components)
 
 
-def linear_rows(potential: Potential, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What every linear feature adds to energies, forces and virials.
+def _some_directions(batch: Batch, num_directions: int) -> list[tuple[int, int]]:
+    """Atoms (counted within their structure) and axes to displace; all of them if they are few."""
+    largest = int(batch.num_atoms_per_structure.max())
+    everything = [(atom, axis) for atom in range(largest) for axis in range(3)]
+    if len(everything) <= num_directions:
+        return everything
+    chosen = np.random.default_rng(0).choice(len(everything), num_directions, replace=False)
+    return [everything[index] for index in chosen]
 
-    :return: shapes (num_structures, L), (3 · num_atoms, L), (num_structures, 6, L); float64
+
+class StructureFeatures:
+    """Linear features summed over each structure, and their derivatives.
+
+    Derivatives are taken in forward mode, one displacement in all structures at once: the cost does not
+    depend on the number of features.
     """
-    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
-    vectors = vectors.to(potential.function_mean.dtype).requires_grad_()
-    element = potential.element_index(batch.atomic_numbers)
-    functions = potential.scaled_functions(vectors, batch.center_index, batch.neighbor_index, element)
-    features = potential.network.linear_features(functions, element)
-    energies = sum_by_structure(features.detach().double(), batch.structure_index, batch.num_structures)
-    totals = features.sum(0)
-    structure_of_pair = batch.structure_index.index_select(0, batch.center_index)
-    forces, virials = [], []
-    for start in range(0, len(totals), FEATURES_AT_A_TIME):
-        chosen = torch.eye(len(totals), dtype=totals.dtype)[start : start + FEATURES_AT_A_TIME]
-        (gradients,) = torch.autograd.grad(
-            totals, vectors, chosen, retain_graph=True, is_grads_batched=True, allow_unused=True
-        )
-        if gradients is None:
-            gradients = torch.zeros(len(chosen), *vectors.shape, dtype=vectors.dtype)
-        for gradient in gradients.double():
-            forces.append(
-                forces_from_pairs(gradient, batch.center_index, batch.neighbor_index, batch.num_atoms).reshape(-1)
-            )
-            pair_terms = pair_virials(vectors.detach().double(), gradient)
-            virials.append(sum_by_structure(pair_terms, structure_of_pair, batch.num_structures))
-    return energies, torch.stack(forces, -1), torch.stack(virials, -1)
+
+    def __init__(self, potential: Potential, batch: Batch) -> None:
+        vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
+        self.potential, self.batch = potential, batch
+        self.vectors = vectors.to(potential.function_mean.dtype)
+        self.element = potential.element_index(batch.atomic_numbers)
+        self.first_atom = torch.cumsum(batch.num_atoms_per_structure, 0) - batch.num_atoms_per_structure
+
+    def _sums(self, vectors: torch.Tensor) -> torch.Tensor:
+        batch = self.batch
+        functions = self.potential.scaled_functions(vectors, batch.center_index, batch.neighbor_index, self.element)
+        features = self.potential.network.linear_features(functions, self.element)
+        return sum_by_structure(features, batch.structure_index, batch.num_structures)
+
+    def _derivative(self, tangent: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return torch.func.jvp(self._sums, (self.vectors,), (tangent,))[1].double()
+
+    def values(self) -> torch.Tensor:
+        """Shape (num_structures, num_linear)."""
+        with torch.no_grad():
+            return self._sums(self.vectors).double()
+
+    def strain_derivative(self, component: int) -> torch.Tensor:
+        """By a component of the strain (Voigt), shape (num_structures, num_linear)."""
+        first, second = VOIGT[component]
+        tangent = torch.zeros_like(self.vectors)
+        tangent[:, first] += 0.5 * self.vectors[:, second]
+        tangent[:, second] += 0.5 * self.vectors[:, first]
+        return self._derivative(tangent)
+
+    def displacement_derivative(self, atom: int, axis: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """By one coordinate of the same atom of every structure that has it.
+
+        :return: these structures, the index of the atom in the batch for each, and the derivatives
+        """
+        batch = self.batch
+        owners = torch.nonzero(batch.num_atoms_per_structure > atom).squeeze(1)
+        atoms = self.first_atom[owners] + atom
+        moved = torch.zeros(batch.num_atoms, dtype=self.vectors.dtype)
+        moved[atoms] = 1.0
+        tangent = torch.zeros_like(self.vectors)
+        tangent[:, axis] = moved[batch.neighbor_index] - moved[batch.center_index]
+        return owners, atoms, self._derivative(tangent)[owners]

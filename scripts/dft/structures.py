@@ -218,14 +218,18 @@ def tin_on_sheet(bilayers: int) -> Builder:
     return build
 
 
-def crystal(make: Callable[[], Atoms], strain: float, widths: tuple[float, float], volume: tuple[float, float]) -> Builder:
+def crystal(
+    make: Callable[[], Atoms], strain: float, widths: tuple[float, float], volume: tuple[float, float]
+) -> Builder:
     """Builder: one bulk cell under random strain, volume change and displacements."""
 
     def build(rng: np.random.Generator, count: int, regime: Regime) -> list[Atoms]:
         result = []
         for _ in range(count):
             atoms = strained(make(), rng, strain * regime.strain, planar=False)
-            atoms.set_cell(atoms.cell[:] * (1 + regime.strain * (rng.uniform(*volume) - 1)) ** (1 / 3), scale_atoms=True)
+            atoms.set_cell(
+                atoms.cell[:] * (1 + regime.strain * (rng.uniform(*volume) - 1)) ** (1 / 3), scale_atoms=True
+            )
             result.append(rattled(atoms, rng, rng.uniform(*widths), regime))
         return result
 
@@ -237,7 +241,10 @@ def flat(make: Callable[[np.random.Generator], Atoms], strain: float, widths: tu
 
     def build(rng: np.random.Generator, count: int, regime: Regime) -> list[Atoms]:
         parent = make(rng)
-        return [rattled(strained(parent, rng, strain * regime.strain, planar=True), rng, rng.uniform(*widths), regime) for _ in range(count)]
+        return [
+            rattled(strained(parent, rng, strain * regime.strain, planar=True), rng, rng.uniform(*widths), regime)
+            for _ in range(count)
+        ]
 
     return build
 
@@ -286,17 +293,22 @@ FAMILIES = [
     Family("graphene_rattled", (4, 4, 1), 8, 5, 3, flat(lambda rng: sheet(2), 0.05, (0.02, 0.1))),
     Family("graphene_rippled", (4, 4, 1), 5, 3, 3,
         flat(lambda rng: rippled(sheet(2), rng, rng.uniform(0.1, 0.6)), 0.04, (0.01, 0.07))),
-    Family("graphene_rectangular", (4, 5, 1), 3, 1, 3, flat(lambda rng: sheet(1, rectangular=True), 0.04, (0.02, 0.09))),
-    Family("graphene_vacancy", (4, 4, 1), 5, 3, 3, flat(lambda rng: with_vacancy(sheet(2), rng), 0.03, (0.02, 0.09))),
+    Family("graphene_rectangular", (4, 5, 1), 3, 1, 3,
+        flat(lambda rng: sheet(1, rectangular=True), 0.04, (0.02, 0.09))),
+    Family("graphene_vacancy", (4, 4, 1), 5, 3, 3,
+        flat(lambda rng: with_vacancy(sheet(2), rng), 0.03, (0.02, 0.09))),
     Family("graphene_vacancy_large", (3, 3, 1), 3, 0, 2,
         flat(lambda rng: with_vacancy(sheet(3), rng), 0.02, (0.02, 0.09))),
-    Family("bilayer", (8, 8, 1), 6, 3, 4, flat(lambda rng: bilayer(rng, 1, rng.uniform(2.7, 4.5)), 0.03, (0.01, 0.08))),
+    Family("bilayer", (8, 8, 1), 6, 3, 4,
+        flat(lambda rng: bilayer(rng, 1, rng.uniform(2.7, 4.5)), 0.03, (0.01, 0.08))),
     Family("bilayer_large", (4, 4, 1), 3, 0, 2,
         flat(lambda rng: bilayer(rng, 2, rng.uniform(2.9, 3.8)), 0.02, (0.02, 0.08))),
     Family("tin_alpha", (4, 4, 4), 7, 3, 4, crystal(tin_alpha, 0.06, (0.0, 0.2), (0.82, 1.2))),
-    Family("tin_alpha_orthorhombic", (4, 4, 3), 5, 2, 3, crystal(tin_alpha_orthorhombic, 0.05, (0.05, 0.3), (0.85, 1.15))),
+    Family("tin_alpha_orthorhombic", (4, 4, 3), 5, 2, 3,
+        crystal(tin_alpha_orthorhombic, 0.05, (0.05, 0.3), (0.85, 1.15))),
     Family("tin_beta", (4, 4, 4), 6, 3, 4, crystal(tin_beta, 0.06, (0.0, 0.2), (0.82, 1.2))),
-    Family("tin_beta_conventional", (3, 3, 6), 6, 3, 3, crystal(tin_beta_conventional, 0.05, (0.05, 0.35), (0.85, 1.15))),
+    Family("tin_beta_conventional", (3, 3, 6), 6, 3, 3,
+        crystal(tin_beta_conventional, 0.05, (0.05, 0.35), (0.85, 1.15))),
     Family("tin_layer", (4, 4, 1), 5, 1, 3,
         flat(lambda rng: tin_layer(int(rng.integers(1, 3)), rng.uniform(4.5, 4.85)), 0.03, (0.03, 0.15))),
     Family("tin_atom_on_graphene", (4, 4, 1), 14, 7, 4, adsorbed(["Sn"], (1.9, 5.0))),

@@ -18,8 +18,14 @@ def state(folder):
 
 def arguments(store, folder, *more):
     return [
-        "train", f"data.train={store}", "trainer.max_epochs=6", "report=false", f"hydra.run.dir={folder}", *SMALL, *more,
-    ]  # fmt: skip
+        "train",
+        f"data.train={store}",
+        "trainer.max_epochs=6",
+        "report=false",
+        f"hydra.run.dir={folder}",
+        *SMALL,
+        *more,
+    ]
 
 
 def assert_same(first, second):

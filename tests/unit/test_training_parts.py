@@ -8,7 +8,7 @@ import torch
 
 from mhdnn.errors import DataError
 from mhdnn.potential import Prediction, predict
-from mhdnn.training.initialization import fit_linear_part, fit_reference_energies, fit_scaling, linear_rows
+from mhdnn.training.initialization import StructureFeatures, fit_linear_part, fit_reference_energies, fit_scaling
 from mhdnn.training.loss import Loss, Ramp, mean_square_of_known
 from mhdnn.training.optimization import parameter_groups, warmup_cosine
 from tests.builders import batch_of, random_potential, structures
@@ -83,19 +83,25 @@ def test_scaling_is_that_of_all_atoms():
 
 
 @pytest.mark.parametrize("kind", ["shared", "per_element"])
-def test_linear_rows_are_the_linear_potential(kind):
+def test_linear_features_are_the_linear_potential(kind):
+    """Values and forward-mode derivatives against the potential's own energies, forces and virials."""
     potential = random_potential(ELEMENTS, kind=kind)
     with torch.no_grad():
         potential.network.output_scale.zero_()
     batch = batch_of(structures()["triclinic"], structures()["slab"])
-    energy_rows, force_rows, virial_rows = linear_rows(potential, batch)
+    features = StructureFeatures(potential, batch)
     weight = potential.network.linear_weight.detach()
     expected = predict(potential, batch)
     references = potential.reference_energies[potential.element_index(batch.atomic_numbers)]
     shift = torch.stack([references[batch.structure_index == s].sum() for s in (0, 1)])
-    np.testing.assert_allclose(energy_rows @ weight + shift, expected.energy, atol=1e-10)
-    np.testing.assert_allclose((force_rows @ weight).reshape(-1, 3), expected.forces, atol=1e-10)
-    np.testing.assert_allclose(virial_rows @ weight, expected.virial, atol=1e-10)
+    np.testing.assert_allclose(features.values() @ weight + shift, expected.energy, atol=1e-10)
+    for component in range(6):
+        found = features.strain_derivative(component) @ weight
+        np.testing.assert_allclose(found, expected.virial[:, component], atol=1e-10)
+    for atom, axis in [(0, 0), (2, 1), (5, 2)]:
+        owners, atoms, rows = features.displacement_derivative(atom, axis)
+        assert owners.tolist() == ([0, 1] if atom < 3 else [0])
+        np.testing.assert_allclose(-rows @ weight, expected.forces[atoms, axis], atol=1e-10)
 
 
 def test_ridge_finds_a_linear_potential_again():
