@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 import mhdnn
+from mhdnn.segments import HAS_TORCH_SCATTER
 
 PACKAGES = ("ase", "numpy", "h5py", "vesin", "pytorch-lightning", "hydra-core", "torchmetrics")
 
@@ -27,6 +28,7 @@ def findings() -> dict[str, str]:
         "CUDA": torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU",
         "C++ compiler": shutil.which("g++") or shutil.which("clang++") or "none",
         "symmetry functions": "torch",
+        "torch-scatter": "used" if HAS_TORCH_SCATTER else "not installed (optional)",
     }
     for package in PACKAGES:
         result[package] = importlib.metadata.version(package)

@@ -15,6 +15,7 @@ from mhdnn.descriptors import SymmetryFunctions, build_descriptor
 from mhdnn.errors import ConfigError
 from mhdnn.neighbors import pair_vectors
 from mhdnn.networks import AtomicNetwork, build_network
+from mhdnn.segments import segment_sum
 from mhdnn.structure import VOIGT, Batch
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -118,8 +119,7 @@ def forces_from_pairs(
     :param pair_gradient: :math:`\partial E/\partial\mathbf r_{ij}`, shape (num_pairs, 3), eV/Å
     :return: shape (num_atoms, 3), eV/Å
     """
-    forces = torch.zeros(num_atoms, 3, dtype=pair_gradient.dtype, device=pair_gradient.device)
-    return forces.index_add(0, center_index, pair_gradient).index_add(0, neighbor_index, -pair_gradient)
+    return segment_sum(pair_gradient, center_index, num_atoms).index_add(0, neighbor_index, -pair_gradient)
 
 
 def pair_virials(vectors: torch.Tensor, pair_gradient: torch.Tensor) -> torch.Tensor:
@@ -146,16 +146,10 @@ def predict(potential: nn.Module, batch: Batch, create_graph: bool = False) -> P
             gradient = torch.zeros_like(vectors)
         forces = forces_from_pairs(gradient, batch.center_index, batch.neighbor_index, batch.num_atoms)
         structure_of_pair = batch.structure_index.index_select(0, batch.center_index)
-        energy = sum_by_structure(energies, batch.structure_index, batch.num_structures)
-        virial = sum_by_structure(pair_virials(vectors, gradient), structure_of_pair, batch.num_structures)
+        energy = segment_sum(energies, batch.structure_index, batch.num_structures)
+        virial = segment_sum(pair_virials(vectors, gradient), structure_of_pair, batch.num_structures)
     result = Prediction(energy, forces, virial, energies)
     return result if create_graph else Prediction(*(tensor.detach() for tensor in result))
-
-
-def sum_by_structure(values: torch.Tensor, structure_index: torch.Tensor, num_structures: int) -> torch.Tensor:
-    """Sums of rows that belong to the same structure, shape (num_structures, ...)."""
-    shape = [num_structures, *values.shape[1:]]
-    return torch.zeros(shape, dtype=values.dtype, device=values.device).index_add(0, structure_index, values)
 
 
 @contextmanager

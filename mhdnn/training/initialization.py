@@ -14,7 +14,8 @@ import torch
 
 from mhdnn.errors import DataError
 from mhdnn.neighbors import pair_vectors
-from mhdnn.potential import Potential, sum_by_structure
+from mhdnn.potential import Potential
+from mhdnn.segments import segment_sum
 from mhdnn.structure import VOIGT, Batch
 
 DIRECTIONS_IN_A_BATCH = 48  # coordinates whose force equations enter the ridge regression
@@ -133,7 +134,7 @@ def _add_batch(
     energy_weight, force_weight, stress_weight = weights
     num_atoms = batch.num_atoms_per_structure.to(torch.float64)
     element = potential.element_index(batch.atomic_numbers)
-    references = sum_by_structure(
+    references = segment_sum(
         potential.reference_energies.index_select(0, element), batch.structure_index, batch.num_structures
     )
     structure_features = StructureFeatures(potential, batch)
@@ -179,7 +180,7 @@ class StructureFeatures:
         batch = self.batch
         functions = self.potential.scaled_functions(vectors, batch.center_index, batch.neighbor_index, self.element)
         features = self.potential.network.linear_features(functions, self.element)
-        return sum_by_structure(features, batch.structure_index, batch.num_structures)
+        return segment_sum(features, batch.structure_index, batch.num_structures)
 
     def _derivative(self, tangent: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():

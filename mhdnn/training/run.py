@@ -64,6 +64,8 @@ def train(config: DictConfig, folder: Path) -> Path:
     :raises DataError: if the data can't be trained on
     :raises ModelError: if the run can't be resumed
     """
+    if config.weights not in ("last", "best"):
+        raise ConfigError(f"`weights`: expected last or best, got {config.weights!r}")
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = StoreDataModule(**config.data, cutoff=config.cutoff, seed=config.seed)
     settings = model_settings(config, data)
@@ -234,8 +236,6 @@ def choose_weights(choice: str, trainer: pl.Trainer, module: PotentialModule) ->
     """The potential with the last (averaged) weights or those of the lowest validation loss."""
     if choice == "last":
         return module.potential.to("cpu")
-    if choice != "best":
-        raise ConfigError(f"`weights`: expected last or best, got {choice!r}")
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     if not best:
         raise ConfigError("`weights=best` needs a validation set and the checkpoint callback")
