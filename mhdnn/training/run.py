@@ -32,9 +32,10 @@ from mhdnn.evaluation.report import write_report
 from mhdnn.evaluation.run import predict_structures
 from mhdnn.evaluation.table import print_errors
 from mhdnn.potential import Potential, build_potential
-from mhdnn.training.initialization import fit_linear_part, fit_reference_energies, fit_scaling
+from mhdnn.training.initialization import fit_reference_energies, fit_scaling
 from mhdnn.training.loss import Loss, Ramp
 from mhdnn.training.module import PotentialModule, check_same_architecture
+from mhdnn.training.ridge import fit_linear_part
 
 INTERRUPTED = 130  # exit status, as shells use it
 console = Console()
@@ -142,7 +143,6 @@ def initialize(potential: Potential, data: StoreDataModule, config: DictConfig) 
                 options.ridge_energy_weight,
                 config.loss.force_weight,
                 config.loss.stress_weight,
-                options.ridge_regularization,
             )
 
 
