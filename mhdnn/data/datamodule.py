@@ -16,6 +16,7 @@ from mhdnn.data.store import StoreReader
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.structure import Batch
 
+SAMPLE_BATCH_ATOMS = 200
 PARTS = ("train", "validation", "test")
 
 
@@ -104,13 +105,14 @@ class StoreDataModule(pl.LightningDataModule):
         return self.datasets[part]
 
     def sample(self, num_atoms: int) -> Iterator[Batch]:
-        """Batches of random training structures, in all about ``num_atoms`` atoms."""
+        """Random training structures, in all about ``num_atoms`` atoms, in batches of ``SAMPLE_BATCH_ATOMS``."""
         dataset = self.dataset("train")
         order = np.random.default_rng(self.seed).permutation(len(dataset))
         sizes = self.train_reader.num_atoms[dataset.indices[order]]
         chosen = order[: 1 + int(np.searchsorted(np.cumsum(sizes), num_atoms))]
-        for start in range(0, len(chosen), self.batch_size):
-            yield collate([dataset[int(index)] for index in chosen[start : start + self.batch_size]])
+        batch_number = np.cumsum(sizes[: len(chosen)]) // SAMPLE_BATCH_ATOMS
+        for number in np.unique(batch_number):
+            yield collate([dataset[int(index)] for index in chosen[batch_number == number]])
 
     def _loader(self, part: str, **options: Any) -> DataLoader[Any]:
         return DataLoader(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -12,6 +11,8 @@ from torch.utils.data import Dataset
 
 from mhdnn.neighbors import NeighborPairs, find_pairs
 from mhdnn.structure import Batch, Structure
+
+OBJECT_BYTES = 4000  # what Python needs for the objects around a structure's arrays
 
 Item = tuple[int, Structure, NeighborPairs]
 
@@ -44,7 +45,7 @@ class StructureDataset(Dataset[Item]):
         self.indices = np.asarray(indices, dtype=np.int64)
         self.cutoff = cutoff
         self.cache_bytes = cache_megabytes * 2**20
-        self._cache: OrderedDict[int, Item] = OrderedDict()
+        self._cache: dict[int, Item] = {}
         self._cached_bytes = 0
 
     def __len__(self) -> int:
@@ -57,7 +58,7 @@ class StructureDataset(Dataset[Item]):
         structure = self.source[number]
         pairs = find_pairs(structure.positions, structure.cell, structure.pbc, self.cutoff)
         item = (number, structure, pairs)
-        size = sum(array.nbytes for array in pairs) + 200 * structure.num_atoms
+        size = OBJECT_BYTES + sum(array.nbytes for array in pairs) + 100 * structure.num_atoms
         # what was cached first stays: with shuffled epochs replacing gains nothing
         if self._cached_bytes + size <= self.cache_bytes:
             self._cache[number] = item

@@ -18,9 +18,9 @@ def parameter_groups(potential: nn.Module, lr: float, linear_lr: float, weight_d
     functions are nearly dependent: the step that suits the hidden layers would only shake it.
     """
     groups: list[dict[str, Any]] = [
-        {"params": [], "lr": lr, "weight_decay": weight_decay},
-        {"params": [], "lr": linear_lr, "weight_decay": 0.0},
-        {"params": [], "lr": lr, "weight_decay": 0.0},
+        {"name": "hidden layers", "params": [], "lr": lr, "weight_decay": weight_decay},
+        {"name": "linear part", "params": [], "lr": linear_lr, "weight_decay": 0.0},
+        {"name": "other", "params": [], "lr": lr, "weight_decay": 0.0},
     ]
     for name, parameter in potential.named_parameters():
         if "perceptron" in name and parameter.ndim == 2:
