@@ -14,6 +14,7 @@ import numpy as np
 from ase import Atom, units
 from ase.build import graphene
 from ase.md.langevin import Langevin
+from ase.md.velocitydistribution import Stationary
 from ase.md.verlet import VelocityVerlet
 
 from mhdnn import MHDNNCalculator
@@ -36,9 +37,11 @@ def main() -> None:
         TIME_STEP * units.fs,
         temperature_K=arguments.temperature,
         friction=0.02 / units.fs,
+        fixcm=False,
         rng=np.random.default_rng(0),
     )
     thermostat.run(1000)
+    Stationary(atoms)
     dynamics = VelocityVerlet(atoms, TIME_STEP * units.fs)
     times, energies, temperatures = [], [], []
     for block in range(int(1000 * arguments.picoseconds / TIME_STEP / 10)):

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from mhdnn.neighbors import pair_vectors, strained
 from mhdnn.potential import predict
 from mhdnn.structure import VOIGT
 from tests.builders import batch_of, behler_settings, legendre_settings, random_potential, structures
-from tests.tolerances import FINITE_DIFFERENCE
+from tests.tolerances import FINITE_DIFFERENCE, ROUND_OFF
 
 ELEMENTS = [6, 14, 50]
 STEP = 1e-4
@@ -80,6 +81,20 @@ def test_forces_and_virial_of_every_model(variant):
     prediction = predict(potential, batch_of(atoms))
     assert_close(prediction.forces.numpy(), numerical_forces(potential, atoms, [0, 1]))
     assert_close(prediction.virial.numpy()[0], numerical_virial(potential, atoms))
+
+
+@pytest.mark.parametrize("name", ["triclinic", "tiny", "slab"])
+def test_strain_of_the_pair_vectors(name):
+    """The derivative by a strain that pair vectors carry is the virial."""
+    potential = random_potential(ELEMENTS)
+    batch = batch_of(structures()[name])
+    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
+    strain = torch.zeros(3, 3, dtype=torch.float64, requires_grad=True)
+    moved = strained(vectors, (strain + strain.T) / 2)
+    potential(moved, batch.center_index, batch.neighbor_index, batch.atomic_numbers).sum().backward()
+    expected = predict(potential, batch).virial[0]
+    found = torch.stack([strain.grad[a, b] for a, b in VOIGT])
+    assert (found - expected).abs().max() < ROUND_OFF * expected.abs().max()
 
 
 def test_forces_add_up_to_zero():
