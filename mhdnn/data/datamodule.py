@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -17,6 +17,7 @@ from mhdnn.errors import ConfigError, DataError
 from mhdnn.structure import Batch
 
 SAMPLE_BATCH_ATOMS = 200
+SMALLEST_SPLIT = 10  # structures; of fewer, all train
 PARTS = ("train", "validation", "test")
 
 
@@ -75,13 +76,8 @@ class StoreDataModule(pl.LightningDataModule):
             for part in PARTS:
                 if part == "train" or part not in self.readers:
                     result[part] = np.flatnonzero(reader.split == part)
-        elif "validation" not in self.readers and validation_fraction > 0:
-            if split_by == "auto":
-                split_by = "group" if any("/" in group for group in reader.groups) else "structure"
-            if split_by not in ("group", "structure"):
-                raise ConfigError(f"`data.split_by`: expected auto, group or structure, got {split_by!r}")
-            by: Literal["group", "structure"] = "group" if split_by == "group" else "structure"
-            split = assign_split(reader.groups, validation_fraction, 0.0, split_seed, by)
+        elif "validation" not in self.readers and validation_fraction > 0 and len(reader) >= SMALLEST_SPLIT:
+            split = split_off_validation(reader.groups, validation_fraction, split_by, split_seed)
             result["train"] = np.flatnonzero(split == "train")
             result["validation"] = np.flatnonzero(split == "validation")
         if len(result["train"]) == 0:
@@ -139,3 +135,22 @@ class StoreDataModule(pl.LightningDataModule):
     def paths(self) -> dict[str, Path]:
         """Store of each part."""
         return {part: Path(self.readers.get(part, self.train_reader).path) for part in self.indices}
+
+
+def split_off_validation(groups: Sequence[str], fraction: float, split_by: str, seed: int) -> np.ndarray:
+    """``train`` or ``validation`` for each structure.
+
+    :param groups: where each structure comes from
+    :param split_by: group, structure, or auto: by group where groups are named ``family/member`` and are
+        enough, else by structure
+    :raises ConfigError: if ``split_by`` is something else
+    :raises DataError: if there are too few groups and ``split_by`` is group
+    """
+    if split_by == "auto" and any("/" in group for group in groups):
+        try:
+            return assign_split(groups, fraction, 0.0, seed, "group")
+        except DataError:  # too few groups
+            return assign_split(groups, fraction, 0.0, seed, "structure")
+    if split_by not in ("auto", "group", "structure"):
+        raise ConfigError(f"`data.split_by`: expected auto, group or structure, got {split_by!r}")
+    return assign_split(groups, fraction, 0.0, seed, "group" if split_by == "group" else "structure")

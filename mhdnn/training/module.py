@@ -29,6 +29,7 @@ class PotentialModule(pl.LightningModule):
     :param optimizer: makes an optimiser for a potential
     :param scheduler: makes a schedule from an optimiser (and ``total_steps``, if it asks for it)
     :param provenance: where the training data come from; travels into the model file
+    :param monitored: what a schedule waits for that waits for progress
     """
 
     def __init__(
@@ -39,11 +40,13 @@ class PotentialModule(pl.LightningModule):
         optimizer: Callable[..., torch.optim.Optimizer],
         scheduler: Callable[..., Any] | None,
         provenance: Mapping[str, Any] | None = None,
+        monitored: str = "validation_loss",
     ) -> None:
         super().__init__()
         self.potential = potential
         self.settings = dict(settings)
         self.provenance = dict(provenance or {})
+        self.monitored = monitored
         self.loss = loss
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
@@ -108,7 +111,7 @@ class PotentialModule(pl.LightningModule):
         arguments = {"total_steps": self._total_steps()} if "total_steps" in accepted else {}
         scheduler = self.make_scheduler(optimizer, **arguments)
         if is_plateau(scheduler):
-            entry = {"scheduler": scheduler, "interval": "epoch", "monitor": "validation_loss"}
+            entry = {"scheduler": scheduler, "interval": "epoch", "monitor": self.monitored}
         else:
             entry = {"scheduler": scheduler, "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": entry}

@@ -52,7 +52,9 @@ def main(config: DictConfig) -> None:
     except MHDNNError as error:
         sys.exit(f"mhdnn train: {error}")
     except KeyboardInterrupt:
-        console.print(f"interrupted; {folder}/checkpoints/interrupted.ckpt can be exported or resumed", soft_wrap=True)
+        checkpoint = folder / "checkpoints/interrupted.ckpt"
+        left = f"{checkpoint} can be exported or resumed" if checkpoint.exists() else "training had not begun"
+        console.print(f"interrupted; {left}", soft_wrap=True)
         sys.exit(INTERRUPTED)
 
 
@@ -76,16 +78,17 @@ def train(config: DictConfig, folder: Path) -> Path:
         check_same_architecture(read_checkpoint(config.resume), settings)
     else:
         initialize(potential, data, config)
-    loss = build_loss(config.loss)
+    has_validation = "validation" in data.indices
     module = PotentialModule(
         potential,
         settings,
-        loss,
+        build_loss(config.loss),
         hydra.utils.instantiate(config.optimizer),
         hydra.utils.instantiate(config.scheduler) if config.scheduler else None,
         provenance(data),
+        "validation_loss" if has_validation else "train_loss",
     )
-    trainer = build_trainer(config)
+    trainer = build_trainer(config, has_validation)
     describe(potential, data)
     fit(trainer, module, data, config.resume)
     return finish(config, folder, trainer, module, data)
@@ -95,6 +98,7 @@ def fit(trainer: pl.Trainer, module: PotentialModule, data: StoreDataModule, res
     """Run Lightning's loop; an interruption comes out as KeyboardInterrupt, not as Lightning's exit."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # torch's word to Lightning
+        warnings.filterwarnings("ignore", message="Total length of `list`")  # there is no validation set
         try:
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
         except SystemExit as error:
@@ -186,9 +190,12 @@ def provenance(data: StoreDataModule) -> dict[str, Any]:
     }
 
 
-def build_trainer(config: DictConfig) -> pl.Trainer:
-    """The Lightning trainer with its callbacks and loggers."""
-    callbacks = [hydra.utils.instantiate(c) for c in config.callbacks.values() if c is not None]
+def build_trainer(config: DictConfig, has_validation: bool) -> pl.Trainer:
+    """The Lightning trainer with its loggers and callbacks; none that waits for a validation that never comes."""
+    chosen = [c for c in config.callbacks.values() if c is not None]
+    if not has_validation:
+        chosen = [c for c in chosen if not str(c.get("monitor", "")).startswith("validation")]
+    callbacks = [hydra.utils.instantiate(c) for c in chosen]
     if not config.trainer.enable_progress_bar:
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     loggers = [hydra.utils.instantiate(c) for c in config.logger.values() if c is not None]

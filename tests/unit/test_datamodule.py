@@ -1,0 +1,93 @@
+"""Which structures train, validate and test."""
+
+import numpy as np
+import pytest
+
+from mhdnn.data.datamodule import StoreDataModule
+from mhdnn.data.writer import StoreWriter
+from mhdnn.errors import ConfigError, DataError
+from mhdnn.structure import Structure
+
+
+def store(path, groups, split=None):
+    rng = np.random.default_rng(0)
+    with StoreWriter(path, {}) as writer:
+        for number, group in enumerate(groups):
+            structure = Structure(
+                np.array([6, 6]), rng.normal(size=(2, 3)) + [[0, 0, 0], [3, 0, 0]], np.zeros((3, 3)), np.zeros(3, bool),
+                energy=float(number), group=group,
+            )  # fmt: skip
+            writer.append(structure, split=split[number] if split else None)
+    return str(path)
+
+
+def module(train, validation=None, test=None, **changes):
+    options = {
+        "cutoff": 4.0, "validation_fraction": 0.2, "split_by": "auto", "split_seed": 0, "dispersion": True,
+        "batch_size": 2, "num_workers": 0, "cache_megabytes": 1,
+    }  # fmt: skip
+    return StoreDataModule(train, validation, test, **{**options, **changes})
+
+
+def test_groups_stay_together(tmp_path):
+    groups = [f"family/{number // 3}" for number in range(60)]
+    data = module(store(tmp_path / "a.h5", groups))
+    sides = [{groups[index] for index in data.indices[part]} for part in ("train", "validation")]
+    assert not sides[0] & sides[1]
+    assert len(data.indices["validation"]) == pytest.approx(12, abs=3)
+
+
+@pytest.mark.parametrize("groups", [["one/0"] * 20, ["plain"] * 20])
+def test_few_groups_are_split_by_structure(groups, tmp_path):
+    data = module(store(tmp_path / "a.h5", groups))
+    assert len(data.indices["validation"]) == 4
+    assert len(data.indices["train"]) == 16
+
+
+def test_few_groups_are_an_error_where_groups_were_asked_for(tmp_path):
+    with pytest.raises(DataError, match="groups"):
+        module(store(tmp_path / "a.h5", ["one/0"] * 20), split_by="group")
+    with pytest.raises(ConfigError, match="auto, group or structure"):
+        module(store(tmp_path / "a.h5", ["one/0"] * 20), split_by="family")
+
+
+def test_a_handful_trains_whole(tmp_path):
+    data = module(store(tmp_path / "a.h5", ["x"] * 3))
+    assert list(data.indices) == ["train"]
+    assert data.val_dataloader() == []
+
+
+def test_written_split_is_used(tmp_path):
+    split = ["train", "test", "validation", "train"]
+    data = module(store(tmp_path / "a.h5", list("abcd"), split))
+    assert {part: indices.tolist() for part, indices in data.indices.items()} == {
+        "train": [0, 3], "validation": [2], "test": [1],
+    }  # fmt: skip
+
+
+def test_stores_of_their_own(tmp_path):
+    train, test = store(tmp_path / "a.h5", ["x"] * 12), store(tmp_path / "b.h5", ["x"] * 5)
+    data = module(train, validation=test, test=test)
+    assert [len(data.indices[part]) for part in ("train", "validation", "test")] == [12, 5, 5]
+    assert data.paths()["test"].name == "b.h5"
+
+
+def test_order_depends_on_seed_and_epoch_alone(tmp_path):
+    path = store(tmp_path / "a.h5", ["x"] * 12)
+
+    def order(epoch, seed):
+        loader = module(path, validation_fraction=0, seed=seed).train_dataloader()
+        loader.sampler.set_epoch(epoch)
+        return [int(index) for batch in loader for index in batch.dataset_index]
+
+    assert order(3, 0) == order(3, 0)
+    assert order(3, 0) != order(4, 0)
+    assert order(3, 0) != order(3, 1)
+    assert sorted(order(3, 0)) == list(range(12))
+
+
+def test_sample_is_about_as_large_as_asked_for(tmp_path):
+    data = module(store(tmp_path / "a.h5", ["x"] * 300), validation_fraction=0)
+    batches = list(data.sample(500))
+    assert sum(batch.num_atoms for batch in batches) == pytest.approx(500, abs=2)
+    assert max(batch.num_atoms for batch in batches) <= 201
