@@ -41,19 +41,23 @@ class LinearSystem:
         self.vector += rows.T @ targets
         self.squares += float(targets @ targets)
 
-    def combined(self, other: LinearSystem, sign: float) -> LinearSystem:
-        """The equations of both, or (sign −1) without those of the other."""
-        result = LinearSystem(len(self.vector))
-        result.matrix = self.matrix + sign * other.matrix
-        result.vector = self.vector + sign * other.vector
-        result.squares = self.squares + sign * other.squares
-        return result
+    def include(self, other: LinearSystem, sign: float = 1.0) -> None:
+        """Add the equations of another system, or (sign −1) take them out again; in place, for they are large."""
+        self.matrix.add_(other.matrix, alpha=sign)
+        self.vector.add_(other.vector, alpha=sign)
+        self.squares += sign * other.squares
 
     def solve(self, penalty: float) -> torch.Tensor:
-        """Ridge solution; the penalty is a fraction of the mean diagonal element."""
-        size = len(self.vector)
-        diagonal = torch.full((size,), penalty * float(torch.trace(self.matrix)) / size, dtype=torch.float64)
-        return torch.linalg.solve(self.matrix + torch.diag(diagonal), self.vector)
+        """Ridge solution; the penalty is a fraction of the mean diagonal element.
+
+        :return: shape (size,); NaN if the penalty is too small for the equations to be solved
+        """
+        matrix = self.matrix.clone()
+        matrix.diagonal().add_(penalty * matrix.diagonal().mean())
+        factor, failed = torch.linalg.cholesky_ex(matrix)
+        if failed:
+            return torch.full_like(self.vector, torch.nan)
+        return torch.cholesky_solve(self.vector.unsqueeze(1), factor).squeeze(1)
 
     def error(self, solution: torch.Tensor) -> float:
         """Sum of squared residuals of a solution."""
@@ -67,8 +71,9 @@ def choose_penalty(folds: Sequence[LinearSystem], total: LinearSystem) -> float:
         return PENALTIES[len(PENALTIES) // 2]
     errors = np.zeros(len(PENALTIES))
     for fold in used:
-        rest = total.combined(fold, -1.0)
-        errors += [fold.error(rest.solve(penalty)) for penalty in PENALTIES]
+        total.include(fold, -1.0)
+        errors += [fold.error(total.solve(penalty)) for penalty in PENALTIES]
+        total.include(fold)
     return PENALTIES[int(np.nanargmin(errors))]
 
 
@@ -90,7 +95,7 @@ def fit_linear_part(
         folds[number % NUM_FOLDS].add(rows, targets)
     total = LinearSystem(size)
     for fold in folds:
-        total = total.combined(fold, 1.0)
+        total.include(fold)
     if not total.squares > 0:
         raise DataError("training set: no energy, force or stress to fit the linear part to")
     penalty = choose_penalty(folds, total)
