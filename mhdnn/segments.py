@@ -21,11 +21,13 @@ def sum_by_index(values: torch.Tensor, index: torch.Tensor, num_segments: int) -
 
 
 def sum_by_index_scatter(values: torch.Tensor, index: torch.Tensor, num_segments: int) -> torch.Tensor:
-    """The same by torch-scatter's reduction over sorted indices, which needs no atomic additions."""
-    from torch_scatter import segment_coo
+    """The same by torch-scatter.
 
-    shape = [num_segments, *values.shape[1:]]
-    return segment_coo(values, index, out=torch.zeros(shape, dtype=values.dtype, device=values.device), reduce="sum")
+    Its reduction over sorted indices (``segment_coo``) loses the second derivative, which force training needs.
+    """
+    from torch_scatter import scatter_sum
+
+    return scatter_sum(values, index, dim=0, dim_size=num_segments)
 
 
 segment_sum = sum_by_index_scatter if HAS_TORCH_SCATTER else sum_by_index
