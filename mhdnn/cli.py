@@ -16,7 +16,7 @@ mhdnn train [overrides]                          train a potential, e.g. data.tr
 mhdnn evaluate model=M data=D [output=m.json]    errors of a model on a dataset [report=folder]
 mhdnn data convert|check|split ...               HDF5 datasets from DFT output
 mhdnn export checkpoint=C output=M.pt            model file from a checkpoint
-mhdnn doctor                                     what this machine has
+mhdnn doctor [--build]                           what this machine has; compile the symmetry functions again
 """
 
 
@@ -74,8 +74,12 @@ def run_data(arguments: Sequence[str]) -> int:
 
 def run_doctor(arguments: Sequence[str]) -> int:
     from mhdnn.doctor import print_findings
+    from mhdnn.kernels.build import build
 
-    keywords(arguments, [], [])
+    if arguments == ["--build"]:
+        build(verbose=True, force=True)
+    else:
+        keywords(arguments, [], [])
     print_findings()
     return 0
 

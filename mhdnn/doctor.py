@@ -6,16 +6,38 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-import shutil
+import subprocess
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
 import mhdnn
+from mhdnn.kernels import build
+from mhdnn.kernels.loading import VARIABLE
 from mhdnn.segments import HAS_TORCH_SCATTER
 
 PACKAGES = ("ase", "numpy", "h5py", "vesin", "pytorch-lightning", "hydra-core", "torchmetrics")
+
+
+def compiler_finding() -> str:
+    """The C++ compiler with its version and flags."""
+    path = build.compiler()
+    if path is None:
+        return "none: install g++ for fast symmetry functions"
+    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout.splitlines()
+    return f"{path} ({version[0] if version else 'no version'}), {' '.join(build.compiler_flags())}"
+
+
+def operator_finding() -> str:
+    """What the symmetry functions run on."""
+    wanted = os.environ.get(VARIABLE, "auto")
+    library = build.library_path()
+    if wanted == "torch" or (build.compiler() is None and not library.is_file()):
+        return "plain torch"
+    if library.is_file():
+        return f"compiled ({library})"
+    return "not compiled yet: compiled on first use, or now by `mhdnn doctor --build`"
 
 
 def findings() -> dict[str, str]:
@@ -26,8 +48,9 @@ def findings() -> dict[str, str]:
         "torch": torch.__version__,
         "threads": f"{torch.get_num_threads()} of {os.cpu_count()} cores",
         "CUDA": torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU",
-        "C++ compiler": shutil.which("g++") or shutil.which("clang++") or "none",
-        "symmetry functions": "torch",
+        "C++ compiler": compiler_finding(),
+        "CUDA compiler": build.cuda_compiler() or "none that this torch can use",
+        "symmetry functions": operator_finding(),
         "torch-scatter": "used" if HAS_TORCH_SCATTER else "not installed (optional)",
     }
     for package in PACKAGES:
@@ -37,6 +60,8 @@ def findings() -> dict[str, str]:
 
 def print_findings() -> None:
     table = Table(show_header=False, box=None)
+    table.add_column()
+    table.add_column(overflow="fold")
     for name, finding in findings().items():
         table.add_row(name, finding)
     Console().print(table)

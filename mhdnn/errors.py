@@ -15,3 +15,7 @@ class ConfigError(MHDNNError, ValueError):
 
 class ModelError(MHDNNError, ValueError):
     """A model file or checkpoint can't be used as asked."""
+
+
+class BuildError(MHDNNError):
+    """Something that mhdnn compiles on the user's machine could not be compiled."""

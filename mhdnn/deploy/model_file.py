@@ -17,6 +17,7 @@ from ase.data import chemical_symbols
 
 import mhdnn
 from mhdnn.errors import ModelError
+from mhdnn.kernels import load_operators
 from mhdnn.potential import Potential
 
 METADATA_FILE = "metadata.json"
@@ -45,7 +46,7 @@ def metadata_of(potential: Potential, settings: Mapping[str, Any], training: Map
         "functions": potential.descriptor.names(numbers),
         "function_minimum": potential.function_minimum.tolist(),
         "function_maximum": potential.function_maximum.tolist(),
-        "operator_library": None,
+        "operator_library": "mhdnn",
         "training": dict(training),
     }
 
@@ -70,13 +71,14 @@ def save_model(potential: Potential, path: Path, metadata: Mapping[str, Any]) ->
 
 
 def load_model(path: Path | str, device: torch.device | str = "cpu") -> tuple[torch.jit.ScriptModule, dict[str, Any]]:
-    """The scripted potential and its metadata.
+    """The scripted potential and its metadata; loads the operators that it calls.
 
     :raises ModelError: if the file does not exist or is no model file of mhdnn
     """
     path = Path(path)
     if not path.is_file():
         raise ModelError(f"{path}: no such model file; `mhdnn train` and `mhdnn export` write one")
+    load_operators()
     extra = {METADATA_FILE: ""}
     try:
         with warnings.catch_warnings():

@@ -30,11 +30,6 @@ class ElementChannels(nn.Module):
         else:
             self.register_buffer("table", table)
 
-    def forward(self, element_index: torch.Tensor) -> torch.Tensor:
-        """Weights of the elements in ``element_index`` (any shape), shape (..., num_channels)."""
-        shape = list(element_index.shape) + [self.table.shape[1]]
-        return self.table.index_select(0, element_index.reshape(-1)).reshape(shape)
-
 
 def resolved(atomic_numbers: Sequence[int]) -> ElementChannels:
     """One channel for each element: radial functions per element, angular per unordered pair."""

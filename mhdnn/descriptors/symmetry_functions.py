@@ -9,30 +9,32 @@ import torch
 from ase.data import chemical_symbols
 from torch import nn
 
-from mhdnn.descriptors.angular import LegendreFunctions, WideFunctions, angular_products
+from mhdnn.descriptors.basis import build_basis
 from mhdnn.descriptors.channels import ElementChannels, build_channels
-from mhdnn.descriptors.cutoff import build_cutoff
-from mhdnn.descriptors.neighborhood import FunctionGroup, Neighborhood, gather_pairs, neighbor_table
-from mhdnn.descriptors.radial import GaussianBasis, RadialFunctions
-from mhdnn.descriptors.triplets import NarrowFunctions, WideFunctionsByTriplets
+from mhdnn.descriptors.cutoff import check_cutoff
+from mhdnn.descriptors.groups import (
+    FunctionGroup,
+    LegendreFunctions,
+    RadialFunctions,
+    TripletFunctions,
+    WideFunctions,
+    angular_products,
+)
 from mhdnn.errors import ConfigError
+from mhdnn.kernels import load_operators
 
 
 class SymmetryFunctions(nn.Module):
-    """Atom-centred symmetry functions in plain torch: the oracle, and what runs without a compiler.
+    """Atom-centred symmetry functions.
 
     :param cutoff: Å
-    :param cutoff_function: :math:`f_c`
     :param channels: how neighbours of different elements enter
-    :param parts: modules that map a `Neighborhood` to functions, concatenated in this order
+    :param parts: groups of functions, concatenated in this order
     """
 
-    def __init__(
-        self, cutoff: float, cutoff_function: nn.Module, channels: ElementChannels, parts: Sequence[FunctionGroup]
-    ) -> None:
+    def __init__(self, cutoff: float, channels: ElementChannels, parts: Sequence[FunctionGroup]) -> None:
         super().__init__()
         self.cutoff = float(cutoff)
-        self.cutoff_function = cutoff_function
         self.channels = channels
         self.parts = nn.ModuleList(parts)
         self.num_functions: int = sum(part.num_functions for part in parts)
@@ -50,22 +52,11 @@ class SymmetryFunctions(nn.Module):
         :param center_index: ascending, shape (num_pairs,)
         :param neighbor_element: row of the neighbour's element in the channel table, shape (num_pairs,)
         """
-        table = neighbor_table(center_index, num_atoms)
-        nowhere = torch.zeros(3, dtype=pair_vectors.dtype, device=pair_vectors.device)
-        nowhere[0] = 2.0 * self.cutoff
-        vectors = gather_pairs(pair_vectors, table, nowhere)
-        distance = torch.sqrt((vectors * vectors).sum(-1))
-        any_element = torch.zeros(1, dtype=torch.long, device=table.device)
-        element = torch.cat([neighbor_element, any_element]).index_select(0, table.reshape(-1))
-        neighborhood = Neighborhood(
-            distance,
-            vectors / distance.unsqueeze(-1),
-            self.cutoff_function(distance),
-            self.channels(element.reshape(table.shape)),
-        )
+        atoms = torch.arange(num_atoms + 1, device=center_index.device)
+        first_pair = torch.searchsorted(center_index, atoms)
         result = []
         for part in self.parts:
-            result.append(part(neighborhood))
+            result.append(part(pair_vectors, self.channels.table, first_pair, neighbor_element))
         return torch.cat(result, 1)
 
     @torch.jit.ignore
@@ -77,42 +68,7 @@ class SymmetryFunctions(nn.Module):
         return [name for part in self.parts for name in cast(FunctionGroup, part).names(channels)]
 
 
-def spaced_gaussians(num: int, first: float, last: float, width: float) -> GaussianBasis:
-    """Gaussians at equal distances; ``width`` is their standard deviation in units of the spacing.
-
-    :raises ConfigError: if they don't fit between ``first`` and ``last``
-    """
-    if num < 1 or not last > first:
-        raise ConfigError(f"radial functions: expected num >= 1 and last > first, got {num}, {first}, {last}")
-    shifts = torch.linspace(first, last, num, dtype=torch.float64)
-    spacing = (last - first) / max(num - 1, 1)
-    etas = torch.full_like(shifts, 0.5 / (width * spacing) ** 2)
-    return GaussianBasis(etas, shifts)
-
-
-def listed_gaussians(etas: Sequence[float], shifts: Sequence[float]) -> GaussianBasis:
-    """Every η with every r_s."""
-    pairs = [(eta, shift) for eta in etas for shift in shifts]
-    table = torch.tensor(pairs, dtype=torch.float64)
-    return GaussianBasis(table[:, 0], table[:, 1])
-
-
-def build_basis(settings: Mapping[str, Any], cutoff: float) -> GaussianBasis:
-    """Radial basis from settings: either ``etas`` and ``shifts``, or ``num``, ``first``, ``last``, ``width``.
-
-    ``last: null`` puts the last Gaussian one spacing inside the cutoff.
-    """
-    if "etas" in settings:
-        return listed_gaussians(settings["etas"], settings["shifts"])
-    num, first, last = int(settings["num"]), float(settings["first"]), settings["last"]
-    if last is None:
-        last = cutoff - (cutoff - first) / num
-    return spaced_gaussians(num, first, float(last), float(settings["width"]))
-
-
-def build_angular(
-    settings: Mapping[str, Any], cutoff: float, num_channels: int, cutoff_function: nn.Module
-) -> FunctionGroup:
+def build_angular(settings: Mapping[str, Any], cutoff: float, cutoff_function: str, num_channels: int) -> FunctionGroup:
     """Angular functions from settings; ``kind`` is legendre, wide, narrow or wide_by_triplets.
 
     :raises ConfigError: for an unknown kind
@@ -120,14 +76,17 @@ def build_angular(
     kind = settings["kind"]
     basis = build_basis(settings["radial"], cutoff)
     if kind == "legendre":
-        return LegendreFunctions(basis, int(settings["max_degree"]), num_channels, bool(settings["cross_terms"]))
-    triplet_kinds = {"narrow": NarrowFunctions, "wide_by_triplets": WideFunctionsByTriplets}
-    if kind == "wide" or kind in triplet_kinds:
-        functions = angular_products(len(basis.etas), settings["zetas"], settings["lambdas"])
-        if kind == "wide":
-            return WideFunctions(basis, functions, num_channels)
-        return triplet_kinds[kind](basis, functions, num_channels, cutoff_function)
-    raise ConfigError(f"`descriptor.angular.kind`: expected legendre, wide, narrow or wide_by_triplets, got {kind!r}")
+        degree, cross_terms = int(settings["max_degree"]), bool(settings["cross_terms"])
+        return LegendreFunctions(basis, degree, num_channels, cross_terms, cutoff, cutoff_function)
+    if kind not in ("wide", "narrow", "wide_by_triplets"):
+        raise ConfigError(
+            f"`descriptor.angular.kind`: expected legendre, wide, narrow or wide_by_triplets, got {kind!r}"
+        )
+    functions = angular_products(len(basis.etas), settings["zetas"], settings["lambdas"])
+    if kind == "wide":
+        return WideFunctions(basis, functions, num_channels, cutoff, cutoff_function)
+    kind = "narrow" if kind == "narrow" else "wide"
+    return TripletFunctions(kind, basis, functions, num_channels, cutoff, cutoff_function)
 
 
 def build_descriptor(settings: Mapping[str, Any], atomic_numbers: Sequence[int], cutoff: float) -> SymmetryFunctions:
@@ -138,10 +97,13 @@ def build_descriptor(settings: Mapping[str, Any], atomic_numbers: Sequence[int],
     :param cutoff: Å
     :raises ConfigError: if a setting is unknown or out of range
     """
-    cutoff_function = build_cutoff(settings["cutoff_function"], cutoff)
+    load_operators()
+    cutoff_function = settings["cutoff_function"]
+    check_cutoff(cutoff_function, cutoff)
     channels = build_channels(settings["channels"], atomic_numbers, int(settings["num_channels"]))
-    parts: list[FunctionGroup] = [RadialFunctions(build_basis(settings["radial"], cutoff), channels.num_channels)]
+    basis = build_basis(settings["radial"], cutoff)
+    parts: list[FunctionGroup] = [RadialFunctions(basis, channels.num_channels, cutoff, cutoff_function)]
     for angular in settings["angular"].values():
         if angular is not None:
-            parts.append(build_angular(angular, cutoff, channels.num_channels, cutoff_function))
-    return SymmetryFunctions(cutoff, cutoff_function, channels, parts)
+            parts.append(build_angular(angular, cutoff, cutoff_function, channels.num_channels))
+    return SymmetryFunctions(cutoff, channels, parts)

@@ -148,31 +148,32 @@ def _some_directions(batch: Batch, num_directions: int) -> list[tuple[int, int]]
 class StructureFeatures:
     """Linear features summed over each structure, and their derivatives.
 
-    Derivatives are taken in forward mode, one displacement in all structures at once: the cost does not
-    depend on the number of features.
+    One displacement in all structures at once: the cost does not depend on the number of features. The
+    gradient of a weighted sum of the features is linear in the weights; its derivative by the weights is
+    the derivative of the features along the displacement.
     """
 
     def __init__(self, potential: Potential, batch: Batch) -> None:
         vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
-        self.potential, self.batch = potential, batch
-        self.vectors = vectors.to(potential.function_mean.dtype)
-        self.element = potential.element_index(batch.atomic_numbers)
+        element = potential.element_index(batch.atomic_numbers)
+        self.batch = batch
         self.first_atom = torch.cumsum(batch.num_atoms_per_structure, 0) - batch.num_atoms_per_structure
-
-    def _sums(self, vectors: torch.Tensor) -> torch.Tensor:
-        batch = self.batch
-        functions = self.potential.scaled_functions(vectors, batch.center_index, batch.neighbor_index, self.element)
-        features = self.potential.network.linear_features(functions, self.element)
-        return segment_sum(features, batch.structure_index, batch.num_structures)
+        self.vectors = vectors.to(potential.function_mean.dtype)
+        with torch.enable_grad():
+            variables = self.vectors.detach().requires_grad_()
+            functions = potential.scaled_functions(variables, batch.center_index, batch.neighbor_index, element)
+            features = potential.network.linear_features(functions, element)
+            self._sums = segment_sum(features, batch.structure_index, batch.num_structures)
+            self._weights = torch.zeros_like(self._sums, requires_grad=True)
+            (self._gradient,) = torch.autograd.grad(self._sums, variables, self._weights, create_graph=True)
 
     def _derivative(self, tangent: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad():
-            return torch.func.jvp(self._sums, (self.vectors,), (tangent,))[1].double()
+        (derivative,) = torch.autograd.grad(self._gradient, self._weights, tangent, retain_graph=True)
+        return derivative.double()
 
     def values(self) -> torch.Tensor:
         """Shape (num_structures, num_linear)."""
-        with torch.no_grad():
-            return self._sums(self.vectors).double()
+        return self._sums.detach().double()
 
     def strain_derivative(self, component: int) -> torch.Tensor:
         """By a component of the strain (Voigt), shape (num_structures, num_linear)."""

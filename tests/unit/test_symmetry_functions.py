@@ -9,7 +9,7 @@ import torch
 from numpy.polynomial.legendre import Legendre
 
 from mhdnn.descriptors import build_descriptor
-from mhdnn.descriptors.angular import legendre_expansion
+from mhdnn.descriptors.groups import legendre_expansion
 from mhdnn.errors import ConfigError
 from mhdnn.neighbors import pair_vectors
 from mhdnn.potential import default_dtype
@@ -122,18 +122,23 @@ def test_legendre_functions_against_double_sums(name, cross_terms):
     descriptor = descriptor_for(settings)
     values, batch, vectors = evaluate(descriptor, structures()[name])
     angular = descriptor.parts[1]
-    basis = angular.moments.basis
+    basis = angular.basis
     parameters = list(zip(basis.etas.tolist(), basis.shifts.tolist(), strict=True))
     flat = [(z, eta, shift) for z in ELEMENTS for eta, shift in parameters]
     offset = descriptor.parts[0].num_functions
     for atom in range(2):
         neighbors = list(neighbors_of(atom, batch, vectors))
         expected = []
-        for degree in range(5):
-            polynomial = Legendre.basis(degree)
-            for a, b in itertools.combinations_with_replacement(range(len(flat)), 2):
-                if not cross_terms and a % 3 != b % 3:
-                    continue
+        pairs = [
+            (a, b)
+            for a, b in itertools.combinations_with_replacement(range(len(flat)), 2)
+            if cross_terms or a % 3 == b % 3
+        ]
+        if not cross_terms:  # by pair of elements, then by radial function
+            pairs.sort(key=lambda pair: (pair[0] // 3, pair[1] // 3, pair[0] % 3))
+        for a, b in pairs:
+            for degree in range(5):
+                polynomial = Legendre.basis(degree)
                 expected.append(
                     sum(
                         gaussian(np.linalg.norm(v), *flat[a][1:])

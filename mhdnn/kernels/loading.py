@@ -1,0 +1,86 @@
+"""Loading of the operators, once in a process."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from mhdnn.errors import BuildError, ConfigError
+from mhdnn.kernels import build
+
+VARIABLE = "MHDNN_KERNELS"
+
+SCHEMA = (
+    "symmetry_functions(Tensor pair_vectors, Tensor channel_table, Tensor first_pair, Tensor neighbor_element, "
+    "Tensor etas, Tensor shifts, float cutoff, str cutoff_function, str kind, int max_degree, bool cross_terms, "
+    "int[] radial_index, int[] zetas, int[] lambdas) -> Tensor"
+)
+
+
+@dataclass(frozen=True)
+class OperatorState:
+    """What ``torch.ops.mhdnn`` is made of.
+
+    :param kind: compiled, torch or absent (not loaded yet)
+    :param library: the compiled library
+    """
+
+    kind: str
+    library: Path | None = None
+
+
+_state = OperatorState("absent")
+_torch_library: torch.library.Library | None = None  # the registration lives as long as this
+
+
+def operator_state() -> OperatorState:
+    """Which operators this process has loaded."""
+    return _state
+
+
+def load_operators() -> OperatorState:
+    """Make ``torch.ops.mhdnn`` available, compiling it where that was not done yet.
+
+    The environment variable MHDNN_KERNELS chooses: ``auto`` (default: compiled, or plain torch with a
+    warning where there is no compiler), ``compiled``, or ``torch``.
+
+    :raises BuildError: if the compilation fails, or a compiler is demanded and there is none
+    :raises ConfigError: if the variable has another value
+    """
+    global _state
+    if _state.kind != "absent":
+        return _state
+    wanted = os.environ.get(VARIABLE, "auto")
+    if wanted not in ("auto", "compiled", "torch"):
+        raise ConfigError(f"`{VARIABLE}`: expected auto, compiled or torch, got {wanted!r}")
+    if wanted == "torch":
+        _state = _register_torch()
+    elif build.compiler() is None and not build.library_path().is_file():
+        remedy = "install g++ (Debian, Ubuntu: apt install g++)"
+        if wanted == "compiled":
+            raise BuildError(f"`{VARIABLE}=compiled`: no C++ compiler was found; {remedy}")
+        warnings.warn(
+            f"no C++ compiler was found: symmetry functions run in plain torch, many times slower; {remedy}",
+            stacklevel=2,
+        )
+        _state = _register_torch()
+    else:
+        library = build.build()
+        torch.ops.load_library(str(library))
+        _state = OperatorState("compiled", library)
+    return _state
+
+
+def _register_torch() -> OperatorState:
+    """The operator as a composition of torch's own, from which all derivatives follow."""
+    global _torch_library
+    from mhdnn.descriptors.reference import symmetry_functions
+
+    _torch_library = torch.library.Library("mhdnn", "DEF")
+    _torch_library.define(SCHEMA)
+    _torch_library.impl("symmetry_functions", symmetry_functions, "CompositeImplicitAutograd")
+    return OperatorState("torch")

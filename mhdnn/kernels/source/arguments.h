@@ -1,0 +1,31 @@
+// What the kernels take: raw pointers, the same for CPU and CUDA. All arrays are contiguous.
+#pragma once
+
+#include <cstdint>
+
+#include "radial_basis.h"
+
+namespace mhdnn {
+
+/// An evaluation without tangents gives functions and gradients; one with tangents gives their derivatives
+/// along the tangents instead.
+template <class T>
+struct Arguments {
+    // neighbours of atom i are the pairs first_pair[i] ... first_pair[i + 1] - 1
+    std::int64_t num_atoms;
+    const std::int64_t* first_pair;        // (num_atoms + 1)
+    const std::int64_t* neighbor_element;  // (num_pairs)
+    const T* pair_vectors;                 // (num_pairs, 3), Å
+    const T* pair_tangents;                // (num_pairs, 3), or null
+    const T* channel_table;                // (num_elements, num_channels)
+    const T* table_tangents;               // (num_elements, num_channels), or null
+    RadialBasis<T> basis;
+
+    // what is wanted; null where it is not
+    const T* cotangent;  // (num_atoms, num_functions), for the gradients
+    T* functions;        // (num_atoms, num_functions)
+    T* vector_gradient;  // (num_pairs, 3)
+    T* table_gradient;   // (num_groups or num_atoms, num_elements, num_channels), to be summed
+};
+
+}  // namespace mhdnn

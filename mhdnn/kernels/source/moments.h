@@ -1,0 +1,145 @@
+// Angular functions from moments of the neighbour density.
+//
+//     A_lm^{cn} = sum_j w_c(Z_j) g_n(r_ij) Y_lm(u_ij)
+//     legendre: P_l^{pq} = sum_m A_lm^p A_lm^q            for p = (a, n) <= q = (b, n')
+//     degrees:  the same for n = n' as a sum over pairs of different neighbours, each counted once:
+//               own terms j = k are taken out, and a = b is halved. Wide functions are linear in these.
+//
+// One component is (p, l, m) at p * num_harmonics + l² + l + m; one output is (pair, l).
+#pragma once
+
+#include "channels.h"
+#include "radial_basis.h"
+
+namespace mhdnn {
+
+struct MomentShape {
+    int num_elements, num_channels, num_radial, max_degree;
+    bool cross_terms;  // whether n != n' are included
+    bool own_terms;    // whether j = k stays in and both orders of a pair are counted
+
+    MHDNN_FUNCTION int num_degrees() const { return max_degree + 1; }
+    MHDNN_FUNCTION int num_harmonics() const { return num_degrees() * num_degrees(); }
+    /// Components of one element or channel.
+    MHDNN_FUNCTION int block() const { return num_radial * num_harmonics(); }
+    MHDNN_FUNCTION int num_densities() const { return num_channels * num_radial; }
+    MHDNN_FUNCTION bool has_pair(int p, int q) const { return cross_terms || p % num_radial == q % num_radial; }
+    MHDNN_FUNCTION int num_pairs() const {
+        return cross_terms ? num_unordered_pairs(num_densities()) : num_unordered_pairs(num_channels) * num_radial;
+    }
+    MHDNN_FUNCTION int num_functions() const { return num_pairs() * num_degrees(); }
+
+    /// Number of the pair of densities p <= q.
+    MHDNN_FUNCTION int pair(int p, int q) const {
+        if (cross_terms) return unordered_pair(p, q, num_densities());
+        return unordered_pair(p / num_radial, q / num_radial, num_channels) * num_radial + p % num_radial;
+    }
+    /// 1, or 1/2 where both orders of a pair of neighbours would be counted.
+    template <class T>
+    MHDNN_FUNCTION T count(int p, int q) const {
+        return !own_terms && p == q ? T(0.5) : T(1);
+    }
+};
+
+/// sum_e w_a(e) w_b(e) sum_{j of e} g_n²: what own terms contribute to every degree of a pair.
+template <class Real>
+MHDNN_FUNCTION Real own_term(
+    const MomentShape& shape, const ChannelTable<Real>& table, const Real* own_sums, int p, int q) {
+    const int n = p % shape.num_radial, a = p / shape.num_radial, b = q / shape.num_radial;
+    Real total = constant<Real>(Scalar<Real>(0));
+    for (int element = 0; element < shape.num_elements; ++element) {
+        total = total + table(element, a) * table(element, b) * own_sums[element * shape.num_radial + n];
+    }
+    return total;
+}
+
+/// P_l of the densities p <= q; `own` is their own term, or zero where it stays in.
+template <class Real>
+MHDNN_FUNCTION Real moment_product(const MomentShape& shape, const Real* moments, Real own, int p, int q, int l) {
+    const Real* first = moments + p * shape.num_harmonics() + l * l;
+    const Real* second = moments + q * shape.num_harmonics() + l * l;
+    Real total = first[0] * second[0] - own;
+    for (int m = 1; m < 2 * l + 1; ++m) total = total + first[m] * second[m];
+    return total * shape.template count<Scalar<Real>>(p, q);
+}
+
+/// Gradient of sum cotangent · P by the moment (p, component of degree l).
+template <class Real>
+MHDNN_FUNCTION Real moment_gradient(
+    const MomentShape& shape, const Real* moments, const Constant<Real>* cotangent, int p, int component, int l) {
+    using T = Scalar<Real>;
+    Real total = constant<Real>(T(0));
+    const int step = shape.cross_terms ? 1 : shape.num_radial;
+    for (int q = shape.cross_terms ? 0 : p % shape.num_radial; q < shape.num_densities(); q += step) {
+        const int pair = p < q ? shape.pair(p, q) : shape.pair(q, p);
+        const T factor = shape.template count<T>(p, q) * (p == q ? T(2) : T(1));
+        const Constant<Real> weight = cotangent[pair * shape.num_degrees() + l] * factor;
+        total = total + moments[q * shape.num_harmonics() + component] * weight;
+    }
+    return total;
+}
+
+/// Minus the sum of a pair's cotangents over degrees: gradient by its own term.
+template <class Real>
+MHDNN_FUNCTION Constant<Real> own_term_gradient(
+    const MomentShape& shape, const Constant<Real>* cotangent, int p, int q) {
+    using T = Scalar<Real>;
+    Constant<Real> total = Constant<Real>(T(0));
+    for (int l = 0; l < shape.num_degrees(); ++l) {
+        total = total + cotangent[shape.pair(p, q) * shape.num_degrees() + l];
+    }
+    return total * (-shape.template count<T>(p, q));
+}
+
+/// Gradient by the own sum (element, n): sum_ab w_a w_b dE/d(own term ab).
+template <class Real>
+MHDNN_FUNCTION Real own_sum_gradient(
+    const MomentShape& shape, const ChannelTable<Real>& table, const Constant<Real>* cotangent, int element, int n) {
+    Real total = constant<Real>(Scalar<Real>(0));
+    for (int a = 0; a < shape.num_channels; ++a) {
+        for (int b = a; b < shape.num_channels; ++b) {
+            const int p = a * shape.num_radial + n, q = b * shape.num_radial + n;
+            total = total + table(element, a) * table(element, b) * own_term_gradient<Real>(shape, cotangent, p, q);
+        }
+    }
+    return total;
+}
+
+/// Gradient by a weight through the own terms.
+template <class Real>
+MHDNN_FUNCTION Real own_weight_gradient(
+    const MomentShape& shape, const ChannelTable<Real>& table, const Real* own_sums, const Constant<Real>* cotangent,
+    int element, int channel) {
+    using T = Scalar<Real>;
+    Real total = constant<Real>(T(0));
+    for (int n = 0; n < shape.num_radial; ++n) {
+        for (int b = 0; b < shape.num_channels; ++b) {
+            const int p = (b < channel ? b : channel) * shape.num_radial + n;
+            const int q = (b < channel ? channel : b) * shape.num_radial + n;
+            const Constant<Real> gradient = own_term_gradient<Real>(shape, cotangent, p, q);
+            const T factor = b == channel ? T(2) : T(1);
+            total = total + table(element, b) * own_sums[element * shape.num_radial + n] * (gradient * factor);
+        }
+    }
+    return total;
+}
+
+/// By a neighbour: gradients of sum gradient · moments by its harmonics (`by_harmonic`) and by its radial
+/// functions (added to `by_radial`).
+template <class Real>
+MHDNN_FUNCTION void neighbor_gradient(
+    const MomentShape& shape, const Real* gradient, const Real* radial, const Real* harmonic, Real* by_harmonic,
+    Real* by_radial) {
+    const int num_harmonics = shape.num_harmonics();
+    for (int component = 0; component < num_harmonics; ++component) {
+        Real total = constant<Real>(Scalar<Real>(0));
+        for (int n = 0; n < shape.num_radial; ++n) {
+            const Real by_moment = gradient[n * num_harmonics + component];
+            total = total + by_moment * radial[n];
+            by_radial[n] = by_radial[n] + by_moment * harmonic[component];
+        }
+        by_harmonic[component] = total;
+    }
+}
+
+}  // namespace mhdnn

@@ -1,0 +1,96 @@
+// The operators' arguments, shared by registration and devices.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "arguments.h"
+#include "cpu/radial.h"
+#include "moments.h"
+#include "triplets.h"
+
+namespace mhdnn {
+
+enum class Kind { radial, legendre, degrees, narrow, wide };
+
+Kind kind_from_name(std::string_view name);
+CutoffFunction cutoff_function_from_name(std::string_view name);
+
+/// What an operator takes besides tensors, in the order of the schema.
+struct Settings {
+    double cutoff;
+    std::string cutoff_function;
+    std::string kind;
+    std::int64_t max_degree;
+    bool cross_terms;
+    std::vector<std::int64_t> radial_index, zetas, lambdas;
+};
+
+struct Inputs {
+    at::Tensor pair_vectors, channel_table, first_pair, neighbor_element, etas, shifts;
+    Settings settings;
+
+    std::int64_t num_atoms() const { return first_pair.size(0) - 1; }
+    int num_elements() const { return int(channel_table.size(0)); }
+    int num_channels() const { return int(channel_table.size(1)); }
+    int num_radial() const { return int(etas.size(0)); }
+};
+
+/// Directions of the derivatives.
+struct Tangents {
+    at::Tensor pair_vectors, channel_table;
+};
+
+struct Outputs {
+    at::Tensor functions, vector_gradient, table_gradient;
+};
+
+/// Evaluates on one device; see `Arguments` for what is returned with a cotangent and with tangents.
+using Evaluate = Outputs (*)(
+    const Inputs& inputs, const std::optional<at::Tensor>& cotangent, const std::optional<Tangents>& tangents);
+
+/// Length of the descriptor; Int is an integer or a symbolic one.
+template <class Int>
+Int num_functions(const Settings& settings, Int num_channels, Int num_radial) {
+    const Int num_densities = num_channels * num_radial;
+    const Int channel_pairs = num_channels * (num_channels + 1) / 2;
+    switch (kind_from_name(settings.kind)) {
+        case Kind::radial:
+            return num_densities;
+        case Kind::legendre:
+            return (settings.cross_terms ? num_densities * (num_densities + 1) / 2 : channel_pairs * num_radial) *
+                   (settings.max_degree + 1);
+        case Kind::degrees:
+            return channel_pairs * num_radial * (settings.max_degree + 1);
+        default:
+            return channel_pairs * std::int64_t(settings.radial_index.size());
+    }
+}
+
+/// Lists of triplet functions with equal powers merged, as tensors on the device of the model.
+struct TripletLists {
+    at::Tensor radial_index, power_index, zetas, lambdas;
+
+    explicit TripletLists(const Settings& settings);
+    void to(at::Device device);
+};
+
+cpu::RadialShape radial_shape(const Inputs& inputs);
+MomentShape moment_shape(const Inputs& inputs);
+TripletShape triplet_shape(const Inputs& inputs, const TripletLists& lists);
+
+/// Contiguous inputs, after a check of shapes and types.
+/// @throws c10::Error naming the tensor, what was expected and what came
+Inputs checked(Inputs inputs, const std::optional<at::Tensor>& cotangent, const std::optional<Tangents>& tangents);
+
+/// Uninitialised outputs and the pointers of all arrays; the tensors must outlive the result.
+template <class T>
+Arguments<T> arguments_of(
+    const Inputs& inputs, const at::Tensor& cotangent, const Tangents& tangents, std::int64_t num_table_gradients,
+    Outputs& outputs);
+
+}  // namespace mhdnn
