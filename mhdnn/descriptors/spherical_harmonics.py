@@ -51,8 +51,8 @@ def spherical_harmonics(direction: torch.Tensor, max_degree: int, norms: torch.T
 
 
 def normalization_table(max_degree: int) -> torch.Tensor:
-    """``normalization(l)`` of every l as rows, zero-padded, shape (max_degree + 1, max_degree + 1)."""
+    """``normalization(l)`` of every l as rows, zero-padded, shape (max_degree + 1, max_degree + 1), float64."""
     table = torch.zeros(max_degree + 1, max_degree + 1, dtype=torch.float64)
     for degree in range(max_degree + 1):
         table[degree, : degree + 1] = torch.tensor(normalization(degree), dtype=torch.float64)
-    return table.to(torch.get_default_dtype())
+    return table
