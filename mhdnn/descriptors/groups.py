@@ -269,10 +269,13 @@ class WideFunctions(TripletFunctions):
 def fewest_neighbors_for_moments(num_radial: int, functions: AngularList) -> float:
     """Mean number of neighbours from which on moments are cheaper than pairs of neighbours.
 
-    Per neighbour moments cost as (L + 1)² for each radial function, pairs as half the number of neighbours
-    for each function; the constants come from ``benchmarks/descriptors.py --crossover``.
+    A neighbour costs a constant and (L + 1)² terms for the moments, a pair of neighbours a constant and a
+    term for each function; the constants (ns) are those of ``benchmarks/crossover.py``, which shows how
+    well they do.
     """
     max_degree = max(functions.zetas)
     if max_degree > MAX_DEGREE:
         return math.inf
-    return 0.0
+    by_neighbor = 20.0 + (max_degree + 1) ** 2 * (0.85 + 0.2 * num_radial)
+    by_pair = 6.0 + 0.6 * len(functions.zetas)
+    return 2.0 + 2.0 * by_neighbor / by_pair

@@ -39,6 +39,7 @@ def ours(atoms, elements):
     }
     with default_dtype(torch.float64):
         descriptor = build_descriptor(settings, elements, CUTOFF)
+    descriptor.parts[2].fewest_neighbors = 0.0  # by moments; DScribe sums over pairs
     batch = batch_of(atoms, cutoff=CUTOFF)
     vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
     element = torch.tensor([elements.index(z) for z in batch.atomic_numbers.tolist()])

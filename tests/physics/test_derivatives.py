@@ -14,7 +14,8 @@ ELEMENTS = [6, 14, 50]
 STEP = 1e-4
 VARIANTS = {
     "legendre": {"angular": {"a": legendre_settings()}},
-    "wide": {"angular": {"a": behler_settings("wide")}},
+    "wide": {"angular": {"a": {**behler_settings("wide"), "zetas": [1, 2]}}},
+    "wide_by_triplets": {"angular": {"a": behler_settings("wide_by_triplets")}},
     "narrow": {"angular": {"a": behler_settings("narrow")}},
     "polynomial": {"cutoff_function": "polynomial"},
     "tanh": {"cutoff_function": "tanh"},

@@ -21,9 +21,16 @@ ELEMENTS = [6, 14, 50]
 
 
 def descriptor_for(angular, dtype=torch.float64, **changes):
+    """With one angular part; kind ``wide_by_moments`` is wide without the choice by number of neighbours."""
     settings = model_settings(ELEMENTS, **changes)["descriptor"]
+    by_moments = angular["kind"] == "wide_by_moments"
+    if by_moments:
+        angular = {**angular, "kind": "wide"}
     with default_dtype(dtype):
-        return build_descriptor({**settings, "angular": {"only": angular}}, ELEMENTS, CUTOFF)
+        descriptor = build_descriptor({**settings, "angular": {"only": angular}}, ELEMENTS, CUTOFF)
+    if by_moments:
+        descriptor.parts[1].fewest_neighbors = 0.0
+    return descriptor
 
 
 def evaluate(descriptor, atoms, dtype=torch.float64):
@@ -84,7 +91,7 @@ def resolved_weights():
 
 
 @pytest.mark.parametrize("name", list(structures()))
-@pytest.mark.parametrize("kind", ["wide", "wide_by_triplets", "narrow"])
+@pytest.mark.parametrize("kind", ["wide", "wide_by_moments", "wide_by_triplets", "narrow"])
 def test_resolved_functions_against_loops(name, kind):
     settings = behler_settings(kind)
     descriptor = descriptor_for(settings)
@@ -99,7 +106,7 @@ def test_resolved_functions_against_loops(name, kind):
 
 
 @pytest.mark.parametrize("channels", ["weighted", "learned"])
-@pytest.mark.parametrize("kind", ["wide", "narrow"])
+@pytest.mark.parametrize("kind", ["wide", "wide_by_moments", "narrow"])
 def test_weighted_channels_against_loops(channels, kind):
     settings = behler_settings(kind)
     descriptor = descriptor_for(settings, channels=channels)
@@ -158,7 +165,9 @@ def test_legendre_expansion_of_the_angular_factor(zeta):
     np.testing.assert_allclose(Legendre(legendre_expansion(zeta))(x), 2.0 ** (1 - zeta) * (1 + x) ** zeta, atol=1e-13)
 
 
-@pytest.mark.parametrize("angular", [behler_settings("wide"), behler_settings("narrow"), legendre_settings()])
+@pytest.mark.parametrize(
+    "angular", [behler_settings("wide_by_moments"), behler_settings("narrow"), legendre_settings()]
+)
 def test_single_precision(angular):
     atoms = structures()["triclinic"]
     exact, *_ = evaluate(descriptor_for(angular), atoms)
@@ -167,7 +176,10 @@ def test_single_precision(angular):
     assert (single - exact).abs().max() < SINGLE_PRECISION * exact.abs().max()
 
 
-@pytest.mark.parametrize("angular", [behler_settings("wide"), behler_settings("narrow"), legendre_settings()])
+@pytest.mark.parametrize(
+    "angular",
+    [behler_settings("wide"), behler_settings("wide_by_moments"), behler_settings("narrow"), legendre_settings()],
+)
 @pytest.mark.parametrize("num_atoms", [0, 1, 3])
 def test_atoms_without_neighbors(angular, num_atoms):
     descriptor = descriptor_for(angular)
@@ -175,6 +187,23 @@ def test_atoms_without_neighbors(angular, num_atoms):
     values = descriptor(torch.zeros(0, 3, dtype=torch.float64), none, none, num_atoms)
     assert values.shape == (num_atoms, descriptor.num_functions)
     assert bool((values == 0).all())
+
+
+@pytest.mark.parametrize("zetas", [[1, 2], [1, 16], [20], [24]])
+def test_moments_and_pairs_agree_for_every_zeta(zetas):
+    """And the cheaper one is chosen: pairs for few neighbours, moments for many, pairs beyond the highest degree."""
+    settings = {**behler_settings("wide"), "zetas": zetas}
+    descriptor = descriptor_for(settings)
+    group = descriptor.parts[1]
+    assert math.isinf(group.fewest_neighbors) == (max(zetas) > 20)
+    values, batch, _ = evaluate(descriptor, structures()["triclinic"])
+    pairs, *_ = evaluate(descriptor_for({**settings, "kind": "wide_by_triplets"}), structures()["triclinic"])
+    assert (values - pairs).abs().max() < ROUND_OFF * pairs.abs().max()
+    if max(zetas) <= 20:
+        moments, *_ = evaluate(descriptor_for({**settings, "kind": "wide_by_moments"}), structures()["triclinic"])
+        assert (moments - pairs).abs().max() < ROUND_OFF * pairs.abs().max()
+        few = len(batch.center_index) / batch.num_atoms < group.fewest_neighbors
+        assert torch.equal(values, pairs if few else moments)
 
 
 def test_every_function_has_a_name():
