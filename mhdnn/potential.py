@@ -127,9 +127,9 @@ def pair_virials(vectors: torch.Tensor, pair_gradient: torch.Tensor) -> torch.Te
 
     :return: shape (num_pairs, 6), eV; its sum is :math:`V\sigma`, its negative the static virial
     """
-    first = [a for a, _ in VOIGT]
-    second = [b for _, b in VOIGT]
-    return 0.5 * (vectors[:, first] * pair_gradient[:, second] + vectors[:, second] * pair_gradient[:, first])
+    r, gradient = vectors.unbind(1), pair_gradient.unbind(1)
+    components = [r[a] * gradient[a] if a == b else 0.5 * (r[a] * gradient[b] + r[b] * gradient[a]) for a, b in VOIGT]
+    return torch.stack(components, 1)
 
 
 def predict(potential: nn.Module, batch: Batch, create_graph: bool = False) -> Prediction:

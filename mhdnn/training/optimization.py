@@ -39,7 +39,8 @@ def adamw(potential: nn.Module, lr: float, linear_lr: float, weight_decay: float
     :param linear_lr: learning rate of the linear part
     :param weight_decay: of the matrices of the hidden layers
     """
-    return torch.optim.AdamW(parameter_groups(potential, lr, linear_lr, weight_decay), amsgrad=amsgrad)
+    groups = parameter_groups(potential, lr, linear_lr, weight_decay)
+    return torch.optim.AdamW(groups, amsgrad=amsgrad, fused=True)
 
 
 def warmup_cosine(optimizer: Optimizer, total_steps: int, warmup_steps: int) -> LambdaLR:
