@@ -1,0 +1,123 @@
+"""Seconds for an epoch of `mhdnn train` on all forces, and its peak memory.
+
+    python benchmarks/training.py [DATA.h5|DATA.extxyz] [--output F.json] [--threads 2] [--profile]
+
+About 30 functions for one element, two hidden layers of 20 nodes, everything else as `mhdnn train` has it, but
+all structures that are not marked as validation or test are trained on. Without an argument: the bundled set. An
+epoch is timed from its start to the start of the next (with logs and checkpoints); the median leaves out the
+first, in which neighbours are searched for. Where other processes use the cores, set OMP_WAIT_POLICY=PASSIVE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mhdnn.data.convert import SUFFIXES, convert
+
+HERE = Path(__file__).resolve().parent
+BUNDLED = HERE.parent / "data/sn_graphene.h5"
+FUNCTIONS = {
+    "wide": ["descriptor=wide", "descriptor.radial.num=12"],
+    "narrow": ["descriptor=narrow", "descriptor.radial.num=12"],
+    "legendre": [
+        "descriptor=legendre",
+        "descriptor.angular.legendre.max_degree=5",
+        "descriptor.angular.legendre.radial.num=2",
+    ],
+}
+"""12 radial and 18 angular functions each, if there is one element."""
+console = Console()
+console.width = max(console.width, 130)  # in files, too
+
+
+def store_of(source: Path, folder: Path) -> Path:
+    """The data as a dataset file, converted if they are not one."""
+    if source.suffix in SUFFIXES:
+        return source
+    converted = folder / "data.h5"
+    convert([source], converted)
+    return converted
+
+
+def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Train in a new process, whose memory is that of training alone."""
+    result = folder / "result.json"
+    overrides = [
+        f"data.train={store_of(arguments.data, folder)}",
+        "data.validation_fraction=0",
+        f"hydra.run.dir={folder / 'run'}",
+        f"trainer.max_epochs={arguments.epochs}",
+        "cutoff=5.5",
+        "network.hidden=[20,20]",
+        "report=false",
+        *FUNCTIONS[arguments.method],
+        *arguments.override,
+    ]
+    if arguments.profile:
+        overrides.append("+trainer.profiler={_target_: pytorch_lightning.profilers.SimpleProfiler}")
+    command = [sys.executable, HERE / "training_run.py", result, arguments.threads, *overrides]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads)}
+    subprocess.run([str(word) for word in command], check=True, env=environment)
+    return json.loads(result.read_text())
+
+
+def record_of(arguments: argparse.Namespace, measured: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "system": arguments.data.parent.name if arguments.data.stem == "train" else arguments.data.stem,
+        "program": "mhdnn",
+        "method": arguments.method,
+        "threads": arguments.threads,
+        "seconds_per_epoch": statistics.median(measured["epoch_seconds"][1:]),
+        **measured,
+    }
+
+
+def print_record(record: dict[str, Any]) -> None:
+    titles = {
+        "system": "system", "method": "method", "dtype": "dtype", "threads": "threads", "num_atoms": "atoms",
+        "num_functions": "functions", "steps_per_epoch": "steps", "seconds_per_epoch": "seconds per epoch",
+        "peak_memory_mb": "peak memory, MB", "peak_memory_before_training_mb": "before training, MB",
+    }  # fmt: skip
+    table = Table(*titles.values())
+    cells = [f"{record[key]:.4g}" if isinstance(record[key], float) else str(record[key]) for key in titles]
+    table.add_row(*cells)
+    console.print(table)
+    if "profile" in record:
+        shares = Table("what", "seconds per epoch", "ms per step", title="where the time of an epoch goes")
+        for label, seconds in record["profile"].items():
+            shares.add_row(label, f"{seconds:.4f}", f"{1e3 * seconds / record['steps_per_epoch']:.2f}")
+        console.print(shares)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("data", nargs="?", type=Path, default=BUNDLED)
+    parser.add_argument("--output", type=Path, help="the record as JSON")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--method", choices=list(FUNCTIONS), default="wide")
+    parser.add_argument("--override", action="append", default=[], help="of mhdnn train, e.g. data.batch_size=8")
+    parser.add_argument("--profile", action="store_true", help="where the time of an epoch goes")
+    arguments = parser.parse_args()
+    if arguments.epochs < 2:
+        parser.error("--epochs: the first epoch is not counted, at least 2 are needed")
+    with tempfile.TemporaryDirectory() as folder:
+        record = record_of(arguments, measure(arguments, Path(folder)))
+    print_record(record)
+    if arguments.output:
+        arguments.output.write_text(json.dumps([record], indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
