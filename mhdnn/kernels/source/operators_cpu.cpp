@@ -22,16 +22,24 @@ void check_indices(const Inputs& inputs) {
         first_pair[0], " and ", first_pair[inputs.num_atoms()]);
     const auto* element = inputs.neighbor_element.const_data_ptr<std::int64_t>();
     const int num_elements = inputs.num_elements();
-    for (std::int64_t pair = 0; pair < num_pairs; ++pair) {
-        TORCH_CHECK_INDEX(
-            element[pair] >= 0 && element[pair] < num_elements, "`neighbor_element`: expected 0 to ",
-            num_elements - 1, ", got ", element[pair], " at pair ", pair);
-    }
+    at::parallel_for(0, num_pairs, 20000, [&](std::int64_t first, std::int64_t last) {
+        for (std::int64_t pair = first; pair < last; ++pair) {
+            TORCH_CHECK_INDEX(
+                element[pair] >= 0 && element[pair] < num_elements, "`neighbor_element`: expected 0 to ",
+                num_elements - 1, ", got ", element[pair], " at pair ", pair);
+        }
+    });
 }
 
 template <class Real, class Shape, class T>
 void evaluate_in_parallel(const Shape& shape, const Arguments<T>& arguments) {
-    const std::vector<std::int64_t> order = cpu::order_by_neighbors(arguments, shape.num_elements);
+    std::vector<std::uint64_t> keys(arguments.num_atoms);
+    at::parallel_for(0, arguments.num_atoms, 1000, [&](std::int64_t first, std::int64_t last) {
+        for (std::int64_t atom = first; atom < last; ++atom) {
+            keys[atom] = cpu::neighbor_key(arguments, shape.num_elements, atom);
+        }
+    });
+    const std::vector<std::int64_t> order = cpu::order_of_keys(keys);
     at::parallel_for(0, cpu::num_groups<T>(arguments.num_atoms), 1, [&](std::int64_t first, std::int64_t last) {
         cpu::evaluate_groups<Real>(shape, arguments, order, first, last);
     });

@@ -57,7 +57,11 @@ Result<T> evaluate(
         {system.etas.data(), system.shifts.data(), num_radial, T(cutoff), CutoffFunction::tanh},
         cotangent.empty() ? nullptr : cotangent.data(), result.functions.data(), result.vector_gradient.data(),
         result.table_gradient.data()};
-    const auto order = cpu::order_by_neighbors(arguments, num_elements);
+    std::vector<std::uint64_t> keys;
+    for (std::int64_t atom = 0; atom < system.num_atoms(); ++atom) {
+        keys.push_back(cpu::neighbor_key(arguments, num_elements, atom));
+    }
+    const auto order = cpu::order_of_keys(keys);
     if (tangents.empty()) {
         cpu::evaluate_groups<Lanes<T>>(shape, arguments, order, 0, groups);
     } else {

@@ -112,30 +112,25 @@ private:
     std::vector<std::int64_t> pair_;
 };
 
-/// Atoms in an order in which companions have similar numbers of neighbours of each element.
+/// Numbers of neighbours of the first four elements in the upper half (8 bits each), the atom in the lower half.
 template <class T>
-std::vector<std::int64_t> order_by_neighbors(const Arguments<T>& arguments, int num_elements) {
-    struct Key {
-        std::uint64_t counts;
-        std::int64_t atom;
-    };
-    std::vector<Key> keys(arguments.num_atoms);
-    const int num_counted = std::min(num_elements, 8);
-    for (std::int64_t atom = 0; atom < arguments.num_atoms; ++atom) {
-        std::uint64_t count[8] = {0};
-        for (std::int64_t p = arguments.first_pair[atom]; p < arguments.first_pair[atom + 1]; ++p) {
-            const std::int64_t element = arguments.neighbor_element[p];
-            if (element < num_counted) ++count[element];
-        }
-        std::uint64_t key = 0;
-        for (int e = 0; e < num_counted; ++e) key = key << 8 | std::min<std::uint64_t>(count[e], 255);
-        keys[atom] = {key, atom};
+std::uint64_t neighbor_key(const Arguments<T>& arguments, int num_elements, std::int64_t atom) {
+    const int num_counted = std::min(num_elements, 4);
+    std::uint64_t count[4] = {0, 0, 0, 0};
+    for (std::int64_t p = arguments.first_pair[atom]; p < arguments.first_pair[atom + 1]; ++p) {
+        const std::int64_t element = arguments.neighbor_element[p];
+        if (element < num_counted) ++count[element];
     }
-    std::sort(keys.begin(), keys.end(), [](const Key& a, const Key& b) {
-        return a.counts != b.counts ? a.counts < b.counts : a.atom < b.atom;
-    });
-    std::vector<std::int64_t> order(arguments.num_atoms);
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = keys[i].atom;
+    std::uint64_t key = 0;
+    for (int e = 0; e < num_counted; ++e) key = key << 8 | std::min<std::uint64_t>(count[e], 255);
+    return key << 32 | std::uint64_t(atom);
+}
+
+/// Atoms in an order in which companions have similar numbers of neighbours of each element, from their keys.
+inline std::vector<std::int64_t> order_of_keys(std::vector<std::uint64_t>& keys) {
+    if (!std::is_sorted(keys.begin(), keys.end())) std::sort(keys.begin(), keys.end());
+    std::vector<std::int64_t> order(keys.size());
+    for (std::size_t i = 0; i < keys.size(); ++i) order[i] = std::int64_t(keys[i] & 0xffffffffu);
     return order;
 }
 
