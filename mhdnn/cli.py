@@ -49,7 +49,7 @@ def run_train(arguments: Sequence[str]) -> int:
 def run_evaluate(arguments: Sequence[str]) -> int:
     from mhdnn.evaluation.command import evaluate
 
-    chosen = keywords(arguments, ["model", "data"], ["output", "report", "split", "dispersion"])
+    chosen = keywords(arguments, ["model", "data"], ["output", "report", "split", "dispersion", "total_charge"])
     evaluate(**chosen)
     return 0
 

@@ -19,3 +19,7 @@ class ModelError(MHDNNError, ValueError):
 
 class BuildError(MHDNNError):
     """Something that mhdnn compiles on the user's machine could not be compiled."""
+
+
+class ElectrostaticsError(MHDNNError, RuntimeError):
+    """Charges or potentials could not be computed: the system is not convex or the solver did not converge."""

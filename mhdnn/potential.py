@@ -6,17 +6,16 @@ pair vectors. Whatever makes pair vectors (an ASE cell, a batch of structures, g
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
 
 from mhdnn.descriptors import SymmetryFunctions, build_descriptor
 from mhdnn.errors import ConfigError
-from mhdnn.neighbors import pair_vectors
 from mhdnn.networks import AtomicNetwork, build_network
 from mhdnn.segments import segment_sum
-from mhdnn.structure import VOIGT, Batch
+from mhdnn.structure import VOIGT
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 MAX_ATOMIC_NUMBER = 118
@@ -74,6 +73,10 @@ class Potential(nn.Module):
         )
         return (functions - self.function_mean) * self.function_scale
 
+    def linear_inputs(self, functions: torch.Tensor) -> torch.Tensor:
+        """What the network's linear part sees when it is fitted directly."""
+        return functions
+
     def forward(
         self,
         vectors: torch.Tensor,
@@ -93,22 +96,6 @@ class Potential(nn.Module):
         functions = self.scaled_functions(vectors, center_index, neighbor_index, element)
         energies = self.network(functions, element).to(torch.float64)
         return energies + self.reference_energies.index_select(0, element)
-
-
-class Prediction(NamedTuple):
-    r"""What a potential says of a batch.
-
-    :param energy: shape (num_structures,), eV
-    :param forces: shape (num_atoms, 3), eV/Å
-    :param virial: :math:`\sum \mathbf r_{ij}\otimes\partial E/\partial\mathbf r_{ij} = V\sigma`, Voigt,
-        shape (num_structures, 6), eV
-    :param atomic_energies: shape (num_atoms,), eV
-    """
-
-    energy: torch.Tensor
-    forces: torch.Tensor
-    virial: torch.Tensor
-    atomic_energies: torch.Tensor
 
 
 def forces_from_pairs(
@@ -132,26 +119,6 @@ def pair_virials(vectors: torch.Tensor, pair_gradient: torch.Tensor) -> torch.Te
     return torch.stack(components, 1)
 
 
-def predict(potential: nn.Module, batch: Batch, create_graph: bool = False) -> Prediction:
-    """Energies, forces and virials of a batch.
-
-    :param create_graph: whether forces and virials can be differentiated again (training)
-    """
-    with torch.enable_grad():
-        vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
-        vectors = vectors.detach().requires_grad_()
-        energies = potential(vectors, batch.center_index, batch.neighbor_index, batch.atomic_numbers)
-        (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=create_graph, allow_unused=True)
-        if gradient is None:
-            gradient = torch.zeros_like(vectors)
-        forces = forces_from_pairs(gradient, batch.center_index, batch.neighbor_index, batch.num_atoms)
-        structure_of_pair = batch.structure_index.index_select(0, batch.center_index)
-        energy = segment_sum(energies, batch.structure_index, batch.num_structures)
-        virial = segment_sum(pair_virials(vectors, gradient), structure_of_pair, batch.num_structures)
-    result = Prediction(energy, forces, virial, energies)
-    return result if create_graph else Prediction(*(tensor.detach() for tensor in result))
-
-
 @contextmanager
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
     """Build modules in another precision."""
@@ -166,7 +133,8 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
 def build_potential(settings: Mapping[str, Any]) -> Potential:
     """A potential from plain settings, as they stand in checkpoints and model files.
 
-    :param settings: keys atomic_numbers, cutoff, dtype, descriptor, network
+    :param settings: keys atomic_numbers, cutoff, dtype, descriptor, network; for a potential with charge
+        equilibration also charges
     :raises ConfigError: if a setting is unknown or out of range
     """
     if settings["dtype"] not in DTYPES:
@@ -176,5 +144,9 @@ def build_potential(settings: Mapping[str, Any]) -> Potential:
         raise ConfigError(f"`elements`: expected atomic numbers from 1 to 118, got {atomic_numbers}")
     with default_dtype(DTYPES[settings["dtype"]]):
         descriptor = build_descriptor(settings["descriptor"], atomic_numbers, float(settings["cutoff"]))
+        if settings.get("charges"):
+            from mhdnn.charge_potential import build_charge_potential  # which is built upon this module
+
+            return build_charge_potential(settings, descriptor, atomic_numbers)
         network = build_network(settings["network"], atomic_numbers, descriptor.num_functions)
         return Potential(descriptor, network, atomic_numbers)

@@ -57,6 +57,7 @@ class Batch:
     :param atomic_numbers: shape (num_atoms,), int64
     :param positions: shape (num_atoms, 3), Å
     :param cell: shape (num_structures, 3, 3), Å
+    :param pbc: periodic directions, shape (num_structures, 3), bool
     :param structure_index: structure of each atom, shape (num_atoms,), int64
     :param num_atoms_per_structure: shape (num_structures,), int64
     :param center_index: atom i of each pair, ascending, shape (num_pairs,), int64
@@ -66,11 +67,14 @@ class Batch:
     :param energy: shape (num_structures,), eV; NaN where a structure has no such label
     :param forces: shape (num_atoms, 3), eV/Å; NaN where missing
     :param stress: shape (num_structures, 6), eV/Å³; NaN where missing
+    :param charges: shape (num_atoms,), e; NaN where missing
+    :param total_charge: shape (num_structures,), e; NaN where missing
     """
 
     atomic_numbers: torch.Tensor
     positions: torch.Tensor
     cell: torch.Tensor
+    pbc: torch.Tensor
     structure_index: torch.Tensor
     num_atoms_per_structure: torch.Tensor
     center_index: torch.Tensor
@@ -80,6 +84,8 @@ class Batch:
     energy: torch.Tensor
     forces: torch.Tensor
     stress: torch.Tensor
+    charges: torch.Tensor
+    total_charge: torch.Tensor
 
     @property
     def num_structures(self) -> int:

@@ -63,6 +63,28 @@ def random_potential(atomic_numbers: list[int], seed: int = 0, **changes: Any) -
     return potential
 
 
+def charge_settings(atomic_numbers: list[int], **changes: Any) -> dict[str, Any]:
+    """Settings of a small model with charges; ``changes`` of its group ``charges``."""
+    settings = model_settings(atomic_numbers)
+    network = {**settings["network"], "linear_skip": False}
+    charges = {"widths": "covalent", "initial_hardness": 10.0, "screening": None, "network": network}
+    return {**settings, "charges": {**charges, **changes}}
+
+
+def random_charge_potential(atomic_numbers: list[int], seed: int = 0, **changes: Any) -> Potential:
+    """A potential with charges of some tenths of e and random weights."""
+    torch.manual_seed(seed)
+    potential = build_potential(charge_settings(atomic_numbers, **changes))
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in (potential.network.linear_weight, potential.electronegativity_network.perceptron[-1].weight):
+            parameter.copy_(0.05 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+        potential.electronegativity_shift.copy_(torch.linspace(-3, 3, len(atomic_numbers), dtype=torch.float64))
+        potential.electronegativity_network.output_scale.fill_(10.0)
+        potential.function_scale.fill_(0.5)
+    return potential
+
+
 def structures() -> dict[str, Atoms]:
     """Cells of every kind, rattled: triclinic, tiny (cutoff > L/2), slab, wire, molecule; up to 3 elements."""
     triclinic = bulk("Si", cubic=True)
@@ -95,10 +117,15 @@ def structure_of(atoms: Atoms, **labels: Any) -> Structure:
     )
 
 
-def batch_of(*many: Atoms, cutoff: float = 4.5) -> Batch:
-    """The batch of some atoms, without labels."""
+def batch_of(*many: Atoms, cutoff: float = 4.5, total_charge: float | list[float] | None = None) -> Batch:
+    """The batch of some atoms, without labels but for the total charge."""
+    totals = total_charge if isinstance(total_charge, list) else [total_charge] * len(many)
     items = [
-        (number, structure_of(atoms), find_pairs(atoms.positions, atoms.cell[:], atoms.pbc, cutoff))
+        (
+            number,
+            structure_of(atoms, total_charge=totals[number]),
+            find_pairs(atoms.positions, atoms.cell[:], atoms.pbc, cutoff),
+        )
         for number, atoms in enumerate(many)
     ]
     return collate(items)

@@ -34,6 +34,8 @@ class StoreDataModule(pl.LightningDataModule):
     :param validation_fraction: of the training store, where it has no written split
     :param split_by: group, structure or auto (group where groups are named ``family/member``)
     :param dispersion: whether labels include the stored dispersion part
+    :param total_charge: of structures without a total charge and without atomic charges, e; for potentials
+        with charges
     """
 
     def __init__(
@@ -50,12 +52,13 @@ class StoreDataModule(pl.LightningDataModule):
         num_workers: int,
         cache_megabytes: float,
         seed: int = 0,
+        total_charge: float | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1:
             raise ConfigError(f"`data.batch_size`: expected at least 1, got {batch_size}")
         self.cutoff, self.batch_size, self.num_workers = cutoff, batch_size, num_workers
-        self.cache_megabytes, self.seed = cache_megabytes, seed
+        self.cache_megabytes, self.seed, self.total_charge = cache_megabytes, seed, total_charge
         self.readers = {"train": StoreReader(train, subtract_dispersion=not dispersion)}
         for part, path in (("validation", validation), ("test", test)):
             if path is not None:
@@ -97,7 +100,7 @@ class StoreDataModule(pl.LightningDataModule):
         if part not in self.datasets:
             reader = self.readers.get(part, self.train_reader)
             cache = self.cache_megabytes if part == "train" else self.cache_megabytes / 4
-            self.datasets[part] = StructureDataset(reader, self.indices[part], self.cutoff, cache)
+            self.datasets[part] = StructureDataset(reader, self.indices[part], self.cutoff, cache, self.total_charge)
         return self.datasets[part]
 
     def sample(self, num_atoms: int) -> Iterator[Batch]:

@@ -32,6 +32,7 @@ class StructureDataset(Dataset[Item]):
     :param indices: which of them belong to this dataset
     :param cutoff: Å
     :param cache_megabytes: how much may be kept; the rest is read and searched again each time
+    :param total_charge: of structures that have neither a total charge nor atomic charges, e
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class StructureDataset(Dataset[Item]):
         indices: Sequence[int] | np.ndarray,
         cutoff: float,
         cache_megabytes: float = 256.0,
+        total_charge: float | None = None,
     ) -> None:
         self.source = source
         self.indices = np.asarray(indices, dtype=np.int64)
         self.cutoff = cutoff
+        self.total_charge = total_charge
         self.cache_bytes = cache_megabytes * 2**20
         self._cache: dict[int, Item] = {}
         self._cached_bytes = 0
@@ -56,6 +59,8 @@ class StructureDataset(Dataset[Item]):
         if number in self._cache:
             return self._cache[number]
         structure = self.source[number]
+        if structure.total_charge is None and structure.charges is None:
+            structure.total_charge = self.total_charge
         pairs = find_pairs(structure.positions, structure.cell, structure.pbc, self.cutoff)
         item = (number, structure, pairs)
         size = OBJECT_BYTES + sum(array.nbytes for array in pairs) + 100 * structure.num_atoms
@@ -80,6 +85,7 @@ def collate(items: Sequence[Item]) -> Batch:
         atomic_numbers=joined([s.atomic_numbers.astype(np.int64) for s in structures]),
         positions=joined([s.positions for s in structures]),
         cell=torch.from_numpy(np.stack([s.cell for s in structures])),
+        pbc=torch.from_numpy(np.stack([s.pbc for s in structures])),
         structure_index=torch.from_numpy(np.repeat(np.arange(len(items)), counts)),
         num_atoms_per_structure=torch.from_numpy(counts),
         center_index=joined([p.center_index + shift for p, shift in zip(pairs, first_atom, strict=True)]),
@@ -89,8 +95,17 @@ def collate(items: Sequence[Item]) -> Batch:
         energy=torch.tensor([np.nan if s.energy is None else s.energy for s in structures], dtype=torch.float64),
         forces=joined([label_or_nan(s.forces, (s.num_atoms, 3)) for s in structures]),
         stress=torch.from_numpy(np.stack([label_or_nan(s.stress, (6,)) for s in structures])),
+        charges=joined([label_or_nan(s.charges, (s.num_atoms,)) for s in structures]),
+        total_charge=torch.tensor([total_charge_of(s) for s in structures], dtype=torch.float64),
     )
 
 
 def label_or_nan(label: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
     return np.full(shape, np.nan) if label is None else np.asarray(label, dtype=np.float64)
+
+
+def total_charge_of(structure: Structure) -> float:
+    """Total charge, e: the label, else the sum of the atomic charges, else NaN."""
+    if structure.total_charge is not None:
+        return structure.total_charge
+    return np.nan if structure.charges is None else round(float(structure.charges.sum()), 3)

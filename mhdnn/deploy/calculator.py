@@ -13,11 +13,12 @@ from ase.calculators.calculator import Calculator, all_changes
 from mhdnn.deploy.model_file import load_model
 from mhdnn.errors import ConfigError, ModelError
 from mhdnn.neighbors import NeighborPairs, find_pairs, pair_vectors
-from mhdnn.potential import forces_from_pairs, pair_virials
+from mhdnn.prediction import predict
+from mhdnn.structure import Batch
 
 
 class MHDNNCalculator(Calculator):
-    """A trained model as an ASE calculator: energy, free energy, atomic energies, forces, stress.
+    """A trained model as an ASE calculator: energy, free energy, atomic energies, forces, stress, charges, dipole.
 
     Neighbours are searched within cutoff + skin and kept until an atom has moved by half the skin.
     The stress is per volume of the given cell (with its vacuum) and needs three cell vectors.
@@ -25,13 +26,23 @@ class MHDNNCalculator(Calculator):
     :param model: path of a model file
     :param device: cpu or cuda
     :param skin: Å
+    :param total_charge: of all atoms, e; for models with charges (also `atoms.info["total_charge"]`)
+    :param solver: of the charges: auto, dense or iterative
     :raises ModelError: if the file is no model
     :raises ConfigError: if the skin is negative
     """
 
-    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "charges", "dipole"]
 
-    def __init__(self, model: str | Path, device: str = "cpu", skin: float = 0.5, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        model: str | Path,
+        device: str = "cpu",
+        skin: float = 0.5,
+        total_charge: float = 0.0,
+        solver: str = "auto",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if skin < 0:
             raise ConfigError(f"`skin`: expected a length of at least 0 Å, got {skin}")
@@ -39,6 +50,10 @@ class MHDNNCalculator(Calculator):
         self.potential, self.metadata = load_model(model, self.device)
         self.cutoff = float(self.metadata["cutoff"])
         self.skin = skin
+        self.total_charge = total_charge
+        self.solver = solver
+        if not self.metadata.get("charges"):
+            self.implemented_properties = [p for p in self.implemented_properties if p not in ("charges", "dipole")]
         self.num_neighbor_searches = 0
         self._pairs: NeighborPairs | None = None
         self._searched: Atoms | None = None
@@ -55,24 +70,51 @@ class MHDNNCalculator(Calculator):
         """
         super().calculate(atoms, properties, system_changes)
         self._check_elements()
-        vectors, center, neighbor = self._pairs_within_cutoff()
-        vectors.requires_grad_()
-        numbers = torch.as_tensor(self.atoms.numbers, dtype=torch.long, device=self.device)
-        energies = self.potential(vectors, center, neighbor, numbers)
-        (gradient,) = torch.autograd.grad(energies.sum(), vectors, allow_unused=True)
-        gradient = torch.zeros_like(vectors) if gradient is None else gradient
-        forces = forces_from_pairs(gradient, center, neighbor, len(numbers))
-        energies = energies.detach()
-        energy = float(energies.sum())
+        prediction = predict(self.potential, self._batch(), solver=self.solver)
+        energy = float(prediction.energy)
         self.results = {
             "energy": energy,
             "free_energy": energy,
-            "energies": energies.cpu().numpy(),
-            "forces": forces.cpu().numpy(),
+            "energies": prediction.atomic_energies.cpu().numpy(),
+            "forces": prediction.forces.cpu().numpy(),
         }
         if self.atoms.cell.rank == 3:
-            virial = pair_virials(vectors.detach(), gradient).sum(0).cpu().numpy()
-            self.results["stress"] = virial / self.atoms.get_volume()
+            self.results["stress"] = prediction.virial[0].cpu().numpy() / self.atoms.get_volume()
+        if prediction.charges is not None:
+            charges = prediction.charges.cpu().numpy()
+            self.results["charges"] = charges
+            # of the charges alone, about the origin; in a periodic direction it depends on the choice of the cell
+            self.results["dipole"] = charges @ self.atoms.positions
+
+    def _batch(self) -> Batch:
+        """The atoms and their pairs as a batch of one structure."""
+        center, neighbor, shifts = self._pairs_within_cutoff()
+        total_charge = float(self.atoms.info.get("total_charge", self.total_charge))
+        num_atoms = len(self.atoms)
+
+        def tensor(values: Any, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+            return torch.as_tensor(np.asarray(values), dtype=dtype, device=self.device)
+
+        def unknown(*shape: int) -> torch.Tensor:
+            return torch.full(shape, torch.nan, dtype=torch.float64, device=self.device)
+
+        return Batch(
+            atomic_numbers=tensor(self.atoms.numbers, torch.long),
+            positions=tensor(self.atoms.positions),
+            cell=tensor(self.atoms.cell[:]).unsqueeze(0),
+            pbc=tensor(self.atoms.pbc, torch.bool).unsqueeze(0),
+            structure_index=torch.zeros(num_atoms, dtype=torch.long, device=self.device),
+            num_atoms_per_structure=tensor([num_atoms], torch.long),
+            center_index=center,
+            neighbor_index=neighbor,
+            cell_shifts=shifts,
+            dataset_index=tensor([0], torch.long),
+            energy=unknown(1),
+            forces=unknown(num_atoms, 3),
+            stress=unknown(1, 6),
+            charges=unknown(num_atoms),
+            total_charge=tensor([total_charge]),
+        )
 
     def _check_elements(self) -> None:
         unknown = sorted(set(self.atoms.get_chemical_symbols()) - set(self.metadata["elements"]))
@@ -83,7 +125,7 @@ class MHDNNCalculator(Calculator):
             )
 
     def _pairs_within_cutoff(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Pair vectors, centres and neighbours, from the kept list if it still holds."""
+        """Centres, neighbours and cell shifts, from the kept list if it still holds."""
         if not self._list_holds():
             self._pairs = find_pairs(self.atoms.positions, self.atoms.cell[:], self.atoms.pbc, self.cutoff + self.skin)
             self._searched = self.atoms.copy()
@@ -92,7 +134,7 @@ class MHDNNCalculator(Calculator):
         positions = torch.as_tensor(self.atoms.positions, device=self.device)
         vectors = pair_vectors(positions, center, neighbor, shifts)
         near = torch.nonzero((vectors * vectors).sum(1) < self.cutoff**2).squeeze(1)
-        return vectors[near], center[near], neighbor[near]
+        return center[near], neighbor[near], shifts[near]
 
     def _list_holds(self) -> bool:
         """Whether no pair can have come within the cutoff since the last search."""

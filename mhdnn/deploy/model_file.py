@@ -2,6 +2,10 @@
 
 The file is read by `torch.jit.load` in Python and C++; nothing in it is unpickled. Metadata is JSON under
 the extra file ``metadata.json``.
+
+With charge equilibration the script has, besides ``forward`` (short-range energies at given charges), the methods
+``electronegativity``, ``hardness``, ``charge_widths`` and ``screening`` of `mhdnn.charge_potential`; the charges are
+found by `mhdnn.electrostatics`, or by what a domain-decomposed code has for it.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from mhdnn.potential import Potential
 
 METADATA_FILE = "metadata.json"
 FORMAT_VERSION = 1
-UNITS = {"length": "Å", "energy": "eV", "forces": "eV/Å", "stress": "eV/Å³"}
+UNITS = {"length": "Å", "energy": "eV", "forces": "eV/Å", "stress": "eV/Å³", "charge": "e"}
 
 
 def metadata_of(potential: Potential, settings: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,6 +45,7 @@ def metadata_of(potential: Potential, settings: Mapping[str, Any], training: Map
         "cutoff": float(settings["cutoff"]),
         "dtype": settings["dtype"],
         "units": UNITS,
+        "charges": bool(settings.get("charges")),
         "settings": dict(settings),
         "reference_energies": potential.reference_energies.tolist(),
         "functions": potential.descriptor.names(numbers),

@@ -25,6 +25,7 @@ def evaluate(
     report: str | None = None,
     split: str | None = None,
     dispersion: str = "true",
+    total_charge: str | None = None,
 ) -> Errors:
     """Print the errors of a model on a dataset; write them as JSON and as a report if asked.
 
@@ -32,6 +33,7 @@ def evaluate(
     :param report: folder of the report
     :param split: only the structures with this split (train, validation, test)
     :param dispersion: ``false`` compares with labels without the stored dispersion part
+    :param total_charge: of structures that have none in the dataset, e; for models with charges
     :raises ConfigError: if an argument is out of range
     :raises DataError: if the dataset lacks the split or has an element the model doesn't know
     """
@@ -39,7 +41,8 @@ def evaluate(
         raise ConfigError(f"`dispersion`: expected true or false, got {dispersion!r}")
     script, metadata = load_model(model)
     reader = StoreReader(data, subtract_dispersion=dispersion == "false")
-    dataset = StructureDataset(reader, _chosen(reader, split), metadata["cutoff"], cache_megabytes=0)
+    charge = None if total_charge is None else float(total_charge)
+    dataset = StructureDataset(reader, _chosen(reader, split), metadata["cutoff"], 0, charge)
     items = track((dataset[i] for i in range(len(dataset))), "evaluating", len(dataset), transient=True)
     predictions = predict_structures(script, items, metadata["atomic_numbers"], data)
     errors = compute_errors(predictions)

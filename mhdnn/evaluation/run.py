@@ -11,7 +11,7 @@ from torch import nn
 from mhdnn.data.dataset import Item, collate
 from mhdnn.errors import DataError
 from mhdnn.evaluation.predictions import Predictions
-from mhdnn.potential import predict
+from mhdnn.prediction import predict
 from mhdnn.structure import Batch
 
 ATOMS_IN_A_BATCH = 1000
@@ -39,9 +39,9 @@ def predict_structures(
     if not groups:
         raise DataError(f"{source}: no structure to evaluate")
     arrays = {name: np.concatenate(parts) for name, parts in columns.items()}
-    for label in ("energy", "forces", "stress"):
-        if not np.isfinite(arrays[f"{label}_reference"]).any():
-            arrays.pop(f"{label}_reference")
+    for label in ("energy", "forces", "stress", "charges"):
+        if not np.isfinite(arrays.get(f"{label}_reference", np.nan)).any():
+            arrays.pop(f"{label}_reference", None)
     return Predictions(groups=groups, **arrays)
 
 
@@ -78,4 +78,6 @@ def _columns(potential: nn.Module, batch: Batch) -> dict[str, np.ndarray]:
         "stress_reference": batch.stress,
         "stress_predicted": stress,
     }
+    if prediction.charges is not None:
+        columns |= {"charges_reference": batch.charges, "charges_predicted": prediction.charges}
     return {name: tensor.cpu().numpy() for name, tensor in columns.items()}

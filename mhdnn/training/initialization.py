@@ -16,8 +16,6 @@ from mhdnn.neighbors import pair_vectors
 from mhdnn.potential import Potential
 from mhdnn.structure import Batch
 
-DIRECTIONS_IN_A_BATCH = 48  # coordinates whose force equations enter the ridge regression
-
 
 def fit_reference_energies(composition: np.ndarray, energies: np.ndarray) -> np.ndarray:
     """Energy of each element, the smallest of the least-squares solutions.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mhdnn.potential import Prediction
+from mhdnn.prediction import Prediction
 from mhdnn.structure import Batch
 
 
@@ -26,18 +26,20 @@ class Ramp:
 
 @dataclass(frozen=True)
 class Loss:
-    r""":math:`w_E (\Delta E/N)^2 + w_F \Delta F^2 + w_S (\Delta W/N)^2`, each a mean over what has the label.
+    r""":math:`w_E (\Delta E/N)^2 + w_F \Delta F^2 + w_S (\Delta W/N)^2 + w_Q \Delta q^2`.
 
-    W is the virial :math:`V\sigma`, in eV like the energy.
+    Each is a mean over what has the label. W is the virial :math:`V\sigma`, in eV like the energy.
 
     :param energy_weight: :math:`w_E`, changing over the training
     :param force_weight: :math:`w_F`, of the mean over force components, Å²
     :param stress_weight: :math:`w_S`
+    :param charge_weight: :math:`w_Q`, eV²/e², for potentials with charges
     """
 
     energy_weight: Ramp
     force_weight: float
     stress_weight: float
+    charge_weight: float = 0.0
 
     def __call__(self, prediction: Prediction, batch: Batch, progress: float = 1.0) -> torch.Tensor:
         """The loss of one batch, eV².
@@ -48,11 +50,14 @@ class Loss:
         volume = torch.linalg.det(batch.cell).abs()
         energy = (prediction.energy - batch.energy) / num_atoms
         virial = (prediction.virial - batch.stress * volume.unsqueeze(1)) / num_atoms.unsqueeze(1)
-        return (
+        loss = (
             self.energy_weight.at(progress) * mean_square_of_known(energy)
             + self.force_weight * mean_square_of_known(prediction.forces - batch.forces)
             + self.stress_weight * mean_square_of_known(virial)
         )
+        if self.charge_weight > 0 and prediction.charges is not None:
+            loss = loss + self.charge_weight * mean_square_of_known(prediction.charges - batch.charges)
+        return loss
 
 
 def mean_square_of_known(difference: torch.Tensor) -> torch.Tensor:

@@ -13,84 +13,65 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
 import mhdnn
 from mhdnn.deploy.export import CHECKPOINT_KEY
 from mhdnn.errors import ModelError
-from mhdnn.potential import Potential, Prediction, predict
+from mhdnn.potential import Potential
+from mhdnn.prediction import Prediction, predict
 from mhdnn.structure import Batch
 from mhdnn.training.loss import Loss
 from mhdnn.training.optimization import is_plateau
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
 
+CHARGES, ENERGIES, JOINT = "charges", "energies", "joint"
+"""Stages of a training; a potential without charges has the second alone."""
 
-class PotentialModule(pl.LightningModule):
-    """Trains a potential.
 
-    :param potential: initialised potential
+class EpochMeans:
+    """Means over an epoch, weighted by the number of structures; logging in every step costs more than averaging."""
+
+    def __init__(self) -> None:
+        self.sums: torch.Tensor | float = 0.0
+        self.weights: torch.Tensor | float = 0.0
+
+    def add(self, values: torch.Tensor, weight: int) -> None:
+        """Values of a batch; those that are not finite don't count."""
+        known = torch.isfinite(values)
+        self.sums = self.sums + weight * torch.where(known, values, 0.0)
+        self.weights = self.weights + weight * known
+
+    def compute(self) -> torch.Tensor:
+        """Means, NaN where no value was known."""
+        return torch.as_tensor(self.sums) / torch.as_tensor(self.weights)
+
+
+class StageModule(pl.LightningModule):
+    """What all stages of a training share: optimiser, schedule, and what travels in checkpoints.
+
+    :param potential: initialised potential; parameters that don't require gradients stay as they are
     :param settings: plain settings it was built from (they travel in the checkpoint)
-    :param loss: loss of a batch
     :param optimizer: makes an optimiser for a potential
     :param scheduler: makes a schedule from an optimiser (and ``total_steps``, if it asks for it)
     :param provenance: where the training data come from; travels into the model file
     :param monitored: what a schedule waits for that waits for progress
+    :param stage: name of the stage
     """
 
     def __init__(
         self,
         potential: Potential,
         settings: Mapping[str, Any],
-        loss: Loss,
         optimizer: Callable[..., torch.optim.Optimizer],
         scheduler: Callable[..., Any] | None,
         provenance: Mapping[str, Any] | None = None,
         monitored: str = "validation_loss",
+        stage: str = ENERGIES,
     ) -> None:
         super().__init__()
         self.potential = potential
         self.settings = dict(settings)
         self.provenance = dict(provenance or {})
         self.monitored = monitored
-        self.loss = loss
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
-        self.errors = MetricCollection(
-            {
-                f"{label}_{name}": metric()
-                for label in ("energy", "force", "stress")
-                for name, metric in (("mae", MeanAbsoluteError), ("mse", MeanSquaredError))
-            }
-        )
-
-    def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
-        prediction = predict(self.potential, batch, create_graph=True)
-        loss = self.loss(prediction, batch, self.progress()) / self.loss_scale()
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=batch.num_structures)
-        with torch.no_grad():
-            force_error = (prediction.forces - batch.forces).abs().nanmean()
-            energy_error = ((prediction.energy - batch.energy) / batch.num_atoms_per_structure).abs().nanmean()
-        self._log_means("train", energy_error, force_error, batch.num_structures)
-        return loss
-
-    def _log_means(self, part: str, energy: torch.Tensor, force: torch.Tensor, size: int) -> None:
-        values = {"energy_mae_mev_per_atom": MEV_PER_EV * energy, "force_mae_ev_per_angstrom": force}
-        for name, value in values.items():
-            if torch.isfinite(value):
-                self.log(f"{part}_{name}", value, on_step=False, on_epoch=True, batch_size=size)
-
-    def validation_step(self, batch: Batch, batch_index: int) -> None:
-        prediction = predict(self.potential, batch)
-        loss = self.loss(prediction, batch) / self.loss_scale()  # with the final weights: epochs compare
-        self.log("validation_loss", loss, on_epoch=True, batch_size=batch.num_structures, sync_dist=True, prog_bar=True)
-        for label, (predicted, reference) in _labels(prediction, batch).items():
-            known = torch.isfinite(reference)
-            if known.any():
-                self.errors[f"{label}_mae"].update(predicted[known], reference[known])
-                self.errors[f"{label}_mse"].update(predicted[known], reference[known])
-
-    def on_validation_epoch_end(self) -> None:
-        units = {"energy": "mev_per_atom", "force": "ev_per_angstrom", "stress": "gpa"}
-        for label, unit in units.items():
-            if self.errors[f"{label}_mae"].update_called:
-                self.log(f"validation_{label}_mae_{unit}", self.errors[f"{label}_mae"].compute())
-                self.log(f"validation_{label}_rmse_{unit}", self.errors[f"{label}_mse"].compute().sqrt())
-        self.errors.reset()
+        self.stage = stage
 
     def progress(self) -> float:
         """Done fraction of the training."""
@@ -99,9 +80,9 @@ class PotentialModule(pl.LightningModule):
     def _total_steps(self) -> int:
         return int(self.trainer.estimated_stepping_batches)
 
-    def loss_scale(self) -> torch.Tensor:
-        """Squared scale of the forces, so that learning rates and clipping mean the same for every dataset."""
-        return self.potential.network.output_scale**2
+    def backward(self, loss: torch.Tensor, *args: Any, **kwargs: Any) -> None:
+        """Gradients of the parameters alone; without this, those of the pair vectors are computed as well."""
+        loss.backward(inputs=[parameter for parameter in self.parameters() if parameter.requires_grad])
 
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer(self.potential)
@@ -121,10 +102,71 @@ class PotentialModule(pl.LightningModule):
             "settings": self.settings,
             "training": self.provenance,
             "version": mhdnn.__version__,
+            "stage": self.stage,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         check_same_architecture(checkpoint, self.settings)
+
+
+class PotentialModule(StageModule):
+    """Trains a potential on energies, forces and stress; in the joint stage on charges, too.
+
+    :param loss: loss of a batch
+    """
+
+    def __init__(
+        self, potential: Potential, settings: Mapping[str, Any], loss: Loss, *args: Any, **options: Any
+    ) -> None:
+        super().__init__(potential, settings, *args, **options)
+        self.loss = loss
+        self.train_means = EpochMeans()
+        self.errors = MetricCollection(
+            {
+                f"{label}_{name}": metric()
+                for label in ("energy", "force", "stress")
+                for name, metric in (("mae", MeanAbsoluteError), ("mse", MeanSquaredError))
+            }
+        )
+
+    def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
+        prediction = predict(self.potential, batch, create_graph=True)
+        loss = self.loss(prediction, batch, self.progress()) / self.loss_scale()
+        with torch.no_grad():
+            energy_error = ((prediction.energy - batch.energy) / batch.num_atoms_per_structure).abs().nanmean()
+            force_error = (prediction.forces - batch.forces).abs().nanmean()
+            values = torch.stack([loss.double(), MEV_PER_EV * energy_error, force_error])
+        self.train_means.add(values, batch.num_structures)
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        names = ("train_loss", "train_energy_mae_mev_per_atom", "train_force_mae_ev_per_angstrom")
+        for name, value in zip(names, self.train_means.compute(), strict=True):
+            if torch.isfinite(value):
+                self.log(name, value)
+        self.train_means = EpochMeans()
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        prediction = predict(self.potential, batch)
+        loss = self.loss(prediction, batch) / self.loss_scale()  # with the final weights: epochs compare
+        self.log("validation_loss", loss, on_epoch=True, batch_size=batch.num_structures, sync_dist=True, prog_bar=True)
+        for label, (predicted, reference) in _labels(prediction, batch).items():
+            known = torch.isfinite(reference)
+            if known.any():
+                self.errors[f"{label}_mae"].update(predicted[known], reference[known])
+                self.errors[f"{label}_mse"].update(predicted[known], reference[known])
+
+    def on_validation_epoch_end(self) -> None:
+        units = {"energy": "mev_per_atom", "force": "ev_per_angstrom", "stress": "gpa"}
+        for label, unit in units.items():
+            if self.errors[f"{label}_mae"].update_called:
+                self.log(f"validation_{label}_mae_{unit}", self.errors[f"{label}_mae"].compute())
+                self.log(f"validation_{label}_rmse_{unit}", self.errors[f"{label}_mse"].compute().sqrt())
+        self.errors.reset()
+
+    def loss_scale(self) -> torch.Tensor:
+        """Squared scale of the forces, so that learning rates and clipping mean the same for every dataset."""
+        return self.potential.network.output_scale**2
 
 
 def _labels(prediction: Prediction, batch: Batch) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:

@@ -23,6 +23,8 @@ def parameter_groups(potential: nn.Module, lr: float, linear_lr: float, weight_d
         {"name": "other", "params": [], "lr": lr, "weight_decay": 0.0},
     ]
     for name, parameter in potential.named_parameters():
+        if not parameter.requires_grad:
+            continue
         if "perceptron" in name and parameter.ndim == 2:
             groups[0]["params"].append(parameter)
         elif "linear_weight" in name:

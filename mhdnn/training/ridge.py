@@ -162,7 +162,7 @@ class StructureFeatures:
         with torch.enable_grad():
             variables = self.vectors.detach().requires_grad_()
             functions = potential.scaled_functions(variables, batch.center_index, batch.neighbor_index, element)
-            features = potential.network.linear_features(functions, element)
+            features = potential.network.linear_features(potential.linear_inputs(functions), element)
             self._sums = segment_sum(features, batch.structure_index, batch.num_structures)
             self._weights = torch.zeros_like(self._sums, requires_grad=True)
             (self._gradient,) = torch.autograd.grad(self._sums, variables, self._weights, create_graph=True)

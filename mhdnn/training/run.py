@@ -6,9 +6,9 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 import numpy as np
@@ -22,8 +22,9 @@ from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import Progress
 
+from mhdnn.charge_potential import ChargePotential
 from mhdnn.data.datamodule import StoreDataModule
-from mhdnn.deploy.export import potential_from_checkpoint, read_checkpoint
+from mhdnn.deploy.export import CHECKPOINT_KEY, potential_from_checkpoint, read_checkpoint
 from mhdnn.deploy.model_file import load_model, metadata_of, save_model
 from mhdnn.errors import ConfigError, DataError, MHDNNError
 from mhdnn.evaluation.errors import compute_errors, write_errors
@@ -32,9 +33,18 @@ from mhdnn.evaluation.report import write_report
 from mhdnn.evaluation.run import predict_structures
 from mhdnn.evaluation.table import print_errors
 from mhdnn.potential import Potential, build_potential
+from mhdnn.structure import Batch
+from mhdnn.training.charges import ChargeModule, choose_parameters, fit_charge_scaling, without_electrostatics
 from mhdnn.training.initialization import fit_reference_energies, fit_scaling
 from mhdnn.training.loss import Loss, Ramp
-from mhdnn.training.module import PotentialModule, check_same_architecture
+from mhdnn.training.module import (
+    CHARGES,
+    ENERGIES,
+    JOINT,
+    PotentialModule,
+    StageModule,
+    check_same_architecture,
+)
 from mhdnn.training.ridge import fit_linear_part
 
 INTERRUPTED = 130  # exit status, as shells use it
@@ -74,31 +84,59 @@ def train(config: DictConfig, folder: Path) -> Path:
     settings = model_settings(config, data)
     check_test_elements(data, settings["atomic_numbers"])
     potential = build_potential(settings)
+    first, stages = None, stages_of(config)
     if config.resume:
-        check_same_architecture(read_checkpoint(config.resume), settings)
-    else:
-        initialize(potential, data, config)
-    has_validation = "validation" in data.indices
-    module = PotentialModule(
-        potential,
-        settings,
-        build_loss(config.loss),
-        hydra.utils.instantiate(config.optimizer),
-        hydra.utils.instantiate(config.scheduler) if config.scheduler else None,
-        provenance(data),
-        "validation_loss" if has_validation else "train_loss",
-    )
-    trainer = build_trainer(config, has_validation)
+        checkpoint = read_checkpoint(config.resume)
+        check_same_architecture(checkpoint, settings)
+        first = checkpoint[CHECKPOINT_KEY].get("stage", ENERGIES)
+        stages = stages[stages.index(first) :]
     describe(potential, data)
-    fit(trainer, module, data, config.resume)
+    for stage in stages:
+        resume = config.resume if stage == first else None
+        if resume is None:
+            initialize(potential, data, config, stage)
+        module = build_module(potential, settings, data, config, stage)
+        trainer = build_trainer(config, "validation" in data.indices, stage)
+        fit(trainer, module, data, resume)
     return finish(config, folder, trainer, module, data)
 
 
-def fit(trainer: pl.Trainer, module: PotentialModule, data: StoreDataModule, resume: str | None) -> None:
+def stages_of(config: DictConfig) -> list[str]:
+    """Stages of the training, in their order."""
+    if config.charges.kind == "none":
+        return [ENERGIES]
+    if config.charges.kind != "equilibration":
+        raise ConfigError(f"`charges.kind`: expected none or equilibration, got {config.charges.kind!r}")
+    return [CHARGES, ENERGIES, JOINT] if config.charges.joint_epochs > 0 else [CHARGES, ENERGIES]
+
+
+def build_module(
+    potential: Potential, settings: Mapping[str, Any], data: StoreDataModule, config: DictConfig, stage: str
+) -> StageModule:
+    """The Lightning module of a stage; freezes what the stage doesn't train."""
+    arguments: dict[str, Any] = {
+        "potential": potential,
+        "settings": settings,
+        "optimizer": hydra.utils.instantiate(config.optimizer),
+        "scheduler": hydra.utils.instantiate(config.scheduler) if config.scheduler else None,
+        "provenance": provenance(data),
+        "monitored": "validation_loss" if "validation" in data.indices else "train_loss",
+        "stage": stage,
+    }
+    if isinstance(potential, ChargePotential):
+        choose_parameters(potential, stage)
+    if stage == CHARGES:
+        return ChargeModule(**arguments)
+    loss = build_loss(config.loss, config.charges.joint_charge_weight if stage == JOINT else 0.0)
+    return PotentialModule(loss=loss, **arguments)
+
+
+def fit(trainer: pl.Trainer, module: StageModule, data: StoreDataModule, resume: str | None) -> None:
     """Run Lightning's loop; an interruption comes out as KeyboardInterrupt, not as Lightning's exit."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # torch's word to Lightning
         warnings.filterwarnings("ignore", message="Total length of `list`")  # there is no validation set
+        warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")  # of the stage before
         try:
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
         except SystemExit as error:
@@ -116,38 +154,50 @@ def model_settings(config: DictConfig, data: StoreDataModule) -> dict[str, Any]:
         if unknown:
             raise ConfigError(f"`elements`: expected chemical symbols or auto, got {unknown}")
         numbers = sorted(atomic_number_of[symbol] for symbol in config.elements)
-    return {
+    settings = {
         "atomic_numbers": [int(number) for number in numbers],
         "cutoff": float(config.cutoff),
         "dtype": config.dtype,
         "descriptor": OmegaConf.to_container(config.descriptor, resolve=True),
         "network": OmegaConf.to_container(config.network, resolve=True),
     }
+    if config.charges.kind != "none":
+        charges = cast(dict[str, Any], OmegaConf.to_container(config.charges, resolve=True))
+        settings["charges"] = {key: charges[key] for key in ("widths", "initial_hardness", "screening", "network")}
+    return settings
 
 
-def build_loss(settings: Mapping[str, Any]) -> Loss:
+def build_loss(settings: Mapping[str, Any], charge_weight: float) -> Loss:
     """The loss that the group ``loss`` describes."""
     ramp = Ramp(float(settings["energy_weight"]["start"]), float(settings["energy_weight"]["end"]))
-    return Loss(ramp, float(settings["force_weight"]), float(settings["stress_weight"]))
+    return Loss(ramp, float(settings["force_weight"]), float(settings["stress_weight"]), charge_weight)
 
 
-def initialize(potential: Potential, data: StoreDataModule, config: DictConfig) -> None:
-    """Fit what needs no gradient descent."""
+def initialize(potential: Potential, data: StoreDataModule, config: DictConfig, stage: str) -> None:
+    """Fit what needs no gradient descent, before a stage begins."""
     options = config.initialization
-    set_reference_energies(potential, data, options.reference_energies)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("scaling of symmetry functions", total=None)
-        fit_scaling(potential, data.sample(options.scaling_atoms))
-        potential.network.output_scale.fill_(energy_scale(data))
-        if potential.network.linear_skip:
+        if stage == stages_of(config)[0]:
+            fit_scaling(potential, data.sample(options.scaling_atoms))
+        if isinstance(potential, ChargePotential) and stage == CHARGES:
+            fit_charge_scaling(potential, data.sample(options.scaling_atoms))
+        if stage == ENERGIES:
+            set_reference_energies(potential, data, options.reference_energies)
+            potential.network.output_scale.fill_(energy_scale(data))
             progress.update(task, description="ridge regression of the linear part")
-            fit_linear_part(
-                potential,
-                data.sample(options.ridge_atoms),
-                options.ridge_energy_weight,
-                config.loss.force_weight,
-                config.loss.stress_weight,
-            )
+            fit_linear(potential, data, config)
+
+
+def fit_linear(potential: Potential, data: StoreDataModule, config: DictConfig) -> None:
+    """The network's linear part, if it has one; with charges, of what electrostatics leave over."""
+    if not potential.network.linear_skip:
+        return
+    batches: Iterable[Batch] = data.sample(config.initialization.ridge_atoms)
+    if isinstance(potential, ChargePotential):
+        batches = without_electrostatics(potential, batches)
+    weights = (config.initialization.ridge_energy_weight, config.loss.force_weight, config.loss.stress_weight)
+    fit_linear_part(potential, batches, *weights)
 
 
 def set_reference_energies(potential: Potential, data: StoreDataModule, choice: Any) -> None:
@@ -190,9 +240,19 @@ def provenance(data: StoreDataModule) -> dict[str, Any]:
     }
 
 
-def build_trainer(config: DictConfig, has_validation: bool) -> pl.Trainer:
-    """The Lightning trainer with its loggers and callbacks; none that waits for a validation that never comes."""
+def build_trainer(config: DictConfig, has_validation: bool, stage: str) -> pl.Trainer:
+    """The Lightning trainer with its loggers and callbacks; none that waits for a validation that never comes.
+
+    Checkpoints of all stages but the last carry the stage in their names.
+    """
+    config = config.copy()
     chosen = [c for c in config.callbacks.values() if c is not None]
+    if stage != stages_of(config)[-1]:
+        for callback in chosen:
+            if "filename" in callback:
+                callback.filename = f"{stage}_{callback.filename}"
+    if stage != ENERGIES:
+        config.trainer.max_epochs = config.charges.max_epochs if stage == CHARGES else config.charges.joint_epochs
     if not has_validation:
         chosen = [c for c in chosen if not str(c.get("monitor", "")).startswith("validation")]
     callbacks = [hydra.utils.instantiate(c) for c in chosen]
@@ -210,9 +270,7 @@ def describe(potential: Potential, data: StoreDataModule) -> None:
     console.print(f"model: {potential.descriptor.num_functions} symmetry functions, {parameters} parameters")
 
 
-def finish(
-    config: DictConfig, folder: Path, trainer: pl.Trainer, module: PotentialModule, data: StoreDataModule
-) -> Path:
+def finish(config: DictConfig, folder: Path, trainer: pl.Trainer, module: StageModule, data: StoreDataModule) -> Path:
     """Model file, table of errors, report."""
     model_path = folder / "model.pt"
     if not trainer.is_global_zero:
@@ -239,7 +297,7 @@ def finish(
     return model_path
 
 
-def choose_weights(choice: str, trainer: pl.Trainer, module: PotentialModule) -> Potential:
+def choose_weights(choice: str, trainer: pl.Trainer, module: StageModule) -> Potential:
     """The potential with the last (averaged) weights or those of the lowest validation loss."""
     if choice == "last":
         return module.potential.to("cpu")

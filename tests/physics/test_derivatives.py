@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mhdnn.neighbors import pair_vectors, strained
-from mhdnn.potential import predict
+from mhdnn.prediction import predict
 from mhdnn.structure import VOIGT
 from tests.builders import batch_of, behler_settings, legendre_settings, random_potential, structures
 from tests.tolerances import FINITE_DIFFERENCE, ROUND_OFF

@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.build import make_supercell
 from scipy.spatial.transform import Rotation
 
-from mhdnn.potential import predict
+from mhdnn.prediction import predict
 from tests.builders import batch_of, behler_settings, legendre_settings, random_potential, structures
 from tests.tolerances import ROUND_OFF
 

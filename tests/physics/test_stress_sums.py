@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mhdnn.neighbors import pair_vectors
-from mhdnn.potential import predict
+from mhdnn.prediction import predict
 from mhdnn.structure import VOIGT
 from tests.builders import batch_of, behler_settings, random_potential, structures
 from tests.tolerances import ROUND_OFF

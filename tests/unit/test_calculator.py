@@ -10,7 +10,7 @@ from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_s
 from mhdnn import MHDNNCalculator
 from mhdnn.deploy.model_file import METADATA_FILE, load_model, metadata_of, save_model
 from mhdnn.errors import ConfigError, ModelError
-from mhdnn.potential import predict
+from mhdnn.prediction import predict
 from tests.builders import batch_of, model_settings, random_potential, structures
 from tests.tolerances import FINITE_DIFFERENCE, ROUND_OFF
 

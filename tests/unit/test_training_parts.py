@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mhdnn.errors import DataError
-from mhdnn.potential import Prediction, predict
+from mhdnn.prediction import Prediction, predict
 from mhdnn.training.initialization import fit_reference_energies, fit_scaling
 from mhdnn.training.loss import Loss, Ramp, mean_square_of_known
 from mhdnn.training.optimization import parameter_groups, warmup_cosine

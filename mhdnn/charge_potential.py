@@ -1,0 +1,201 @@
+r"""The potential with charge equilibration: energies that depend on charges, charges that depend on everything.
+
+.. math:: E = \tfrac12 \mathbf q^T A \mathbf q + E_{screen} + \sum_i E_i(G_i, q_i, Z_i)
+
+A network gives the electronegativity :math:`\chi_i` of every atom from its symmetry functions; the charges
+minimise :math:`\tfrac12 \mathbf q^T (A + \mathrm{diag} J)\mathbf q + \chi^T\mathbf q` at fixed total charge (Ko,
+Finkler, Goedecker, Behler 2021, https://doi.org/10.1038/s41467-020-20427-2). What a domain-decomposed code needs
+stands here as methods of one scripted module; the solution for the charges is in `mhdnn.electrostatics`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+import torch
+from ase.data import atomic_numbers as atomic_number_of
+from ase.data import chemical_symbols, covalent_radii
+from torch import nn
+
+from mhdnn.descriptors import SymmetryFunctions
+from mhdnn.errors import ConfigError
+from mhdnn.networks import AtomicNetwork, build_network
+from mhdnn.potential import Potential
+from mhdnn.units import COULOMB_CONSTANT
+
+
+class ChargePotential(Potential):
+    r"""Short-range energies with charges as input, and what determines the charges.
+
+    :param network: atomic network; takes scaled functions, the scaled charge, and element indices
+    :param electronegativity_network: takes scaled functions and element indices
+    :param widths: Gaussian widths s of the elements, Å
+    :param initial_hardness: J of every element before training, eV/e²
+    :param screening: inner and outer radius, Å, between which the electrostatics of a pair is switched on;
+        equal radii: never off
+    """
+
+    widths: torch.Tensor
+    charge_mean: torch.Tensor
+    charge_scale: torch.Tensor
+
+    def __init__(
+        self,
+        descriptor: SymmetryFunctions,
+        network: AtomicNetwork,
+        atomic_numbers: Sequence[int],
+        electronegativity_network: AtomicNetwork,
+        widths: Sequence[float],
+        initial_hardness: float,
+        screening: tuple[float, float],
+    ) -> None:
+        super().__init__(descriptor, network, atomic_numbers)
+        self.electronegativity_network = electronegativity_network
+        self.electronegativity_shift = nn.Parameter(torch.zeros(len(atomic_numbers)))
+        raw = math.log(math.expm1(initial_hardness))
+        self.raw_hardness = nn.Parameter(torch.full((len(atomic_numbers),), raw))
+        self.register_buffer("widths", torch.tensor(widths, dtype=torch.float64))
+        self.register_buffer("charge_mean", torch.zeros(len(atomic_numbers)))
+        self.register_buffer("charge_scale", torch.ones(()))
+        self.coulomb_constant = COULOMB_CONSTANT  # TorchScript reads no globals
+        self.inner_radius, self.outer_radius = float(screening[0]), float(screening[1])
+
+    @torch.jit.export
+    def electronegativity(
+        self,
+        vectors: torch.Tensor,
+        center_index: torch.Tensor,
+        neighbor_index: torch.Tensor,
+        atomic_numbers: torch.Tensor,
+    ) -> torch.Tensor:
+        r"""Electronegativities :math:`\chi_i`, shape (num_atoms,), eV/e, float64; arguments as in `forward`."""
+        element = self.element_index(atomic_numbers)
+        functions = self.scaled_functions(vectors, center_index, neighbor_index, element)
+        values = self.electronegativity_network(functions, element)
+        return (values + self.electronegativity_shift.index_select(0, element)).to(torch.float64)
+
+    @torch.jit.export
+    def hardness(self, atomic_numbers: torch.Tensor) -> torch.Tensor:
+        """Positive hardness J of every atom, shape (num_atoms,), eV/e², float64."""
+        table = nn.functional.softplus(self.raw_hardness).to(torch.float64)
+        return table.index_select(0, self.element_index(atomic_numbers))
+
+    @torch.jit.export
+    def charge_widths(self, atomic_numbers: torch.Tensor) -> torch.Tensor:
+        """Width s of every atom's Gaussian charge, shape (num_atoms,), Å, float64."""
+        return self.widths.index_select(0, self.element_index(atomic_numbers))
+
+    def linear_inputs(self, functions: torch.Tensor) -> torch.Tensor:
+        """Scaled functions with the charge at its mean: what the linear part sees when it is fitted directly."""
+        return torch.cat([functions, torch.zeros_like(functions[:, :1])], 1)
+
+    def forward(
+        self,
+        vectors: torch.Tensor,
+        center_index: torch.Tensor,
+        neighbor_index: torch.Tensor,
+        atomic_numbers: torch.Tensor,
+        charges: Optional[torch.Tensor] = None,
+    ) -> torch.Tensor:
+        """Short-range atomic energies at given charges, shape (num_atoms,), eV, float64.
+
+        :param vectors: from centre to neighbour, shape (num_pairs, 3), Å
+        :param center_index: ascending, shape (num_pairs,)
+        :param neighbor_index: shape (num_pairs,)
+        :param atomic_numbers: shape (num_atoms,)
+        :param charges: shape (num_atoms,), e; needed
+        :raises ValueError: for an element that the model doesn't know, or without charges
+        """
+        if charges is None:
+            raise ValueError("`charges`: a model with charge equilibration needs them; `mhdnn.prediction` finds them")
+        element = self.element_index(atomic_numbers)
+        functions = self.scaled_functions(vectors, center_index, neighbor_index, element)
+        scaled = (charges.to(functions.dtype) - self.charge_mean.index_select(0, element)) * self.charge_scale
+        inputs = torch.cat([functions, scaled.unsqueeze(1)], 1)
+        energies = self.network(inputs, element).to(torch.float64)
+        energies = energies + self.reference_energies.index_select(0, element)
+        return energies + self.screening(vectors, center_index, neighbor_index, atomic_numbers, charges)
+
+    @torch.jit.export
+    def screening(
+        self,
+        vectors: torch.Tensor,
+        center_index: torch.Tensor,
+        neighbor_index: torch.Tensor,
+        atomic_numbers: torch.Tensor,
+        charges: torch.Tensor,
+    ) -> torch.Tensor:
+        r"""What takes the electrostatics of close pairs, and self terms, out again; shape (num_atoms,), eV.
+
+        :math:`\tfrac12\sum_j q_i q_j A_{ij} (f_s(r_{ij}) - 1) - k_e q_i^2 / (2 s_i\sqrt\pi)`, with f_s rising from
+        0 to 1 as half a cosine between the radii. Zero for every charge if the outer radius is zero.
+        """
+        energies = torch.zeros_like(charges)
+        if self.outer_radius <= 0.0:
+            return energies
+        widths = self.charge_widths(atomic_numbers)
+        first, second = widths.index_select(0, center_index), widths.index_select(0, neighbor_index)
+        distance = torch.sqrt((vectors * vectors).sum(1))
+        decay = torch.sqrt(2.0 * (first * first + second * second))
+        interaction = self.coulomb_constant * torch.erf(distance / decay) / distance
+        fraction = (distance - self.inner_radius) / (self.outer_radius - self.inner_radius)
+        switched = 0.5 * (1.0 - torch.cos(math.pi * torch.clamp(fraction, 0.0, 1.0)))
+        product = charges.index_select(0, center_index) * charges.index_select(0, neighbor_index)
+        energies = energies.index_add(0, center_index, 0.5 * product * interaction * (switched - 1.0))
+        return energies - self.coulomb_constant * charges * charges / (2.0 * math.sqrt(math.pi) * widths)
+
+
+def widths_from_settings(choice: Any, atomic_numbers: Sequence[int]) -> list[float]:
+    """Gaussian widths of the elements, Å: ``covalent`` radii, or a mapping from symbols.
+
+    :raises ConfigError: if an element has none, or one that is not positive
+    """
+    if choice == "covalent":
+        return [float(covalent_radii[number]) for number in atomic_numbers]
+    if not isinstance(choice, Mapping):
+        raise ConfigError(f"`charges.widths`: expected covalent or a width for each element, got {choice!r}")
+    widths = {atomic_number_of.get(str(symbol), 0): float(width) for symbol, width in choice.items()}
+    for number in atomic_numbers:
+        if not widths.get(number, 0.0) > 0:
+            raise ConfigError(
+                f"`charges.widths`: expected a positive width in Å for {chemical_symbols[number]}, "
+                f"got {widths.get(number)}; add it, or use covalent"
+            )
+    return [widths[number] for number in atomic_numbers]
+
+
+def screening_from_settings(choice: Mapping[str, Any] | None, cutoff: float) -> tuple[float, float]:
+    """Inner and outer radius of the screening, Å; without settings nothing is screened.
+
+    :raises ConfigError: if the radii are not ordered, or beyond the cutoff
+    """
+    if choice is None:
+        return 0.0, 0.0
+    inner, outer = float(choice["inner"]), float(cutoff if choice["outer"] is None else choice["outer"])
+    if not 0 <= inner < outer <= cutoff:
+        raise ConfigError(
+            f"`charges.screening`: expected 0 <= inner < outer <= cutoff ({cutoff} Å), got {inner} and {outer}"
+        )
+    return inner, outer
+
+
+def build_charge_potential(
+    settings: Mapping[str, Any], descriptor: SymmetryFunctions, atomic_numbers: Sequence[int]
+) -> ChargePotential:
+    """A potential with charges from the settings of `mhdnn.potential.build_potential`.
+
+    :raises ConfigError: if a setting is unknown or out of range
+    """
+    charges = settings["charges"]
+    initial_hardness = float(charges["initial_hardness"])
+    if not initial_hardness > 0:
+        raise ConfigError(f"`charges.initial_hardness`: expected a positive number in eV/e², got {initial_hardness}")
+    return ChargePotential(
+        descriptor,
+        build_network(settings["network"], atomic_numbers, descriptor.num_functions + 1),
+        atomic_numbers,
+        build_network(charges["network"], atomic_numbers, descriptor.num_functions),
+        widths_from_settings(charges["widths"], atomic_numbers),
+        initial_hardness,
+        screening_from_settings(charges["screening"], float(settings["cutoff"])),
+    )

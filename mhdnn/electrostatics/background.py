@@ -1,0 +1,96 @@
+r"""The wave vector zero: neutralising background of a cell, planar term of a slab.
+
+Both have the form
+
+.. math:: A_{ij} \leftarrow A_{ij} - p\,[c + t_i + t_j - 2 z_i z_j], \qquad p = 2\pi k_e/V
+
+- three periodic directions: :math:`c = \eta^2,\ t_i = -s_i^2,\ z_i = 0`
+  (so that :math:`\eta^2 - \gamma_{ij}^2`, see `ewald`);
+- slab: :math:`c = \eta^2 + L^2/6,\ t_i = z_i^2`, which is the background plus the correction of `slab`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+
+from mhdnn.units import COULOMB_CONSTANT
+
+
+@dataclass
+class Background:
+    """Coefficients of the formula above, for padded structures.
+
+    :param prefactor: p, shape (num_structures,), eV/(e² Å²)
+    :param constant: c, shape (num_structures,), Å²
+    :param offset: t, shape (num_structures, width), Å²
+    :param height: z, shape (num_structures, width), Å
+    """
+
+    prefactor: torch.Tensor
+    constant: torch.Tensor
+    offset: torch.Tensor
+    height: torch.Tensor
+
+    @property
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        return tuple(getattr(self, field.name) for field in fields(self))
+
+    def potential(self, charges: torch.Tensor) -> torch.Tensor:
+        """Its part of A q; both shape (num_structures, width)."""
+        total = charges.sum(1, keepdim=True)
+        weighted = (self.offset * charges).sum(1, keepdim=True)
+        dipole = (self.height * charges).sum(1, keepdim=True)
+        bracket = (self.constant[:, None] + self.offset) * total + weighted - 2.0 * self.height * dipole
+        return -self.prefactor[:, None] * bracket
+
+    def matrix(self) -> torch.Tensor:
+        """Its part of A, shape (num_structures, width, width)."""
+        offsets = self.offset[:, :, None] + self.offset[:, None, :]
+        heights = self.height[:, :, None] * self.height[:, None, :]
+        bracket = self.constant[:, None, None] + offsets - 2.0 * heights
+        return -self.prefactor[:, None, None] * bracket
+
+
+@dataclass
+class Cell:
+    r"""The periodic cell of one structure and what its wave vector zero needs.
+
+    :param vectors: of a slab: extended, shape (3, 3), Å
+    :param heights: above the middle of a slab, shape (num_atoms,), Å; None with three periodic directions
+    :param normal: of a slab, shape (3,)
+    :param length: of a slab's extended cell along the normal, Å; 0 with three periodic directions
+    """
+
+    vectors: torch.Tensor
+    heights: torch.Tensor | None = None
+    normal: torch.Tensor | None = None
+    length: float = 0.0
+
+    @property
+    def volume(self) -> torch.Tensor:
+        return torch.linalg.det(self.vectors).abs()
+
+    def prefactor(self) -> torch.Tensor:
+        return 2.0 * torch.pi * COULOMB_CONSTANT / self.volume
+
+    def constant(self, smearing: float) -> float:
+        return smearing**2 + self.length**2 / 6.0
+
+    def offset(self, widths: torch.Tensor) -> torch.Tensor:
+        return -widths.square() if self.heights is None else self.heights.square()
+
+    def height(self, widths: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(widths) if self.heights is None else self.heights
+
+    def convexity_constant(self, largest_width: float) -> float:
+        r"""What makes the matrix of a slab positive definite when added to its elements, eV/e².
+
+        :math:`c_0 - |z|` is a positive definite function up to a thickness :math:`c_0`.
+        """
+        if self.heights is None:
+            return 0.0
+        lowest, highest = self.heights.detach().aminmax()
+        reach = float(highest - lowest) + 8.0 * largest_width
+        return float(self.prefactor().detach()) * self.length * reach

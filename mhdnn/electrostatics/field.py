@@ -1,0 +1,100 @@
+"""Electrostatic potential at points that are not atoms."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from mhdnn.electrostatics.background import Cell
+from mhdnn.electrostatics.ewald import Splitting, greens_function, wave_vectors
+from mhdnn.electrostatics.gaussians import gaussian_potential
+from mhdnn.neighbors import find_pairs
+from mhdnn.units import COULOMB_CONSTANT
+
+LARGEST_PHASES = 4_000_000
+"""Points times wave vectors that are held at once."""
+
+
+def open_potential_at(
+    points: torch.Tensor, charges: torch.Tensor, positions: torch.Tensor, widths: torch.Tensor
+) -> torch.Tensor:
+    """Potential of a structure without periodic directions at points, shape (num_points,), V.
+
+    :param points: shape (num_points, 3), Å
+    :param charges: shape (num_atoms,), e
+    """
+    parts = []
+    for some in points.split(max(1, LARGEST_PHASES // len(positions))):
+        squared = (some[:, None, :] - positions).square().sum(-1)
+        parts.append(gaussian_potential(squared, widths) @ charges)
+    return COULOMB_CONSTANT * torch.cat(parts)
+
+
+def periodic_potential_at(
+    points: torch.Tensor,
+    charges: torch.Tensor,
+    positions: torch.Tensor,
+    widths: torch.Tensor,
+    cell: Cell,
+    splitting: Splitting,
+) -> torch.Tensor:
+    """Potential that a point charge would feel, shape (num_points,), V.
+
+    :param points: shape (num_points, 3), Å
+    :param charges: shape (num_atoms,), e
+    """
+    numbers = wave_vectors(cell.vectors.detach().cpu().numpy(), splitting.reciprocal_cutoff)
+    waves = 2.0 * torch.pi * torch.from_numpy(numbers).to(positions) @ torch.linalg.inv(cell.vectors).T
+    weights = 2.0 * greens_function(waves.square().sum(1), cell.volume, splitting.smearing)
+    size = max(1, LARGEST_PHASES // max(1, len(waves)))
+    cosine, sine = waves.new_zeros(len(waves)), waves.new_zeros(len(waves))
+    for some, q in zip(positions.split(size), charges.split(size), strict=True):
+        phases = some @ waves.T
+        cosine = cosine + q @ torch.cos(phases)
+        sine = sine + q @ torch.sin(phases)
+    parts = []
+    for some in points.split(min(size, max(1000, len(positions)))):
+        phases = some @ waves.T
+        smooth = torch.cos(phases) @ (weights * cosine) + torch.sin(phases) @ (weights * sine)
+        parts.append(smooth + _real_space(some, charges, positions, widths, cell, splitting))
+    result = COULOMB_CONSTANT * torch.cat(parts)
+    return result + _background(points, charges, widths, cell, splitting.smearing, positions)
+
+
+def _real_space(
+    points: torch.Tensor,
+    charges: torch.Tensor,
+    positions: torch.Tensor,
+    widths: torch.Tensor,
+    cell: Cell,
+    splitting: Splitting,
+) -> torch.Tensor:
+    """Pairs of a point and an atom; the point is a charge without width."""
+    together = torch.cat([points, positions])
+    box = cell.vectors.detach().cpu().numpy()
+    found = find_pairs(together.detach().cpu().numpy(), box, np.ones(3, dtype=bool), splitting.cutoff)
+    wanted = (found.center_index < len(points)) & (found.neighbor_index >= len(points))
+    point, atom, shifts = (torch.from_numpy(array[wanted]).to(positions.device) for array in found)
+    shifts = torch.round(shifts @ torch.linalg.inv(cell.vectors.detach())) @ cell.vectors
+    atom = atom - len(points)
+    squared = (positions[atom] - points[point] + shifts).square().sum(1)
+    values = gaussian_potential(squared, widths[atom])
+    values = values - gaussian_potential(squared, positions.new_tensor(splitting.smearing))
+    return points.new_zeros(len(points)).index_add(0, point, values * charges[atom])
+
+
+def _background(
+    points: torch.Tensor,
+    charges: torch.Tensor,
+    widths: torch.Tensor,
+    cell: Cell,
+    smearing: float,
+    positions: torch.Tensor,
+) -> torch.Tensor:
+    """The wave vector zero of `background` for a charge without width."""
+    total = charges.sum()
+    bracket = cell.constant(smearing) * total + (cell.offset(widths) * charges).sum()
+    if cell.heights is not None and cell.normal is not None:
+        height = (points - positions[0]) @ cell.normal + cell.heights[0]
+        bracket = bracket + height.square() * total - 2.0 * height * (cell.heights * charges).sum()
+    return (-cell.prefactor() * bracket).expand(len(points))

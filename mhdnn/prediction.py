@@ -1,0 +1,156 @@
+"""What a potential says of a batch: energies, forces, virials, and charges where it has them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+
+from mhdnn.electrostatics import CoulombSystem, build_coulomb
+from mhdnn.errors import DataError
+from mhdnn.neighbors import pair_vectors
+from mhdnn.potential import forces_from_pairs, pair_virials
+from mhdnn.segments import segment_sum
+from mhdnn.structure import VOIGT, Batch
+
+
+class Prediction(NamedTuple):
+    r"""What a potential says of a batch.
+
+    :param energy: shape (num_structures,), eV
+    :param forces: shape (num_atoms, 3), eV/Å
+    :param virial: :math:`V\sigma`, Voigt, shape (num_structures, 6), eV
+    :param atomic_energies: shape (num_atoms,), eV
+    :param charges: shape (num_atoms,), e; None for a potential without charges
+    """
+
+    energy: torch.Tensor
+    forces: torch.Tensor
+    virial: torch.Tensor
+    atomic_energies: torch.Tensor
+    charges: torch.Tensor | None = None
+
+    def detach(self) -> Prediction:
+        charges = None if self.charges is None else self.charges.detach()
+        energy, forces, virial, atomic_energies = (tensor.detach() for tensor in self[:4])
+        return Prediction(energy, forces, virial, atomic_energies, charges)
+
+
+def has_charges(potential: Any) -> bool:
+    """Whether a potential (scripted or not) equilibrates charges."""
+    return hasattr(potential, "electronegativity")
+
+
+def predict(potential: Any, batch: Batch, create_graph: bool = False, solver: str = "auto") -> Prediction:
+    """Energies, forces and virials of a batch.
+
+    :param potential: a `Potential` or `ChargePotential`, scripted or not
+    :param create_graph: whether forces and virials can be differentiated again (training)
+    :param solver: of the charges: auto, dense or iterative
+    :raises DataError: if a potential with charges is given a structure without total charge
+    """
+    with torch.enable_grad():
+        if has_charges(potential):
+            result = _with_charges(potential, batch, create_graph, solver)
+        else:
+            result = _short_range(potential, batch, create_graph)
+    return result if create_graph else result.detach()
+
+
+def _pair_variables(batch: Batch) -> torch.Tensor:
+    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
+    return vectors.detach().requires_grad_()
+
+
+def _pair_forces_and_virial(
+    batch: Batch, vectors: torch.Tensor, gradient: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    structure_of_pair = batch.structure_index.index_select(0, batch.center_index)
+    forces = forces_from_pairs(gradient, batch.center_index, batch.neighbor_index, batch.num_atoms)
+    return forces, segment_sum(pair_virials(vectors, gradient), structure_of_pair, batch.num_structures)
+
+
+def _short_range(potential: Any, batch: Batch, create_graph: bool) -> Prediction:
+    vectors = _pair_variables(batch)
+    energies = potential(vectors, batch.center_index, batch.neighbor_index, batch.atomic_numbers)
+    (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=create_graph, allow_unused=True)
+    gradient = torch.zeros_like(vectors) if gradient is None else gradient
+    forces, virial = _pair_forces_and_virial(batch, vectors, gradient)
+    return Prediction(segment_sum(energies, batch.structure_index, batch.num_structures), forces, virial, energies)
+
+
+class ChargeGeometry:
+    """A batch as variables: pair vectors for short ranges, positions and strain for the electrostatics.
+
+    :raises DataError: if a structure has no total charge
+    """
+
+    def __init__(self, potential: Any, batch: Batch, solver: str) -> None:
+        unknown = torch.nonzero(~torch.isfinite(batch.total_charge))
+        if len(unknown):
+            number = int(batch.dataset_index[unknown[0, 0]])
+            raise DataError(
+                f"`total_charge`: structure {number} has none, but the model equilibrates charges; write it into the "
+                "dataset, or give the one of all structures without (data.total_charge=0)"
+            )
+        self.batch = batch
+        self.vectors = _pair_variables(batch)
+        self.positions = batch.positions.detach().requires_grad_()
+        self.strain = torch.zeros_like(batch.cell).requires_grad_()
+        symmetric = 0.5 * (self.strain + self.strain.transpose(1, 2))
+        of_atom = symmetric.index_select(0, batch.structure_index)
+        self.coulomb: CoulombSystem = build_coulomb(
+            self.positions + (self.positions.unsqueeze(1) @ of_atom).squeeze(1),
+            batch.cell + batch.cell @ symmetric,
+            batch.pbc,
+            batch.structure_index,
+            batch.num_structures,
+            potential.charge_widths(batch.atomic_numbers),
+            solver=solver,
+        )
+
+    def pairs(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Arguments of the potential's methods."""
+        return self.vectors, self.batch.center_index, self.batch.neighbor_index, self.batch.atomic_numbers
+
+    def charges(self, potential: Any) -> torch.Tensor:
+        """Equilibrated charges, shape (num_atoms,), e."""
+        return self.coulomb.equilibrate(
+            potential.electronegativity(*self.pairs()),
+            potential.hardness(self.batch.atomic_numbers),
+            self.batch.total_charge,
+        )
+
+    def predict(self, charges: torch.Tensor, short_range: torch.Tensor, create_graph: bool) -> Prediction:
+        """Total energy and its derivatives, the response of the charges included.
+
+        :param short_range: atomic energies without electrostatics, shape (num_atoms,), eV
+        """
+        batch = self.batch
+        energies = short_range + 0.5 * charges * self.coulomb.potential(charges)
+        variables = (self.vectors, self.positions, self.strain)
+        by_pair, by_position, by_strain = torch.autograd.grad(
+            energies.sum(), variables, create_graph=create_graph, allow_unused=True, materialize_grads=True
+        )
+        forces, virial = _pair_forces_and_virial(batch, self.vectors, by_pair)
+        long_range = torch.stack([0.5 * (by_strain[:, a, b] + by_strain[:, b, a]) for a, b in VOIGT], 1)
+        energy = segment_sum(energies, batch.structure_index, batch.num_structures)
+        return Prediction(energy, forces - by_position, virial + long_range, energies, charges)
+
+
+def _with_charges(potential: Any, batch: Batch, create_graph: bool, solver: str) -> Prediction:
+    geometry = ChargeGeometry(potential, batch, solver)
+    charges = geometry.charges(potential)
+    return geometry.predict(charges, potential(*geometry.pairs(), charges), create_graph)
+
+
+def predict_charges(potential: Any, batch: Batch, solver: str = "auto") -> torch.Tensor:
+    """Charges alone, shape (num_atoms,), e; differentiable by the potential's parameters."""
+    return ChargeGeometry(potential, batch, solver).charges(potential)
+
+
+def predict_electrostatics(potential: Any, batch: Batch, solver: str = "auto") -> Prediction:
+    """The part that the short-range network doesn't have to learn: screened electrostatics with its charges."""
+    geometry = ChargeGeometry(potential, batch, solver)
+    charges = geometry.charges(potential)
+    return geometry.predict(charges, potential.screening(*geometry.pairs(), charges), False).detach()

@@ -1,0 +1,102 @@
+"""Training of the charges: electronegativities and hardness from atomic charges of DFT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+import torch
+from ase.data import chemical_symbols
+
+from mhdnn.charge_potential import ChargePotential
+from mhdnn.errors import DataError
+from mhdnn.prediction import predict_charges, predict_electrostatics
+from mhdnn.structure import Batch
+from mhdnn.training.loss import mean_square_of_known
+from mhdnn.training.module import CHARGES, JOINT, StageModule
+
+CHARGE_PARAMETERS = ("electronegativity", "raw_hardness", "descriptor")
+"""Beginnings of the names of what determines the charges."""
+
+
+def choose_parameters(potential: ChargePotential, stage: str) -> None:
+    """Let a stage train what belongs to it: charges, energies at fixed charges, or all."""
+    for name, parameter in potential.named_parameters():
+        is_of_charges = name.startswith(CHARGE_PARAMETERS)
+        parameter.requires_grad_(stage == JOINT or is_of_charges == (stage == CHARGES))
+
+
+class ChargeModule(StageModule):
+    """Trains the charges of a potential, in units of their spread."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._squares: dict[str, list[torch.Tensor]] = {}
+
+    def _charge_unit(self) -> torch.Tensor:
+        """Spread of the charges about the mean of their element, e."""
+        return 1.0 / cast(torch.Tensor, self.potential.charge_scale)
+
+    def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
+        difference = predict_charges(self.potential, batch) - batch.charges
+        loss = mean_square_of_known(difference) * self._charge_unit() ** -2
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=batch.num_structures)
+        mae = difference.detach().abs().nanmean()
+        if torch.isfinite(mae):
+            self.log("train_charge_mae_e", mae, on_step=False, on_epoch=True, batch_size=batch.num_structures)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        with torch.no_grad():
+            difference = predict_charges(self.potential, batch).detach() - batch.charges
+        loss = mean_square_of_known(difference) * self._charge_unit() ** -2
+        self.log("validation_loss", loss, on_epoch=True, batch_size=batch.num_structures, sync_dist=True, prog_bar=True)
+        for number in torch.unique(batch.atomic_numbers).tolist():
+            chosen = difference[(batch.atomic_numbers == number) & torch.isfinite(difference)]
+            self._squares.setdefault(chemical_symbols[number], []).append(chosen**2)
+
+    def on_validation_epoch_end(self) -> None:
+        """Root-mean-square errors, of all atoms and of each element."""
+        squares = {symbol: torch.cat(parts) for symbol, parts in self._squares.items()}
+        self._squares = {}
+        for symbol, values in squares.items():
+            if len(values):
+                self.log(f"validation_charge_rmse_e_{symbol}", values.mean().sqrt())
+        everything = torch.cat(list(squares.values())) if squares else torch.zeros(0)
+        if len(everything):
+            self.log("validation_charge_rmse_e", everything.mean().sqrt())
+
+
+def fit_charge_scaling(potential: ChargePotential, batches: Iterable[Batch]) -> None:
+    """Mean charge of each element and inverse spread about it, for the network's charge input.
+
+    :raises DataError: if no atom has a charge
+    """
+    charges, elements = [], []
+    for batch in batches:
+        known = torch.isfinite(batch.charges)
+        charges.append(batch.charges[known])
+        elements.append(potential.element_index(batch.atomic_numbers)[known])
+    if not charges or not sum(map(len, charges)):
+        raise DataError("`charges`: no atom of the training set has one; a model with charges is trained on them first")
+    values, index = torch.cat(charges), torch.cat(elements)
+    total = torch.zeros(len(potential.charge_mean), dtype=torch.float64)
+    count = total.index_add(0, index, torch.ones_like(values)).clamp(min=1)
+    mean = total.index_add(0, index, values) / count
+    spread = torch.sqrt(((values - mean[index]) ** 2).mean()).clamp(min=1e-4)
+    potential.charge_mean.copy_(mean)
+    potential.charge_scale.fill_(1.0 / float(spread))
+
+
+def without_electrostatics(potential: ChargePotential, batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Batches with energies, forces and stress of what the short-range network has to learn."""
+    for batch in batches:
+        known = predict_electrostatics(potential, batch)
+        volume = torch.linalg.det(batch.cell).abs().unsqueeze(1)
+        yield replace(
+            batch,
+            energy=batch.energy - known.energy,
+            forces=batch.forces - known.forces,
+            stress=batch.stress - known.virial / torch.where(volume > 0, volume, 1.0),
+        )
