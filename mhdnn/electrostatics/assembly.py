@@ -41,7 +41,7 @@ def build_blocks(
         structure = num_periodic.index(1)
         raise DataError(
             f"`pbc`: expected no, two or three periodic directions, got {pbc[structure].tolist()} for structure "
-            f"{structure}; charges in a wire are not supported: make it periodic in all directions with vacuum around it"
+            f"{structure}; charges in a wire are not supported: make all directions periodic, with vacuum around it"
         )
     blocks: list[Block] = []
     limit = {"auto": LARGEST_DENSE, "dense": math.inf, "iterative": 0}[solver]

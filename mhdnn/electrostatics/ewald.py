@@ -94,21 +94,20 @@ class RealSpacePairs(NamedTuple):
     shifts: torch.Tensor
 
 
-def real_space_pairs(positions: torch.Tensor, cell: torch.Tensor, cutoff: float) -> tuple[RealSpacePairs, torch.Tensor]:
-    """Pairs within a cutoff in a cell with three periodic directions.
-
-    :return: all of them in both directions, sorted by the first atom, and which of them make up the half
-        list, shape (num_pairs,), bool
-    """
+def real_space_pairs(positions: torch.Tensor, cell: torch.Tensor, cutoff: float) -> RealSpacePairs:
+    """Pairs within a cutoff in a cell with three periodic directions, each once, sorted by the first atom."""
     box = cell.detach().cpu().numpy()
     found = find_pairs(positions.detach().cpu().numpy(), box, np.ones(3, dtype=bool), cutoff)
-    shifts = np.rint(found.cell_shifts @ np.linalg.inv(box))
+    half = found.center_index < found.neighbor_index
+    to_numbers = np.linalg.inv(box)
     # of an atom and its own image: the one whose first shift that is not zero is positive
-    sign = np.sign(shifts @ np.array([1e8, 1e4, 1.0]))
-    half = (found.center_index < found.neighbor_index) | ((found.center_index == found.neighbor_index) & (sign > 0))
-    arrays = (found.center_index, found.neighbor_index, shifts)
-    device = positions.device
-    return RealSpacePairs(*(torch.from_numpy(array).to(device) for array in arrays)), torch.from_numpy(half).to(device)
+    own = np.flatnonzero(found.center_index == found.neighbor_index)
+    if len(own):
+        half[own] = np.rint(found.cell_shifts[own] @ to_numbers) @ np.array([1e8, 1e4, 1.0]) > 0
+    kept = np.flatnonzero(half)
+    shifts = np.rint(found.cell_shifts[kept] @ to_numbers)
+    arrays = (found.center_index[kept], found.neighbor_index[kept], shifts)
+    return RealSpacePairs(*(torch.from_numpy(array).to(positions.device) for array in arrays))
 
 
 def wave_vectors(cell: np.ndarray, cutoff: float) -> np.ndarray:

@@ -27,6 +27,8 @@ import torch
 SERIES_BELOW = 1.0
 """Below this argument Boys functions come from their series: the upward recursion loses digits there."""
 NUM_TERMS = 20
+CHUNK = 65536
+"""Elements computed at once; what they need in between stays in the cache."""
 
 
 def boys_function(order: int, argument: torch.Tensor) -> torch.Tensor:
@@ -58,6 +60,13 @@ def _boys_series(order: int, argument: torch.Tensor) -> torch.Tensor:
     return torch.exp(-argument) * total
 
 
+def _potential_values(squared_distance: torch.Tensor, width: torch.Tensor, order: int) -> torch.Tensor:
+    r""":math:`\varphi_m`, without gradient."""
+    doubled = 2.0 * width * width
+    scale = math.sqrt(2.0 / math.pi) / (width * doubled**order)
+    return scale * boys_function(order, squared_distance / doubled)
+
+
 class _GaussianPotential(torch.autograd.Function):
     r""":math:`\varphi_m(u, \gamma)`; its derivative calls it with :math:`m + 1`."""
 
@@ -65,9 +74,14 @@ class _GaussianPotential(torch.autograd.Function):
     def forward(ctx: Any, squared_distance: torch.Tensor, width: torch.Tensor, order: int) -> torch.Tensor:
         ctx.save_for_backward(squared_distance, width)
         ctx.order = order
-        doubled = 2.0 * width * width
-        scale = math.sqrt(2.0 / math.pi) / (width * doubled**order)
-        return scale * boys_function(order, squared_distance / doubled)
+        if squared_distance.ndim != 1 or width.numel() not in (1, len(squared_distance)):
+            return _potential_values(squared_distance, width, order)
+        result = torch.empty_like(squared_distance)
+        for start in range(0, len(squared_distance), CHUNK):
+            some = slice(start, start + CHUNK)
+            own = width if width.numel() == 1 else width[some]
+            result[some] = _potential_values(squared_distance[some], own, order)
+        return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

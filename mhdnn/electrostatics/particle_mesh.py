@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 
 from mhdnn.electrostatics.background import Background, Cell
 from mhdnn.electrostatics.blocks import Block, Groups, Solver
-from mhdnn.electrostatics.ewald import RealSpacePairs, Splitting, real_space_pairs
+from mhdnn.electrostatics.ewald import Splitting, real_space_pairs
 from mhdnn.electrostatics.field import open_potential_at, periodic_potential_at
 from mhdnn.electrostatics.gaussians import gaussian_potential, pair_width
 from mhdnn.electrostatics.iterative import IterativeSolver
-from mhdnn.electrostatics.mesh import Mesh, MeshResolution
+from mhdnn.electrostatics.mesh import (
+    Mesh,
+    MeshResolution,
+    green_on_mesh,
+    influence_on_mesh,
+    mesh_shape,
+    sparse_rows,
+)
 from mhdnn.electrostatics.periodic import ewald_pair_values
+from mhdnn.electrostatics.preconditioner import MeshPreconditioner
 from mhdnn.units import COULOMB_CONSTANT
 
 
@@ -43,28 +49,28 @@ class ParticleMeshBlock(Block):
         self.positions, self.widths, self.cell, self.splitting = positions, widths, cell, splitting
         self.truncation = truncation
         self.smearing = positions.new_tensor(splitting.smearing)
-        self.pairs, half = real_space_pairs(positions, cell.vectors, splitting.cutoff)
-        self.half = RealSpacePairs(*(array[half] for array in self.pairs))
+        self.pairs = real_space_pairs(positions, cell.vectors, splitting.cutoff)
         own = gaussian_potential(torch.zeros_like(widths), pair_width(widths, widths))
         own = own - gaussian_potential(torch.zeros_like(self.smearing), self.smearing)
-        self.mesh = Mesh(positions, cell.vectors, splitting.smearing, resolution, truncation)
+        shape = mesh_shape(cell.vectors, splitting.smearing, resolution)
+        self.mesh = Mesh(positions, cell.vectors, shape, resolution.order)
+        green = green_on_mesh(cell.vectors, shape, splitting.smearing, truncation)
         self.parameters = (
-            self._pair_values(self.half),
+            self._pair_values(),
             COULOMB_CONSTANT * own,
-            self.mesh.weights,
-            self.mesh.green,
+            self.mesh.products,
+            green * influence_on_mesh(shape, resolution.order, green),
             *(self._background().tensors if truncation is None else ()),
         )
         self._sparse: torch.Tensor | None = None
 
-    def _pair_values(self, pairs: RealSpacePairs) -> torch.Tensor:
-        columns = self.positions.unbind(1)
-        shifts = (pairs.shifts @ self.cell.vectors).unbind(1)
-        squared = sum(
-            (column.index_select(0, pairs.second) - column.index_select(0, pairs.first) + shift).square()
-            for column, shift in zip(columns, shifts, strict=True)
-        )
-        widths = pair_width(self.widths.index_select(0, pairs.first), self.widths.index_select(0, pairs.second))
+    def _pair_values(self) -> torch.Tensor:
+        first, second, shifts = self.pairs
+        columns = zip(self.positions.unbind(1), (shifts @ self.cell.vectors).unbind(1), strict=True)
+        squared = self.positions.new_zeros(len(first))
+        for column, shift in columns:  # one at a time: sums over rows of three are slow
+            squared = squared + (column.index_select(0, second) - column.index_select(0, first) + shift).square()
+        widths = pair_width(self.widths.index_select(0, first), self.widths.index_select(0, second))
         return ewald_pair_values(squared, widths, self.smearing)
 
     def _background(self) -> Background:
@@ -76,9 +82,9 @@ class ParticleMeshBlock(Block):
         )
 
     def potential(self, charges: torch.Tensor, *parameters: torch.Tensor) -> torch.Tensor:
-        pair_values, self_values, weights, green, *background = parameters
-        result = self_values * charges + self.mesh.potential(charges, weights, green)
-        first, second = self.half.first, self.half.second
+        pair_values, self_values, products, kernel, *background = parameters
+        result = self_values * charges + self.mesh.potential(charges, products, kernel)
+        first, second, _ = self.pairs
         result = result.index_add(0, first, pair_values * charges.index_select(0, second))
         result = result.index_add(0, second, pair_values * charges.index_select(0, first))
         if background:
@@ -86,34 +92,28 @@ class ParticleMeshBlock(Block):
         return result
 
     def sparse_matrix(self) -> torch.Tensor:
-        """Real-space part of A in compressed rows; made when first needed, without gradient."""
+        """Real-space pairs as an upper triangle in compressed rows; made when first needed, without gradient."""
         if self._sparse is None:
-            with torch.no_grad(), warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)  # torch: beta state
-                values = self._pair_values(self.pairs)
-                size = len(self.positions)
-                rows = torch.searchsorted(self.pairs.first, torch.arange(size + 1, device=values.device))
-                self._sparse = torch.sparse_csr_tensor(
-                    rows.to(torch.int32),
-                    self.pairs.second.to(torch.int32),
-                    values,
-                    (size, size),
-                    check_invariants=False,
-                )
+            size = len(self.positions)
+            starts = torch.searchsorted(self.pairs.first, torch.arange(size + 1, device=self.pairs.first.device))
+            self._sparse = sparse_rows(starts, self.pairs.second, self.parameters[0].detach(), (size, size))
         return self._sparse
 
     def product(self, charges: torch.Tensor) -> torch.Tensor:
         """A q without gradient: sparse product, two interpolations, two transforms."""
-        _, self_values, _, _, *background = self.parameters
-        result = self.sparse_matrix() @ charges + self_values.detach() * charges + self.mesh.product(charges)
+        pair_values, self_values, _, kernel, *background = (tensor.detach() for tensor in self.parameters)
+        first, second, _ = self.pairs
+        result = self.sparse_matrix() @ charges + self_values * charges + self.mesh.product(charges, kernel)
+        result.index_add_(0, second, pair_values * charges.index_select(0, first))
         if background:
-            tensors = [tensor.detach() for tensor in background]
-            result = result + Background(*tensors).potential(charges[None])[0]
+            result = result + Background(*background).potential(charges[None])[0]
         return result
 
     def solver(self, hardness: torch.Tensor, groups: Groups) -> Solver:
         diagonal = hardness + COULOMB_CONSTANT / (self.widths.detach() * torch.pi**0.5)
-        return IterativeSolver(self.product, hardness, diagonal, groups)
+        cell = self.cell.vectors.detach()
+        smooth = MeshPreconditioner(self.positions.detach(), cell, self.splitting.smearing, diagonal, self.truncation)
+        return IterativeSolver(self.product, hardness, groups, [smooth, lambda residual: residual / diagonal])
 
     def potential_at(self, points: torch.Tensor, charges: torch.Tensor) -> torch.Tensor:
         if self.truncation is not None:

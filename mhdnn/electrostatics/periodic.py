@@ -68,10 +68,10 @@ class PeriodicBlock(Block):
         counts = torch.bincount(self.structure_index, minlength=self.num_structures).tolist()
         firsts, seconds, shifts, start = [], [], [], 0
         for cell, splitting, count in zip(self.cells, self.splittings, counts, strict=True):
-            pairs, half = real_space_pairs(self.positions[start : start + count], cell.vectors, splitting.cutoff)
-            firsts.append(pairs.first[half] + start)
-            seconds.append(pairs.second[half] + start)
-            shifts.append(pairs.shifts[half] @ cell.vectors)
+            pairs = real_space_pairs(self.positions[start : start + count], cell.vectors, splitting.cutoff)
+            firsts.append(pairs.first + start)
+            seconds.append(pairs.second + start)
+            shifts.append(pairs.shifts @ cell.vectors)
             start += count
         first, second = torch.cat(firsts), torch.cat(seconds)
         vectors = self.positions.index_select(0, second) - self.positions.index_select(0, first) + torch.cat(shifts)

@@ -49,7 +49,7 @@ def spline_weights(
     weights = torch.stack(powers, -1) @ coefficients.T
     steps = torch.arange(order, device=coordinates.device)
     sizes = torch.tensor(shape, device=coordinates.device)
-    points = (first.to(torch.int64)[:, :, None] - steps) % sizes[:, None]
+    points = ((first.to(torch.int64)[:, :, None] - steps) % sizes[:, None]).to(torch.int32)
     x, y, z = points[:, 0, :, None, None], points[:, 1, None, :, None], points[:, 2, None, None, :]
     return weights, ((x * shape[1] + y) * shape[2] + z).reshape(len(coordinates), -1)
 

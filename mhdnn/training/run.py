@@ -167,7 +167,7 @@ def model_settings(config: DictConfig, data: StoreDataModule) -> dict[str, Any]:
     return settings
 
 
-def build_loss(settings: Mapping[str, Any], charge_weight: float) -> Loss:
+def build_loss(settings: Mapping[str, Any], charge_weight: float = 0.0) -> Loss:
     """The loss that the group ``loss`` describes."""
     ramp = Ramp(float(settings["energy_weight"]["start"]), float(settings["energy_weight"]["end"]))
     return Loss(ramp, float(settings["force_weight"]), float(settings["stress_weight"]), charge_weight)

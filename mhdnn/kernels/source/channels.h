@@ -17,6 +17,13 @@ struct ChannelTable {
     MHDNN_FUNCTION Real operator()(int element, int channel) const { return weights[element * num_channels + channel]; }
 };
 
+/// Radial functions of every channel: sum_j w_c(Z_j) g_n(r_ij).
+struct RadialShape {
+    int num_elements, num_channels, num_radial;
+
+    MHDNN_FUNCTION int num_functions() const { return num_channels * num_radial; }
+};
+
 /// Unordered pairs (a <= b) of n things, counted row by row.
 MHDNN_FUNCTION int unordered_pair(int a, int b, int n) { return a * n - a * (a - 1) / 2 + (b - a); }
 MHDNN_FUNCTION int num_unordered_pairs(int n) { return n * (n + 1) / 2; }

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "arguments.h"
-#include "cpu/radial.h"
 #include "moments.h"
 #include "triplets.h"
 
@@ -79,7 +78,7 @@ struct TripletLists {
     void to(at::Device device);
 };
 
-cpu::RadialShape radial_shape(const Inputs& inputs);
+RadialShape radial_shape(const Inputs& inputs);
 MomentShape moment_shape(const Inputs& inputs);
 TripletShape triplet_shape(const Inputs& inputs, const TripletLists& lists);
 

@@ -48,7 +48,7 @@ void TripletLists::to(at::Device device) {
     }
 }
 
-cpu::RadialShape radial_shape(const Inputs& inputs) {
+RadialShape radial_shape(const Inputs& inputs) {
     return {inputs.num_elements(), inputs.num_channels(), inputs.num_radial()};
 }
 

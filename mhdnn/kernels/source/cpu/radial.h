@@ -6,11 +6,6 @@
 
 namespace mhdnn::cpu {
 
-struct RadialShape {
-    int num_elements, num_channels, num_radial;
-    int num_functions() const { return num_channels * num_radial; }
-};
-
 template <class Real>
 class RadialKernel {
 public:
