@@ -1,0 +1,91 @@
+// Evaluation on the GPU: a block of threads for every atom.
+#pragma once
+
+#include <algorithm>
+
+#include "moments.cuh"
+#include "radial.cuh"
+#include "triplets.cuh"
+
+namespace mhdnn::cuda {
+
+template <class Real, class Shape>
+struct KernelOf;
+template <class Real>
+struct KernelOf<Real, RadialShape> {
+    using type = RadialKernel<Real>;
+};
+template <class Real>
+struct KernelOf<Real, MomentShape> {
+    using type = MomentKernel<Real>;
+};
+template <class Real>
+struct KernelOf<Real, TripletShape> {
+    using type = TripletKernel<Real>;
+};
+
+/// Every output of an atom is written by its block, so nothing depends on the order in which blocks run. The
+/// table's gradient is written for each atom.
+template <class Real, class Shape, class T>
+MHDNN_KERNEL evaluate_atoms(Shape shape, Arguments<T> arguments, std::int64_t num_pairs, int tile) {
+    MHDNN_SHARED_MEMORY(start);
+    Memory memory(start);
+    typename KernelOf<Real, Shape>::type kernel(shape, arguments, tile, memory);
+    kernel.prepare();
+    const std::int64_t num_functions = shape.num_functions(), table_size = shape.num_elements * shape.num_channels;
+    for (std::int64_t atom = blockIdx.x; atom < arguments.num_atoms; atom += gridDim.x) {
+        const Neighbors neighbors = neighbors_of(arguments, num_pairs, atom);
+        __syncthreads();
+        kernel.evaluate(neighbors);
+        if (arguments.functions != nullptr) kernel.functions(arguments.functions + atom * num_functions);
+        if (arguments.cotangent != nullptr) {
+            kernel.gradients(
+                neighbors, arguments.cotangent + atom * num_functions, arguments.table_gradient + atom * table_size);
+        }
+    }
+}
+
+/// What the device offers.
+struct Device {
+    std::size_t shared_bytes;  // that a block can have at most
+    int num_processors;
+};
+
+/// How an evaluation runs.
+struct Plan {
+    LaunchSize size;
+    int tile;  // neighbours in shared memory
+};
+
+template <class Real, class Shape, class T>
+std::size_t shared_bytes(const Shape& shape, const Arguments<T>& arguments, int tile) {
+    Memory memory(nullptr);
+    const typename KernelOf<Real, Shape>::type kernel(shape, arguments, tile, memory);
+    return memory.size();
+}
+
+/// Tiles of many neighbours keep threads busy, but while they are in shared memory fewer blocks run at a time. The
+/// plan of a large shape may ask for more shared memory than the device has.
+template <class Real, class Shape, class T>
+Plan plan_of(const Shape& shape, const Arguments<T>& arguments, const Device& device) {
+    constexpr int threads = 128, largest_tile = 64, good_tile = 16;
+    int tile = largest_tile;
+    while (tile > 1) {
+        const std::size_t moderate = std::min(bytes_without_asking, device.shared_bytes);
+        const std::size_t limit = tile > good_tile ? moderate : device.shared_bytes;
+        if (shared_bytes<Real>(shape, arguments, tile) <= limit) break;
+        tile /= 2;
+    }
+    const std::int64_t most_blocks = 32 * std::int64_t(device.num_processors);
+    const int blocks = int(std::min(arguments.num_atoms, most_blocks));
+    return {{blocks, threads, shared_bytes<Real>(shape, arguments, tile)}, tile};
+}
+
+template <class Real, class Shape, class T>
+cudaError_t evaluate(
+    const Shape& shape, const Arguments<T>& arguments, std::int64_t num_pairs, const Plan& plan, cudaStream_t stream) {
+    if (arguments.num_atoms == 0) return cudaSuccess;
+    return launch(&evaluate_atoms<Real, Shape, T>, plan.size, stream, shape, arguments, num_pairs, plan.tile);
+}
+
+}  // namespace mhdnn::cuda
