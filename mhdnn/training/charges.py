@@ -38,8 +38,12 @@ class ChargeModule(StageModule):
         """Spread of the charges about the mean of their element, e."""
         return 1.0 / cast(torch.Tensor, self.potential.charge_scale)
 
+    def charges(self, batch: Batch) -> torch.Tensor:
+        """What is compared with the labels, shape (num_atoms,), e."""
+        return predict_charges(self.potential, batch)
+
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
-        difference = predict_charges(self.potential, batch) - batch.charges
+        difference = self.charges(batch) - batch.charges
         loss = mean_square_of_known(difference) * self._charge_unit() ** -2
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=batch.num_structures)
         mae = difference.detach().abs().nanmean()
@@ -49,7 +53,7 @@ class ChargeModule(StageModule):
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         with torch.no_grad():
-            difference = predict_charges(self.potential, batch).detach() - batch.charges
+            difference = self.charges(batch).detach() - batch.charges
         loss = mean_square_of_known(difference) * self._charge_unit() ** -2
         self.log("validation_loss", loss, on_epoch=True, batch_size=batch.num_structures, sync_dist=True, prog_bar=True)
         for number in torch.unique(batch.atomic_numbers).tolist():

@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from mhdnn.errors import DataError
-from mhdnn.prediction import Prediction, predict
+from mhdnn.potential import build_potential
+from mhdnn.prediction import Prediction, predict, predict_charges
+from mhdnn.training.charges import choose_parameters
 from mhdnn.training.initialization import fit_reference_energies, fit_scaling
 from mhdnn.training.loss import Loss, Ramp, mean_square_of_known
 from mhdnn.training.optimization import parameter_groups, warmup_cosine
 from mhdnn.training.ridge import PENALTIES, LinearSystem, StructureFeatures, choose_penalty, fit_linear_part
-from tests.builders import batch_of, random_potential, structures
+from tests.builders import batch_of, charge_settings, random_potential, structures
 
 ELEMENTS = [6, 14, 50]
 
@@ -167,3 +169,38 @@ def test_weight_decay_is_for_hidden_layers_only():
     assert linear["lr"] == 1e-3
     assert sum(len(group["params"]) for group in (decayed, linear, free)) == len(list(potential.parameters()))
     assert linear["weight_decay"] == free["weight_decay"] == 0.0
+
+
+def test_known_electronegativities_and_hardness_are_learned_from_charges():
+    """Teacher and student: charges of known χ, J and widths are met to a thousandth of an electron."""
+    names = ["triclinic", "tiny", "slab", "molecule"]
+    batches = []
+    for seed in range(9):
+        many = [structures()[name] for name in names]
+        for atoms in many:
+            atoms.rattle(0.06, seed=seed)
+        batches.append(batch_of(*many, total_charge=[0.0, 1.0, 0.0, -1.0]))
+    teacher = build_potential(charge_settings([6, 14, 50]))
+    with torch.no_grad():
+        teacher.electronegativity_network.output_scale.zero_()
+        teacher.electronegativity_shift.copy_(torch.tensor([2.0, -0.5, -1.5]))
+        teacher.raw_hardness.copy_(torch.tensor([12.0, 7.0, 5.0]))
+    labels = [predict_charges(teacher, batch).detach() for batch in batches]
+    assert min(float(label.abs().max()) for label in labels) > 0.05
+    torch.manual_seed(1)
+    student = build_potential(charge_settings([6, 14, 50]))
+    fit_scaling(student, batches)
+    choose_parameters(student, "charges")
+    parameters = [p for p in student.parameters() if p.requires_grad]
+    optimizer = torch.optim.LBFGS(parameters, max_iter=150, history_size=30, line_search_fn="strong_wolfe")
+
+    def loss():
+        optimizer.zero_grad()
+        pairs = zip(batches[:-1], labels[:-1], strict=True)
+        total = sum(((predict_charges(student, batch) - label) ** 2).mean() for batch, label in pairs)
+        total.backward()
+        return total
+
+    optimizer.step(loss)
+    error = predict_charges(student, batches[-1]).detach() - labels[-1]
+    assert float((error**2).mean().sqrt()) < 1e-3

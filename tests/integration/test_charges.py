@@ -1,0 +1,168 @@
+"""A potential with charges as a user has it: trained in stages, resumed, evaluated, in ASE."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from ase import units
+from ase.calculators.calculator import PropertyNotImplementedError
+from ase.md.verlet import VelocityVerlet
+
+from mhdnn import MHDNNCalculator
+from mhdnn.data.ase_bridge import atoms_from_structure
+from mhdnn.data.store import StoreReader
+from mhdnn.data.writer import StoreWriter
+from mhdnn.prediction import predict
+from tests.builders import batch_of, random_charge_potential, structure_of, structures
+from tests.integration.conftest import SMALL, run_mhdnn
+
+ELEMENTS = [6, 14, 50]
+CHARGES = ["charges=equilibration", "charges.max_epochs=3", "charges.network.hidden=[8]"]
+
+
+def write_charge_store(path, count, with_total_charge=True):
+    """Molecules and crystals with energies, forces and charges of a random potential."""
+    potential = random_charge_potential(ELEMENTS)
+    with StoreWriter(path, {"code": "test", "charge_scheme": "none", "source": "tests"}) as writer:
+        for number in range(count):
+            atoms = structures()["molecule" if number % 2 else "tiny"]
+            atoms.rattle(0.05, seed=number)
+            total_charge = float(number % 3 - 1) if number % 2 else 0.0
+            prediction = predict(potential, batch_of(atoms, total_charge=total_charge))
+            labels = {"charges": prediction.charges.numpy()} if with_total_charge else {}
+            if with_total_charge:
+                labels["total_charge"] = total_charge
+            writer.append(
+                structure_of(
+                    atoms,
+                    energy=prediction.energy.item(),
+                    forces=prediction.forces.numpy(),
+                    group=f"{'molecule' if number % 2 else 'crystal'}/{number // 2}",
+                    **labels,
+                )
+            )
+    return path
+
+
+@pytest.fixture(scope="module")
+def charge_store(tmp_path_factory):
+    return write_charge_store(tmp_path_factory.mktemp("data") / "charges.h5", 40)
+
+
+def arguments(store, folder, *more):
+    run = ["trainer.max_epochs=3", f"hydra.run.dir={folder}", "dtype=float64", "cutoff=4.5"]
+    settings = [setting for setting in SMALL if not setting.startswith("cutoff")]
+    return ["train", f"data.train={store}", *run, *settings, *CHARGES, *more]
+
+
+@pytest.fixture(scope="module")
+def trained(charge_store, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    run_mhdnn(*arguments(charge_store, folder, "charges.joint_epochs=2"), folder=folder)
+    return folder
+
+
+def test_all_stages_leave_checkpoints_and_one_model(trained):
+    checkpoints = {path.name for path in (trained / "checkpoints").iterdir()}
+    assert {"charges_last.ckpt", "energies_last.ckpt", "last.ckpt"} <= checkpoints
+    stages = {
+        name: torch.load(trained / f"checkpoints/{name}.ckpt", weights_only=True)["mhdnn"]["stage"]
+        for name in ("charges_last", "energies_last", "last")
+    }
+    assert stages == {"charges_last": "charges", "energies_last": "energies", "last": "joint"}
+    errors = json.loads((trained / "errors.json").read_text())["validation"]
+    assert {"charge_mae_e", "charge_rmse_e", "energy_mae_mev_per_atom"} <= errors.keys()
+    report = (trained / "report/report.html").read_text()
+    assert "Charge" in report
+    assert (trained / "report/plots/validation_parity_charge.png").is_file()
+
+
+def test_energies_are_trained_at_fixed_charges(charge_store, tmp_path):
+    """The second stage leaves what determines the charges untouched."""
+    run_mhdnn(*arguments(charge_store, tmp_path / "run", "report=false"), folder=tmp_path)
+    states = [
+        torch.load(tmp_path / f"run/checkpoints/{name}.ckpt", weights_only=True)["state_dict"]
+        for name in ("charges_last", "last")
+    ]
+    for name, value in states[0].items():
+        is_of_charges = any(part in name for part in ("electronegativity", "raw_hardness"))
+        if is_of_charges:
+            assert torch.equal(value, states[1][name]), name
+    changed = [name for name, value in states[0].items() if not torch.equal(value, states[1][name])]
+    assert any("network.perceptron" in name for name in changed)
+
+
+def test_resumed_from_the_first_stage(charge_store, trained, tmp_path):
+    resume = f"resume={trained / 'checkpoints/charges_last.ckpt'}"
+    run_mhdnn(*arguments(charge_store, tmp_path / "run", "charges.max_epochs=4", resume), folder=tmp_path)
+    first = torch.load(tmp_path / "run/checkpoints/charges_last.ckpt", weights_only=True)
+    assert first["epoch"] == 3
+    assert (tmp_path / "run/model.pt").is_file()
+
+
+def test_evaluate(charge_store, trained, tmp_path):
+    output = tmp_path / "errors.json"
+    printed = run_mhdnn(
+        "evaluate", f"model={trained / 'model.pt'}", f"data={charge_store}", f"output={output}", folder=tmp_path
+    )
+    assert "Charge RMSE" in printed
+    assert {"charge_mae_e", "charge_rmse_e"} <= json.loads(output.read_text()).keys()
+
+
+def test_evaluate_without_total_charge(trained, tmp_path):
+    store = write_charge_store(tmp_path / "without.h5", 4, with_total_charge=False)
+    run = ["evaluate", f"model={trained / 'model.pt'}", f"data={store}"]
+    assert "`total_charge`: structure 0 has none" in run_mhdnn(*run, folder=tmp_path, expect=1)
+    run_mhdnn(*run, "total_charge=0", folder=tmp_path)
+
+
+def test_training_without_charges_is_refused(tmp_path):
+    store = write_charge_store(tmp_path / "without.h5", 12, with_total_charge=False)
+    output = run_mhdnn(*arguments(store, tmp_path / "run", "data.total_charge=0"), folder=tmp_path, expect=1)
+    assert "`charges`: no atom of the training set has one" in output
+
+
+def test_calculator(charge_store, trained):
+    calculator = MHDNNCalculator(trained / "model.pt")
+    atoms = atoms_from_structure(StoreReader(charge_store)[1])
+    atoms.calc = calculator
+    for total_charge in (0.0, 1.0):
+        calculator.total_charge = total_charge
+        calculator.reset()
+        atoms.info.pop("total_charge", None)
+        charges = atoms.get_charges()
+        assert charges.sum() == pytest.approx(total_charge, abs=1e-8)
+        np.testing.assert_allclose(atoms.get_dipole_moment(), charges @ atoms.positions)
+        assert calculator.results["energies"].sum() == pytest.approx(atoms.get_potential_energy())
+
+
+def test_calculator_without_charges_says_so(emt_store, tmp_path):
+    run_mhdnn(
+        "train", f"data.train={emt_store}", "trainer.max_epochs=1", f"hydra.run.dir={tmp_path}", "report=false", *SMALL,
+        folder=tmp_path,
+    )  # fmt: skip
+    calculator = MHDNNCalculator(tmp_path / "model.pt")
+    assert "charges" not in calculator.implemented_properties
+    atoms = structures()["tiny"]
+    atoms.numbers[:] = [28, 29]
+    with pytest.raises(PropertyNotImplementedError):
+        calculator.get_property("charges", atoms)
+
+
+def test_energy_is_conserved_while_charges_move(trained):
+    """The forces are the derivatives of the energy with the charges that follow: no drift beyond the integrator's."""
+    atoms = structures()["tiny"].repeat((2, 2, 1))
+    atoms.calc = MHDNNCalculator(trained / "model.pt")
+    spread = np.sqrt(atoms.get_masses() * units.kB * 100.0)
+    atoms.set_momenta(np.random.default_rng(0).normal(size=(len(atoms), 3)) * spread[:, None])
+    dynamics = VelocityVerlet(atoms, 0.25 * units.fs)
+    energies, charges = [], []
+    for _ in range(40):
+        energies.append(atoms.get_total_energy() / len(atoms))
+        charges.append(atoms.get_charges())
+        dynamics.run(5)
+    slope = np.polyfit(np.arange(40) * 5 * 0.25e-3, energies, 1)[0]
+    assert np.ptp(charges, axis=0).max() > 1e-4, "the charges did not move"
+    assert abs(slope) < 1e-3, f"drift {slope} eV/atom/ps"
+    assert np.ptp(energies) < 1e-4
