@@ -18,7 +18,7 @@ from mhdnn.electrostatics.slab import extended_cell
 from mhdnn.errors import DataError
 from mhdnn.neighbors import complete_cell
 
-LARGEST_DENSE = 600
+LARGEST_DENSE = 400
 """Atoms of a structure up to which the dense matrix is faster than the mesh (measured on two cores)."""
 
 
@@ -103,10 +103,9 @@ def large_block(
     splitting = choose_splitting(volume, largest, accuracy, eta)
     truncation = None
     if not bool(pbc.any()):
-        margin = decay_length(0.1 * accuracy) * eta
+        margin = decay_length(accuracy) * eta
         truncation = float(torch.linalg.vector_norm(extent)) + margin
         box = Cell(torch.diag(extent + truncation + margin))
-        positions = positions - low
     return ParticleMeshBlock(atoms, positions, widths, box, splitting, choose_resolution(accuracy), truncation)
 
 

@@ -15,6 +15,9 @@ import torch
 from mhdnn.electrostatics.blocks import Groups, Padding, Solver
 from mhdnn.errors import ElectrostaticsError
 
+SMALLEST_PIVOT = 1e-13
+"""Of a diagonal element: a matrix with smaller pivots is singular within round-off."""
+
 
 class DenseSolver(Solver):
     """Cholesky factors of the structures of one block.
@@ -41,9 +44,12 @@ class DenseSolver(Solver):
         diagonal = torch.where(mask, padding.pad(hardness), torch.ones_like(mask, dtype=hardness.dtype))
         both = mask[:, :, None] & mask[:, None, :]
         full = torch.where(both, matrix + constant[:, None, None], torch.zeros_like(matrix))
-        self.factor, failed = torch.linalg.cholesky_ex(full + torch.diag_embed(diagonal))
-        if bool(failed.any()):
-            raise indefinite(f"{int((failed > 0).sum())} of {len(failed)} structures")
+        full = full + torch.diag_embed(diagonal)
+        self.factor, failed = torch.linalg.cholesky_ex(full)
+        pivots = self.factor.diagonal(dim1=1, dim2=2).square() / full.diagonal(dim1=1, dim2=2)
+        singular = (failed > 0) | ~(pivots > SMALLEST_PIVOT).all(1)
+        if bool(singular.any()):
+            raise indefinite(f"{int(singular.sum())} of {len(singular)} structures")
         self.members, self.rank = _group_columns(groups, padding)
         self.response = torch.cholesky_solve(self.members, self.factor)
         schur = self.members.transpose(1, 2) @ self.response

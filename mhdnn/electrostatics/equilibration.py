@@ -168,7 +168,7 @@ def fragment_groups(
         )
     if total_charge is not None:
         sums = fragment_charge.new_zeros(num_structures).index_add(0, structure, fragment_charge)
-        if total_charge.shape != sums.shape or not bool(torch.allclose(sums, total_charge, rtol=0.0, atol=1e-8)):
+        if total_charge.shape != sums.shape or not bool(torch.allclose(sums, total_charge, rtol=0.0, atol=1e-6)):
             raise DataError(
                 f"`fragment_charge`: expected charges that add up to `total_charge` {total_charge.tolist()}, "
                 f"got {sums.tolist()}; correct one of them or leave out `total_charge`"

@@ -13,12 +13,13 @@ r = 0 is the self term :math:`1/(s\sqrt\pi) - 2/(\sqrt{2\pi}\eta)` of i = j. The
 potential of the cell zero, as that of Gaussian charges in a uniform background is; without
 :math:`\gamma^2` it would be the background of point charges, which depends on nothing but :math:`\eta`.
 
-Error. With :math:`x = \sqrt{2\ln(1/\epsilon)}` the real-space sum ends at
+Error. With :math:`\mathrm{erfc}(x/\sqrt2) = \epsilon`, a tenth of the accuracy, the real-space sum ends at
 :math:`r_c = x\max(\eta, \gamma_{max})` and the reciprocal one at :math:`k_c = x/\eta`. What is left out of
-an element is at most about
-:math:`(4\pi\max(\eta, \gamma)^2/V)\,\mathrm{erfc}(x/\sqrt2)` of the real and
-:math:`(2/\pi\eta x)\,e^{-x^2/2}` of the reciprocal sum: both below :math:`\epsilon k_e/\eta`. The
-:math:`\eta` that costs least scales as :math:`V^{1/3}`, whatever the number of atoms.
+an element of :math:`A/k_e` is about :math:`(4\pi\max(\eta, \gamma)^2/V)\,\epsilon` of the real sum, if many
+atoms lie beyond, and at most :math:`(2/\pi\eta x)\,e^{-x^2/2} \approx \epsilon/\eta` of the reciprocal one;
+their errors are of either sign. A derivative brings a factor of about :math:`x/\eta`: forces and stress are some
+ten times less accurate than potentials. The :math:`\eta` that costs least scales as :math:`V^{1/3}`, whatever
+the number of atoms.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.special import ndtri
 
 from mhdnn.neighbors import find_pairs
 
-SMEARING_PER_LENGTH = 0.13
+SMEARING_PER_LENGTH = 0.11
 r""":math:`\eta/V^{1/3}` at which pairs and wave vectors cost the same in the dense matrix (measured)."""
 
 
@@ -53,8 +55,8 @@ class Splitting(NamedTuple):
 
 
 def decay_length(accuracy: float) -> float:
-    r""":math:`x = \sqrt{2\ln(1/\epsilon)}`: a Gaussian of width 1 has fallen to :math:`\epsilon` at x."""
-    return math.sqrt(2.0 * math.log(1.0 / accuracy))
+    r"""The x with :math:`\mathrm{erfc}(x/\sqrt2) = \epsilon`, a tenth of the accuracy."""
+    return float(-ndtri(0.5 * 0.1 * accuracy))
 
 
 def choose_splitting(volume: float, largest_width: float, accuracy: float, smearing: float | None = None) -> Splitting:
@@ -66,7 +68,9 @@ def choose_splitting(volume: float, largest_width: float, accuracy: float, smear
     :param accuracy: error of an element of A relative to :math:`k_e/\eta`
     :param smearing: :math:`\eta` if not the cheapest one, Å
     """
-    eta = max(SMEARING_PER_LENGTH * volume ** (1.0 / 3.0), largest_width) if smearing is None else smearing
+    eta = smearing
+    if eta is None:
+        eta = max(in_steps(SMEARING_PER_LENGTH * volume ** (1.0 / 3.0)), largest_width)
     reach = decay_length(accuracy)
     return Splitting(eta, reach * max(eta, largest_width), reach / eta)
 
@@ -78,7 +82,12 @@ def mesh_smearing(density: float, largest_width: float, accuracy: float) -> floa
     :param largest_width: largest :math:`\gamma_{ij}`, Å
     """
     cutoff = (3.0 * NEIGHBORS_WITH_MESH / (4.0 * math.pi * density)) ** (1.0 / 3.0)
-    return max(cutoff / decay_length(accuracy), largest_width)
+    return max(in_steps(cutoff / decay_length(accuracy)), largest_width)
+
+
+def in_steps(smearing: float) -> float:
+    """The nearest power of 1.1: a smearing that follows every change of the cell would make noise in the energy."""
+    return 1.1 ** round(math.log(smearing, 1.1))
 
 
 class RealSpacePairs(NamedTuple):

@@ -17,6 +17,7 @@ from mhdnn.electrostatics.dense import indefinite
 from mhdnn.errors import ElectrostaticsError
 
 SMALLEST_TOLERANCE = 1e-13
+MOST_ITERATIONS = 500
 
 Product = Callable[[torch.Tensor], torch.Tensor]
 
@@ -42,7 +43,7 @@ class IterativeSolver(Solver):
         self.counts = groups.sum(torch.ones_like(hardness))
         self.preconditioners = preconditioners
         self.tolerance = 1e-8
-        self.most_iterations = 500
+        self.most_iterations = MOST_ITERATIONS
         self.iterations: list[int] = []
 
     def _multiply(self, x: torch.Tensor) -> torch.Tensor:

@@ -125,6 +125,7 @@ class Mesh:
         self.products = spline_products(weights)
         self.points = points.reshape(-1)
         self._rows: torch.Tensor | None = None
+        self._buffer: torch.Tensor | None = None
 
     @property
     def rows(self) -> torch.Tensor:
@@ -156,7 +157,12 @@ class Mesh:
 
     def product(self, charges: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
         """The same without gradient."""
-        return self.rows @ self.convolve(self.spread(charges, self.products.detach()), kernel)
+        products = self.products.detach()
+        if self._buffer is None:  # fresh memory for every product would cost more than the product
+            self._buffer = torch.empty_like(products)
+        torch.mul(products, charges[:, None], out=self._buffer)
+        mesh = charges.new_zeros(math.prod(self.shape)).index_add_(0, self.points, self._buffer.reshape(-1))
+        return self.rows @ self.convolve(mesh, kernel)
 
 
 def sparse_rows(

@@ -22,7 +22,7 @@ from mhdnn.electrostatics.equilibration import (
     fragment_groups,
     structure_groups,
 )
-from mhdnn.electrostatics.iterative import IterativeSolver
+from mhdnn.electrostatics.iterative import MOST_ITERATIONS, IterativeSolver
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.segments import sum_by_index
 
@@ -39,6 +39,7 @@ class CoulombSystem:
     :param blocks: the structures, grouped by how they are treated
     :param structure_index: structure of each atom, shape (num_atoms,)
     :param tolerance: iterations end when the residual of the potential is below this fraction of the first
+    :ivar most_iterations: after which a preconditioner, and with the last one the solution, is given up
     :ivar initial_charges: where iterations start from, shape (num_atoms,), e; e.g. those of the last MD step
     """
 
@@ -49,6 +50,7 @@ class CoulombSystem:
         self.structure_index = structure_index
         self.num_structures = num_structures
         self.tolerance = tolerance
+        self.most_iterations = MOST_ITERATIONS
         self.initial_charges: torch.Tensor | None = None
         self._solvers: list[IterativeSolver] = []
 
@@ -140,6 +142,7 @@ class CoulombSystem:
         start = None
         if isinstance(solver, IterativeSolver):
             solver.tolerance = self.tolerance
+            solver.most_iterations = self.most_iterations
             self._solvers.append(solver)
             if self.initial_charges is not None:
                 start = self._per_atom("initial_charges", self.initial_charges).detach().index_select(0, block.atoms)
