@@ -32,7 +32,8 @@ class ChargePotential(Potential):
     :param widths: Gaussian widths s of the elements, Å
     :param initial_hardness: J of every element before training, eV/e²
     :param screening: inner and outer radius, Å, between which the electrostatics of a pair is switched on;
-        equal radii: never off
+        without: outer radius zero
+    :param accuracy: relative accuracy of the sums over periodic images (`mhdnn.electrostatics.build_coulomb`)
     """
 
     widths: torch.Tensor
@@ -48,6 +49,7 @@ class ChargePotential(Potential):
         widths: Sequence[float],
         initial_hardness: float,
         screening: tuple[float, float],
+        accuracy: float,
     ) -> None:
         super().__init__(descriptor, network, atomic_numbers)
         self.electronegativity_network = electronegativity_network
@@ -58,6 +60,7 @@ class ChargePotential(Potential):
         self.register_buffer("charge_mean", torch.zeros(len(atomic_numbers)))
         self.register_buffer("charge_scale", torch.ones(()))
         self.coulomb_constant = COULOMB_CONSTANT  # TorchScript reads no globals
+        self.accuracy = float(accuracy)
         self.inner_radius, self.outer_radius = float(screening[0]), float(screening[1])
 
     @torch.jit.export
@@ -190,6 +193,9 @@ def build_charge_potential(
     initial_hardness = float(charges["initial_hardness"])
     if not initial_hardness > 0:
         raise ConfigError(f"`charges.initial_hardness`: expected a positive number in eV/e², got {initial_hardness}")
+    accuracy = float(charges["accuracy"])
+    if not 0 < accuracy < 1e-2:
+        raise ConfigError(f"`charges.accuracy`: expected a number between 0 and 0.01, got {accuracy}")
     return ChargePotential(
         descriptor,
         build_network(settings["network"], atomic_numbers, descriptor.num_functions + 1),
@@ -198,4 +204,5 @@ def build_charge_potential(
         widths_from_settings(charges["widths"], atomic_numbers),
         initial_hardness,
         screening_from_settings(charges["screening"], float(settings["cutoff"])),
+        accuracy,
     )

@@ -41,17 +41,26 @@ def has_charges(potential: Any) -> bool:
     return hasattr(potential, "electronegativity")
 
 
-def predict(potential: Any, batch: Batch, create_graph: bool = False, solver: str = "auto") -> Prediction:
+def predict(
+    potential: Any,
+    batch: Batch,
+    create_graph: bool = False,
+    solver: str = "auto",
+    initial_charges: torch.Tensor | None = None,
+) -> Prediction:
     """Energies, forces and virials of a batch.
 
     :param potential: a `Potential` or `ChargePotential`, scripted or not
     :param create_graph: whether forces and virials can be differentiated again (training)
     :param solver: of the charges: auto, dense or iterative
+    :param initial_charges: where an iterative solution starts from, shape (num_atoms,), e
     :raises DataError: if a potential with charges is given a structure without total charge
     """
     with torch.enable_grad():
         if has_charges(potential):
-            result = _with_charges(potential, batch, create_graph, solver)
+            geometry = ChargeGeometry(potential, batch, solver, initial_charges)
+            charges = geometry.charges(potential)
+            result = geometry.predict(charges, potential(*geometry.pairs(), charges), create_graph)
         else:
             result = _short_range(potential, batch, create_graph)
     return result if create_graph else result.detach()
@@ -82,10 +91,13 @@ def _short_range(potential: Any, batch: Batch, create_graph: bool) -> Prediction
 class ChargeGeometry:
     """A batch as variables: pair vectors for short ranges, positions and strain for the electrostatics.
 
+    :param initial_charges: where an iterative solution starts from, shape (num_atoms,), e
     :raises DataError: if a structure has no total charge
     """
 
-    def __init__(self, potential: Any, batch: Batch, solver: str) -> None:
+    def __init__(
+        self, potential: Any, batch: Batch, solver: str = "auto", initial_charges: torch.Tensor | None = None
+    ) -> None:
         unknown = torch.nonzero(~torch.isfinite(batch.total_charge))
         if len(unknown):
             number = int(batch.dataset_index[unknown[0, 0]])
@@ -106,8 +118,10 @@ class ChargeGeometry:
             batch.structure_index,
             batch.num_structures,
             potential.charge_widths(batch.atomic_numbers),
+            accuracy=potential.accuracy,
             solver=solver,
         )
+        self.coulomb.initial_charges = initial_charges
 
     def pairs(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Arguments of the potential's methods."""
@@ -136,12 +150,6 @@ class ChargeGeometry:
         long_range = torch.stack([0.5 * (by_strain[:, a, b] + by_strain[:, b, a]) for a, b in VOIGT], 1)
         energy = segment_sum(energies, batch.structure_index, batch.num_structures)
         return Prediction(energy, forces - by_position, virial + long_range, energies, charges)
-
-
-def _with_charges(potential: Any, batch: Batch, create_graph: bool, solver: str) -> Prediction:
-    geometry = ChargeGeometry(potential, batch, solver)
-    charges = geometry.charges(potential)
-    return geometry.predict(charges, potential(*geometry.pairs(), charges), create_graph)
 
 
 def predict_charges(potential: Any, batch: Batch, solver: str = "auto") -> torch.Tensor:

@@ -67,7 +67,7 @@ def charge_settings(atomic_numbers: list[int], **changes: Any) -> dict[str, Any]
     """Settings of a small model with charges; ``changes`` of its group ``charges``."""
     settings = model_settings(atomic_numbers)
     network = {**settings["network"], "linear_skip": False}
-    charges = {"widths": "covalent", "initial_hardness": 10.0, "screening": None, "network": network}
+    charges = {"widths": "covalent", "initial_hardness": 10.0, "screening": None, "accuracy": 1e-8, "network": network}
     return {**settings, "charges": {**charges, **changes}}
 
 

@@ -13,7 +13,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from mhdnn.deploy.model_file import load_model
 from mhdnn.errors import ConfigError, ModelError
 from mhdnn.neighbors import NeighborPairs, find_pairs, pair_vectors
-from mhdnn.prediction import predict
+from mhdnn.prediction import ChargeGeometry, predict
 from mhdnn.structure import Batch
 
 
@@ -57,6 +57,7 @@ class MHDNNCalculator(Calculator):
         self.num_neighbor_searches = 0
         self._pairs: NeighborPairs | None = None
         self._searched: Atoms | None = None
+        self._charges: torch.Tensor | None = None
 
     def calculate(
         self,
@@ -70,7 +71,9 @@ class MHDNNCalculator(Calculator):
         """
         super().calculate(atoms, properties, system_changes)
         self._check_elements()
-        prediction = predict(self.potential, self._batch(), solver=self.solver)
+        known = self._charges if self._charges is not None and len(self._charges) == len(self.atoms) else None
+        prediction = predict(self.potential, self._batch(), solver=self.solver, initial_charges=known)
+        self._charges = prediction.charges
         energy = float(prediction.energy)
         self.results = {
             "energy": energy,
@@ -85,6 +88,20 @@ class MHDNNCalculator(Calculator):
             self.results["charges"] = charges
             # of the charges alone, about the origin; in a periodic direction it depends on the choice of the cell
             self.results["dipole"] = charges @ self.atoms.positions
+
+    def electrostatic_potential(self, points: np.ndarray) -> np.ndarray:
+        """Potential of the charges at points (a line across an interface, a grid), for the atoms calculated last.
+
+        :param points: shape (num_points, 3), Å
+        :return: shape (num_points,), V
+        :raises ModelError: if the model has no charges, or nothing has been calculated
+        """
+        if self._charges is None:
+            reason = "nothing has been calculated yet" if self.metadata.get("charges") else "the model has no charges"
+            raise ModelError(f"`electrostatic_potential`: {reason}; it needs the charges of a calculation")
+        geometry = ChargeGeometry(self.potential, self._batch(), self.solver)
+        where = torch.as_tensor(points, dtype=torch.float64, device=self.device)
+        return geometry.coulomb.potential_at(where, self._charges).detach().cpu().numpy()
 
     def _batch(self) -> Batch:
         """The atoms and their pairs as a batch of one structure."""

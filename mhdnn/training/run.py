@@ -163,7 +163,8 @@ def model_settings(config: DictConfig, data: StoreDataModule) -> dict[str, Any]:
     }
     if config.charges.kind != "none":
         charges = cast(dict[str, Any], OmegaConf.to_container(config.charges, resolve=True))
-        settings["charges"] = {key: charges[key] for key in ("widths", "initial_hardness", "screening", "network")}
+        of_the_model = ("widths", "initial_hardness", "screening", "accuracy", "network")
+        settings["charges"] = {key: charges[key] for key in of_the_model}
     return settings
 
 

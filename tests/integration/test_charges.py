@@ -13,7 +13,9 @@ from mhdnn import MHDNNCalculator
 from mhdnn.data.ase_bridge import atoms_from_structure
 from mhdnn.data.store import StoreReader
 from mhdnn.data.writer import StoreWriter
+from mhdnn.errors import ModelError
 from mhdnn.prediction import predict
+from mhdnn.units import COULOMB_CONSTANT
 from tests.builders import batch_of, random_charge_potential, structure_of, structures
 from tests.integration.conftest import SMALL, run_mhdnn
 
@@ -137,6 +139,21 @@ def test_calculator(charge_store, trained):
         assert calculator.results["energies"].sum() == pytest.approx(atoms.get_potential_energy())
 
 
+def test_potential_on_a_line(charge_store, trained):
+    """Far from a charged molecule it is that of its total charge; of none before a calculation."""
+    calculator = MHDNNCalculator(trained / "model.pt", total_charge=1.0)
+    with pytest.raises(ModelError, match="nothing has been calculated"):
+        calculator.electrostatic_potential(np.zeros((1, 3)))
+    atoms = atoms_from_structure(StoreReader(charge_store)[1])
+    atoms.info.pop("total_charge", None)
+    atoms.calc = calculator
+    charges = atoms.get_charges()
+    center = charges @ atoms.positions  # of charge, so that no dipole is left
+    distances = np.array([100.0, 200.0, 400.0])
+    found = calculator.electrostatic_potential(center + distances[:, None] * np.array([[0.0, 0.6, 0.8]]))
+    np.testing.assert_allclose(found, COULOMB_CONSTANT / distances, rtol=1e-3)
+
+
 def test_calculator_without_charges_says_so(emt_store, tmp_path):
     run_mhdnn(
         "train", f"data.train={emt_store}", "trainer.max_epochs=1", f"hydra.run.dir={tmp_path}", "report=false", *SMALL,
@@ -144,6 +161,8 @@ def test_calculator_without_charges_says_so(emt_store, tmp_path):
     )  # fmt: skip
     calculator = MHDNNCalculator(tmp_path / "model.pt")
     assert "charges" not in calculator.implemented_properties
+    with pytest.raises(ModelError, match="the model has no charges"):
+        calculator.electrostatic_potential(np.zeros((1, 3)))
     atoms = structures()["tiny"]
     atoms.numbers[:] = [28, 29]
     with pytest.raises(PropertyNotImplementedError):

@@ -175,6 +175,7 @@ def test_short_range_energies_need_charges():
         ({"widths": {"C": 0.7, "Si": -1.1, "Sn": 1.0}}, "positive width in Å for Si"),
         ({"widths": "big"}, "`charges.widths`"),
         ({"initial_hardness": 0.0}, "`charges.initial_hardness`"),
+        ({"accuracy": 1.0}, "`charges.accuracy`"),
         ({"screening": {"inner": 3.0, "outer": 2.0}}, "`charges.screening`"),
         ({"screening": {"inner": 0.0, "outer": 9.0}}, "`charges.screening`"),
     ],
