@@ -1,8 +1,10 @@
-"""Drift of the total energy at constant energy with a trained model: tin on graphene, 0.5 fs.
+"""Drift of the total energy at constant energy with a trained model, 0.5 fs.
 
     python benchmarks/energy_conservation.py runs/quickstart/model.pt [--picoseconds 2]
+    python benchmarks/energy_conservation.py MODEL.pt --data data/carbon_chains.h5 --index 0
 
-Equilibrates at 300 K, then integrates without thermostat and fits a line to the total energy.
+Tin on graphene, or a structure of a dataset (with its total charge, for a model with charges). Equilibrates at
+300 K, then integrates without thermostat and fits a line to the total energy.
 """
 
 from __future__ import annotations
@@ -11,26 +13,38 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from ase import Atom, units
+from ase import Atom, Atoms, units
 from ase.build import graphene
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import Stationary
 from ase.md.verlet import VelocityVerlet
 
 from mhdnn import MHDNNCalculator
+from mhdnn.data.ase_bridge import atoms_from_structure
+from mhdnn.data.store import StoreReader
 
 TIME_STEP = 0.5  # fs
+
+
+def tin_on_graphene() -> Atoms:
+    atoms = graphene(a=2.46, size=(3, 3, 1), vacuum=7.5)
+    atoms.pbc = True
+    atoms.append(Atom("Sn", atoms.positions[0] + [0.0, 1.42, 2.8]))
+    return atoms
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("--picoseconds", type=float, default=2.0)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--index", type=int, default=0)
     parser.add_argument("--temperature", type=float, default=300.0)
     arguments = parser.parse_args()
-    atoms = graphene(a=2.46, size=(3, 3, 1), vacuum=7.5)
-    atoms.pbc = True
-    atoms.append(Atom("Sn", atoms.positions[0] + [0.0, 1.42, 2.8]))
+    if arguments.data is None:
+        atoms = tin_on_graphene()
+    else:
+        atoms = atoms_from_structure(StoreReader(arguments.data)[arguments.index])
     atoms.calc = MHDNNCalculator(arguments.model)
     thermostat = Langevin(
         atoms,

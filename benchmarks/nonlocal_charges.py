@@ -4,8 +4,9 @@
 
 C10H2 and C10H3+ (data/carbon_chains.h5, test structures held out): the second hydrogen at one end changes the charges
 of all carbon atoms. `local` is the same electronegativity network trained to give the charges themselves, for the
-charges, and the same potential without charges for energies and forces; both models see the same data, the same
-functions and the same number of epochs. After Ko, Finkler, Goedecker and Behler (2021), figure 2.
+charges, and the same potential without charges for energies and forces. Both models see the same data and the same
+functions; what learns energies does so for equally many epochs. After Ko, Finkler, Goedecker and Behler (2021),
+https://doi.org/10.1038/s41467-020-20427-2.
 """
 
 from __future__ import annotations
@@ -65,10 +66,14 @@ def train_with_command(folder: Path, overrides: list[str]) -> dict[str, Any]:
     return json.loads((folder / "errors.json").read_text())["test"]
 
 
+def compose_config(overrides: list[str]) -> Any:
+    with initialize_config_module("mhdnn.configs", version_base="1.3"):
+        return compose("train", overrides=[*SETTINGS, *overrides])
+
+
 def train_local(overrides: list[str]) -> tuple[torch.nn.Module, StoreDataModule]:
     """The electronegativity network trained to give charges, as long as charges are trained otherwise."""
-    with initialize_config_module("mhdnn.configs", version_base="1.3"):
-        config = compose("train", overrides=[*SETTINGS, *overrides])
+    config = compose_config(overrides)
     pl.seed_everything(config.seed, verbose=False)
     data = StoreDataModule(**config.data, cutoff=config.cutoff, seed=config.seed)
     settings = model_settings(config, data)
@@ -142,11 +147,13 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--override", action="append", default=[], help="of mhdnn train, for all models")
     arguments = parser.parse_args()
+    config = compose_config(arguments.override)
+    epochs = f"trainer.max_epochs={config.trainer.max_epochs + config.charges.joint_epochs}"
     potential, data = train_local(arguments.override)
     local = test_charges(potential, data, local_charges)
     with tempfile.TemporaryDirectory() as folder:
         equilibrated_errors = train_with_command(Path(folder) / "equilibrated", arguments.override)
-        without = train_with_command(Path(folder) / "local", ["charges=none", *arguments.override])
+        without = train_with_command(Path(folder) / "local", ["charges=none", *arguments.override, epochs])
         script, _ = load_model(Path(folder) / "equilibrated/model.pt")
         equilibrated = test_charges(script, data, predict_charges)
     records = [
