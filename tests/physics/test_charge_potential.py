@@ -8,12 +8,11 @@ from mhdnn.charge_potential import ChargePotential
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.potential import build_potential
 from mhdnn.prediction import predict, predict_charges, predict_electrostatics
-from mhdnn.structure import VOIGT
 from tests.builders import batch_of, charge_settings, random_charge_potential, structures
-from tests.tolerances import FINITE_DIFFERENCE, ROUND_OFF
+from tests.differences import STEP, assert_close, numerical_forces, numerical_virial
+from tests.tolerances import ROUND_OFF
 
 ELEMENTS = [6, 14, 50]
-STEP = 1e-4
 KINDS = ["triclinic", "tiny", "slab", "molecule"]
 
 
@@ -23,41 +22,6 @@ def charged(atoms, total_charge):
 
 def energy(potential, atoms, total_charge, solver="auto"):
     return predict(potential, charged(atoms, total_charge), solver=solver).energy.item()
-
-
-def assert_close(found, expected):
-    scale = np.abs(expected).max()
-    assert scale > 1e-3, "nothing is compared"
-    np.testing.assert_allclose(found, expected, atol=FINITE_DIFFERENCE * scale, rtol=0)
-
-
-def numerical_forces(value, atoms, chosen):
-    forces = np.zeros((len(chosen), 3))
-    for row, atom in enumerate(chosen):
-        for axis in range(3):
-            values = []
-            for sign in (1, -1):
-                moved = atoms.copy()
-                moved.positions[atom, axis] += sign * STEP
-                values.append(value(moved))
-            forces[row, axis] = -(values[0] - values[1]) / (2 * STEP)
-    return forces
-
-
-def numerical_virial(value, atoms):
-    result = np.zeros(6)
-    for place, (a, b) in enumerate(VOIGT):
-        values = []
-        for sign in (1, -1):
-            strain = np.eye(3)
-            strain[a, b] += sign * STEP / 2
-            strain[b, a] += sign * STEP / 2
-            moved = atoms.copy()
-            moved.set_cell(atoms.cell[:] @ strain)
-            moved.positions = atoms.positions @ strain
-            values.append(value(moved))
-        result[place] = (values[0] - values[1]) / (2 * STEP)
-    return result
 
 
 @pytest.mark.parametrize("solver", ["dense", "iterative"])

@@ -1,6 +1,5 @@
 """Forces and stress are the derivatives of the energy: central differences, and the sums written out."""
 
-import numpy as np
 import pytest
 import torch
 
@@ -8,10 +7,10 @@ from mhdnn.neighbors import pair_vectors, strained
 from mhdnn.prediction import predict
 from mhdnn.structure import VOIGT
 from tests.builders import batch_of, behler_settings, legendre_settings, random_potential, structures
-from tests.tolerances import FINITE_DIFFERENCE, ROUND_OFF
+from tests.differences import STEP, assert_close, numerical_forces, numerical_virial
+from tests.tolerances import ROUND_OFF
 
 ELEMENTS = [6, 14, 50]
-STEP = 1e-4
 VARIANTS = {
     "legendre": {"angular": {"a": legendre_settings()}},
     "wide": {"angular": {"a": {**behler_settings("wide"), "zetas": [1, 2]}}},
@@ -26,43 +25,8 @@ VARIANTS = {
 }
 
 
-def energy(potential, atoms):
-    return predict(potential, batch_of(atoms)).energy.item()
-
-
-def numerical_forces(potential, atoms, chosen):
-    forces = np.zeros((len(chosen), 3))
-    for row, atom in enumerate(chosen):
-        for axis in range(3):
-            values = []
-            for sign in (1, -1):
-                moved = atoms.copy()
-                moved.positions[atom, axis] += sign * STEP
-                values.append(energy(potential, moved))
-            forces[row, axis] = -(values[0] - values[1]) / (2 * STEP)
-    return forces
-
-
-def numerical_virial(potential, atoms):
-    result = np.zeros(6)
-    for place, (a, b) in enumerate(VOIGT):
-        values = []
-        for sign in (1, -1):
-            strain = np.eye(3)
-            strain[a, b] += sign * STEP / 2
-            strain[b, a] += sign * STEP / 2
-            moved = atoms.copy()
-            moved.set_cell(atoms.cell[:] @ strain)
-            moved.positions = atoms.positions @ strain
-            values.append(energy(potential, moved))
-        result[place] = (values[0] - values[1]) / (2 * STEP)
-    return result
-
-
-def assert_close(found, expected):
-    scale = np.abs(expected).max()
-    assert scale > 1e-3, "nothing is compared"
-    np.testing.assert_allclose(found, expected, atol=FINITE_DIFFERENCE * scale, rtol=0)
+def energy_by(potential):
+    return lambda atoms: predict(potential, batch_of(atoms)).energy.item()
 
 
 @pytest.mark.parametrize("name", list(structures()))
@@ -71,8 +35,8 @@ def test_forces_and_virial_of_every_kind_of_cell(name):
     potential = random_potential(ELEMENTS)
     prediction = predict(potential, batch_of(atoms))
     chosen = list(range(min(4, len(atoms))))
-    assert_close(prediction.forces.numpy()[chosen], numerical_forces(potential, atoms, chosen))
-    assert_close(prediction.virial.numpy()[0], numerical_virial(potential, atoms))
+    assert_close(prediction.forces.numpy()[chosen], numerical_forces(energy_by(potential), atoms, chosen))
+    assert_close(prediction.virial.numpy()[0], numerical_virial(energy_by(potential), atoms))
 
 
 @pytest.mark.parametrize("variant", list(VARIANTS))
@@ -80,8 +44,8 @@ def test_forces_and_virial_of_every_model(variant):
     atoms = structures()["tiny"]
     potential = random_potential(ELEMENTS, **VARIANTS[variant])
     prediction = predict(potential, batch_of(atoms))
-    assert_close(prediction.forces.numpy(), numerical_forces(potential, atoms, [0, 1]))
-    assert_close(prediction.virial.numpy()[0], numerical_virial(potential, atoms))
+    assert_close(prediction.forces.numpy(), numerical_forces(energy_by(potential), atoms, [0, 1]))
+    assert_close(prediction.virial.numpy()[0], numerical_virial(energy_by(potential), atoms))
 
 
 @pytest.mark.parametrize("name", ["triclinic", "tiny", "slab"])
