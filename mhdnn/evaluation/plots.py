@@ -11,6 +11,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+from ase.data import chemical_symbols
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
@@ -108,19 +109,24 @@ def _padded(low: float, high: float, margin: float = 0.05) -> tuple[float, float
 
 
 def _points(predictions: Predictions, quantity: Quantity) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Reference and predicted components and the structure of each, finite ones only, flat.
+    """Reference and predicted components and what colours them, finite ones only, flat.
+
+    Charges are coloured by element, everything else by family.
 
     Unit: eV/atom for energies, where meV/atom would give axes of many digits; else the quantity's.
     """
     pair = values(predictions, quantity)
     if pair is None:
-        return np.empty(0), np.empty(0), np.empty(0, dtype=int)
+        return np.empty(0), np.empty(0), np.empty(0, dtype=object)
     reference, predicted = pair
-    rows, columns = reference.shape
-    owner = predictions.structure_index if quantity in (FORCE, CHARGE) else np.arange(rows)
+    names = np.array(predictions.families, dtype=object)
+    if quantity is CHARGE:
+        names = np.array(chemical_symbols, dtype=object)[predictions.atomic_numbers]
+    elif quantity is FORCE:
+        names = names[predictions.structure_index]
     scale = 1e-3 if quantity is ENERGY else 1.0
     finite = np.isfinite(reference) & np.isfinite(predicted)
-    return reference[finite] * scale, predicted[finite] * scale, np.repeat(owner, columns)[finite.ravel()]
+    return reference[finite] * scale, predicted[finite] * scale, np.repeat(names, reference.shape[1])[finite.ravel()]
 
 
 def _scatter(axes: Axes, x: np.ndarray, y: np.ndarray, names: np.ndarray, colors: Mapping[str, str]) -> None:
@@ -154,8 +160,8 @@ def _density(
     )
 
 
-def _legend(figure: Figure, names: np.ndarray, colors: Mapping[str, str]) -> None:
-    """Families beside the plot, largest first."""
+def _legend(figure: Figure, names: np.ndarray, colors: Mapping[str, str], kind: str) -> None:
+    """Families or elements beside the plot, largest first."""
     present = set(names.tolist())
     ranked = [name for name in colors if name in present]
     shown = ranked if len(colors) <= len(PALETTE) else ranked[:LEGEND_LIMIT]
@@ -173,7 +179,7 @@ def _legend(figure: Figure, names: np.ndarray, colors: Mapping[str, str]) -> Non
         frameon=False,
         fontsize=9,
         labelcolor=INK,
-        title=f"{len(ranked)} families" if len(ranked) > 1 else None,
+        title=f"{len(ranked)} {kind}" if len(ranked) > 1 else None,
         title_fontsize=9,
         alignment="left",
     )
@@ -186,12 +192,12 @@ def parity_figure(
     """Predicted against reference values, and below the error against the reference.
 
     The lower panel is what tells models apart: on the upper one every decent model is a diagonal.
-    Few points are coloured by family; more than `SCATTER_LIMIT` are shown as a density.
+    Few points are coloured by family (charges: by element); more than `SCATTER_LIMIT` are shown as a density.
 
     :param colors: as from `family_colors`; from these predictions if None
     :return: None if there is nothing to draw
     """
-    reference, predicted, owner = _points(predictions, quantity)
+    reference, predicted, names = _points(predictions, quantity)
     if reference.size == 0:
         return None
     unit, error_scale = ("eV/atom", 1e3) if quantity is ENERGY else (quantity.unit, 1.0)
@@ -208,11 +214,11 @@ def parity_figure(
         bar.ax.tick_params(colors=INK, labelsize=8)
         bar.outline.set_visible(False)
     else:
-        colors = family_colors(predictions.families) if colors is None else colors
-        names = np.array(predictions.families, dtype=object)[owner]
+        if colors is None or quantity is CHARGE:
+            colors = family_colors(names.tolist())
         _scatter(upper, reference, predicted, names, colors)
         _scatter(lower, reference, error, names, colors)
-        _legend(figure, names, colors)
+        _legend(figure, names, colors, "elements" if quantity is CHARGE else "families")
     upper.plot(both, both, color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=3)
     lower.axhline(0.0, color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=3)
     style_axes(upper)
