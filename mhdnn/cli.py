@@ -39,10 +39,12 @@ def keywords(arguments: Sequence[str], required: Sequence[str], optional: Sequen
 
 
 def run_train(arguments: Sequence[str]) -> int:
-    from mhdnn.training.run import main as train_main
+    from mhdnn.training import run
 
-    sys.argv = ["mhdnn train", *arguments]
-    train_main()
+    # Lightning starts the other processes of a distributed training the way this one seems to have been started
+    sys.argv = [run.__file__, *arguments]
+    sys.modules["__main__"].__spec__ = None
+    run.main()
     return 0
 
 

@@ -43,12 +43,12 @@ class ChargeModule(StageModule):
         return predict_charges(self.potential, batch)
 
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
-        difference = self.charges(batch) - batch.charges
+        difference, size = self.charges(batch) - batch.charges, batch.num_structures
         loss = mean_square_of_known(difference) * self._charge_unit() ** -2
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=batch.num_structures)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
         mae = difference.detach().abs().nanmean()
         if torch.isfinite(mae):
-            self.log("train_charge_mae_e", mae, on_step=False, on_epoch=True, batch_size=batch.num_structures)
+            self.log("train_charge_mae_e", mae, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
@@ -66,10 +66,10 @@ class ChargeModule(StageModule):
         self._squares = {}
         for symbol, values in squares.items():
             if len(values):
-                self.log(f"validation_charge_rmse_e_{symbol}", values.mean().sqrt())
+                self.log(f"validation_charge_rmse_e_{symbol}", values.mean().sqrt(), sync_dist=True)
         everything = torch.cat(list(squares.values())) if squares else torch.zeros(0)
         if len(everything):
-            self.log("validation_charge_rmse_e", everything.mean().sqrt())
+            self.log("validation_charge_rmse_e", everything.mean().sqrt(), sync_dist=True)
 
 
 def fit_charge_scaling(potential: ChargePotential, batches: Iterable[Batch]) -> None:

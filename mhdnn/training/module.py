@@ -143,7 +143,7 @@ class PotentialModule(StageModule):
         names = ("train_loss", "train_energy_mae_mev_per_atom", "train_force_mae_ev_per_angstrom")
         for name, value in zip(names, self.train_means.compute(), strict=True):
             if torch.isfinite(value):
-                self.log(name, value)
+                self.log(name, value, sync_dist=True)
         self.train_means = EpochMeans()
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
@@ -160,8 +160,9 @@ class PotentialModule(StageModule):
         units = {"energy": "mev_per_atom", "force": "ev_per_angstrom", "stress": "gpa"}
         for label, unit in units.items():
             if self.errors[f"{label}_mae"].update_called:
-                self.log(f"validation_{label}_mae_{unit}", self.errors[f"{label}_mae"].compute())
-                self.log(f"validation_{label}_rmse_{unit}", self.errors[f"{label}_mse"].compute().sqrt())
+                self.log(f"validation_{label}_mae_{unit}", self.errors[f"{label}_mae"].compute(), sync_dist=True)
+                rmse = self.errors[f"{label}_mse"].compute().sqrt()
+                self.log(f"validation_{label}_rmse_{unit}", rmse, sync_dist=True)
         self.errors.reset()
 
     def loss_scale(self) -> torch.Tensor:

@@ -345,3 +345,7 @@ def check_test_elements(data: StoreDataModule, numbers: list[int]) -> None:
                 f"{reader.path}: {part} has {', '.join(unknown)}, which the model is not trained for; "
                 "add structures with these elements to the training set"
             )
+
+
+if __name__ == "__main__":
+    main()
