@@ -89,6 +89,11 @@ def train(config: DictConfig, folder: Path) -> Path:
         checkpoint = read_checkpoint(config.resume)
         check_same_architecture(checkpoint, settings)
         first = checkpoint[CHECKPOINT_KEY].get("stage", ENERGIES)
+        if first not in stages:
+            raise ConfigError(
+                f"`resume`: the checkpoint is of the stage {first}, this run has the stages {', '.join(stages)}; "
+                "resume with the configuration of the first run"
+            )
         stages = stages[stages.index(first) :]
     describe(potential, data)
     for stage in stages:

@@ -103,6 +103,12 @@ def test_resumed_from_the_first_stage(charge_store, trained, tmp_path):
     assert (tmp_path / "run/model.pt").is_file()
 
 
+def test_resuming_a_stage_that_the_run_lacks_is_refused(charge_store, trained, tmp_path):
+    resume = f"resume={trained / 'checkpoints/last.ckpt'}"
+    output = run_mhdnn(*arguments(charge_store, tmp_path / "run", resume), folder=tmp_path, expect=1)
+    assert "the checkpoint is of the stage joint, this run has the stages charges, energies" in output
+
+
 def test_evaluate(charge_store, trained, tmp_path):
     output = tmp_path / "errors.json"
     printed = run_mhdnn(
