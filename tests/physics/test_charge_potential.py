@@ -28,8 +28,6 @@ def energy(potential, atoms, total_charge, solver="auto"):
 @pytest.mark.parametrize("total_charge", [0.0, 1.0])
 @pytest.mark.parametrize("name", KINDS)
 def test_forces_and_virial(name, total_charge, solver):
-    if name == "molecule" and solver == "iterative":
-        pytest.skip("molecules are solved directly")
     atoms = structures()[name]
     potential = random_charge_potential(ELEMENTS)
     prediction = predict(potential, charged(atoms, total_charge), solver=solver)

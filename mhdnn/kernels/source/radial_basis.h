@@ -68,28 +68,17 @@ MHDNN_FUNCTION void gaussian(const RadialBasis<T>& basis, int n, Real distance, 
     slope = offset * value * (T(-2) * basis.etas[n]);
 }
 
-/// All g_n(r) of a neighbour.
+/// All g_n(r) of a neighbour and, where they are wanted, their derivatives by r.
 template <class Real, class T>
-MHDNN_FUNCTION void radial_values(const RadialBasis<T>& basis, Real distance, Real* values) {
+MHDNN_FUNCTION void radial_values(
+    const RadialBasis<T>& basis, Real distance, Real* values, Real* slopes = nullptr) {
     Real cutoff, cutoff_slope;
     cutoff_value(basis, distance, cutoff, cutoff_slope);
     for (int n = 0; n < basis.num_radial; ++n) {
         Real value, slope;
         gaussian(basis, n, distance, value, slope);
         values[n] = value * cutoff;
-    }
-}
-
-/// All g_n(r) of a neighbour and their derivatives by r.
-template <class Real, class T>
-MHDNN_FUNCTION void radial_values_and_slopes(const RadialBasis<T>& basis, Real distance, Real* values, Real* slopes) {
-    Real cutoff, cutoff_slope;
-    cutoff_value(basis, distance, cutoff, cutoff_slope);
-    for (int n = 0; n < basis.num_radial; ++n) {
-        Real value, slope;
-        gaussian(basis, n, distance, value, slope);
-        values[n] = value * cutoff;
-        slopes[n] = slope * cutoff + value * cutoff_slope;
+        if (slopes != nullptr) slopes[n] = slope * cutoff + value * cutoff_slope;
     }
 }
 

@@ -107,7 +107,7 @@ private:
 
     void store_neighbor_gradient(const Neighborhood<Real>& neighbors, int place) {
         const auto u = direction_of(neighbors.x[place], neighbors.y[place], neighbors.z[place]);
-        radial_values_and_slopes(basis_, u.distance, values_.data(), slopes_.data());
+        radial_values(basis_, u.distance, values_.data(), slopes_.data());
         harmonic_factors(coefficients_.data(), shape_.max_degree, u.x, u.y, u.z, factors());
         harmonics(shape_.max_degree, factors(), harmonics_.data());
         for (int n = 0; n < shape_.num_radial; ++n) by_radial_[n] = own_sum_gradient_[n] * values_[n] * T(2);

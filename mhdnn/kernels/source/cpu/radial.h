@@ -56,7 +56,7 @@ public:
 private:
     void store_neighbor_gradient(const Neighborhood<Real>& neighbors, int place) {
         const auto u = direction_of(neighbors.x[place], neighbors.y[place], neighbors.z[place]);
-        radial_values_and_slopes(basis_, u.distance, values_.data(), slopes_.data());
+        radial_values(basis_, u.distance, values_.data(), slopes_.data());
         Real by_distance = constant<Real>(T(0));
         for (int n = 0; n < shape_.num_radial; ++n) by_distance = by_distance + gradient_[n] * slopes_[n];
         neighbors.store_gradient(place, by_distance * u.x, by_distance * u.y, by_distance * u.z);

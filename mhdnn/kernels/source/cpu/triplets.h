@@ -72,7 +72,7 @@ private:
             const Real x = neighbors.x[place], y = neighbors.y[place], z = neighbors.z[place];
             Real* radial = radial_.data() + place * shape_.num_radial;
             sides_[place] = {x, y, z, direction_of(x, y, z), radial};
-            radial_values_and_slopes(
+            radial_values(
                 basis_, sides_[place].u.distance, radial, slopes_.data() + place * shape_.num_radial);
         }
     }

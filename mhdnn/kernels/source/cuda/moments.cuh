@@ -110,11 +110,8 @@ private:
         const Direction<Real> u = model_.direction(pair);
         elements_[i] = model_.element(pair);
         directions_[i] = u;
-        if (model_.has_cotangent()) {
-            radial_values_and_slopes(model_.basis(), u.distance, neighbor.radial, neighbor.slopes);
-        } else {
-            radial_values(model_.basis(), u.distance, neighbor.radial);
-        }
+        Real* slopes = model_.has_cotangent() ? neighbor.slopes : nullptr;
+        radial_values(model_.basis(), u.distance, neighbor.radial, slopes);
         harmonic_factors(coefficients_, shape_.max_degree, u.x, u.y, u.z, neighbor.factors);
         harmonics(shape_.max_degree, neighbor.factors, neighbor.harmonics);
     }

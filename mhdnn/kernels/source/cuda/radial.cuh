@@ -61,7 +61,7 @@ private:
         elements_[i] = model_.element(pair);
         directions_[i] = model_.direction(pair);
         Real* radial = radial_ + i * row_;
-        radial_values_and_slopes(model_.basis(), directions_[i].distance, radial, radial + shape_.num_radial);
+        radial_values(model_.basis(), directions_[i].distance, radial, radial + shape_.num_radial);
     }
 
     MHDNN_DEVICE void store_gradient(int i, std::int64_t pair) {

@@ -140,7 +140,7 @@ private:
             model_.vector(pair, side.x, side.y, side.z);
             side.u = direction_of(side.x, side.y, side.z);
             Real* radial = tile.radial + i * radial_row_;
-            radial_values_and_slopes(model_.basis(), side.u.distance, radial, radial + shape_.num_radial);
+            radial_values(model_.basis(), side.u.distance, radial, radial + shape_.num_radial);
             side.radial = radial;
             tile.elements[i] = model_.element(pair);
         });
