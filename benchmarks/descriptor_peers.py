@@ -59,7 +59,7 @@ def same_functions(system: System, method: str, theirs: np.ndarray) -> None:
     batch = system.batch
     with torch.no_grad():
         functions = potential.scaled_functions(
-            system.vectors, batch.center_index, batch.neighbor_index, system.element_index
+            system.vectors, batch.center_index, batch.neighbor_index, system.element_index, batch.num_atoms
         ).numpy()
     for power in (1, 2):
         ours, other = (functions**power).sum(1), (theirs**power).sum(1)

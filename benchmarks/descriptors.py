@@ -121,7 +121,7 @@ def measure(system: System, method: str, dtype: str, budget: float, max_degree: 
 
     @torch.no_grad()
     def functions() -> torch.Tensor:
-        return potential.scaled_functions(vectors, *pairs, system.element_index)
+        return potential.scaled_functions(vectors, *pairs, system.element_index, batch.num_atoms)
 
     for what, function in ((ENERGY_AND_FORCES, energy_and_forces), (FUNCTIONS_ONLY, functions)):
         timing = repeat(function, budget)

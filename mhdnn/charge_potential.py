@@ -73,9 +73,18 @@ class ChargePotential(Potential):
     ) -> torch.Tensor:
         r"""Electronegativities :math:`\chi_i`, shape (num_atoms,), eV/e, float64; arguments as in `forward`."""
         element = self.element_index(atomic_numbers)
-        functions = self.scaled_functions(vectors, center_index, neighbor_index, element)
-        values = self.electronegativity_network(functions, element)
-        return (values + self.electronegativity_shift.index_select(0, element)).to(torch.float64)
+        functions = self.scaled_functions(vectors, center_index, neighbor_index, element, len(atomic_numbers))
+        return self.electronegativity_of(functions, element)
+
+    @torch.jit.export
+    def electronegativity_of(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
+        """Electronegativities of atoms with these functions, shape (num_centers,), eV/e, float64.
+
+        :param functions: from `scaled_functions`
+        :param element_index: shape (num_centers,)
+        """
+        values = self.electronegativity_network(functions, element_index)
+        return (values + self.electronegativity_shift.index_select(0, element_index)).to(torch.float64)
 
     @torch.jit.export
     def hardness(self, atomic_numbers: torch.Tensor) -> torch.Tensor:
@@ -112,12 +121,24 @@ class ChargePotential(Potential):
         if charges is None:
             raise ValueError("`charges`: a model with charge equilibration needs them; `mhdnn.prediction` finds them")
         element = self.element_index(atomic_numbers)
-        functions = self.scaled_functions(vectors, center_index, neighbor_index, element)
-        scaled = (charges.to(functions.dtype) - self.charge_mean.index_select(0, element)) * self.charge_scale
-        inputs = torch.cat([functions, scaled.unsqueeze(1)], 1)
-        energies = self.network(inputs, element).to(torch.float64)
-        energies = energies + self.reference_energies.index_select(0, element)
+        functions = self.scaled_functions(vectors, center_index, neighbor_index, element, len(atomic_numbers))
+        energies = self.energies_of(functions, element, charges)
         return energies + self.screening(vectors, center_index, neighbor_index, atomic_numbers, charges)
+
+    @torch.jit.export
+    def energies_of(
+        self, functions: torch.Tensor, element_index: torch.Tensor, charges: Optional[torch.Tensor] = None
+    ) -> torch.Tensor:
+        """Energies of atoms with these functions and charges, without screening; as in `Potential`.
+
+        :raises ValueError: without charges
+        """
+        if charges is None:
+            raise ValueError("`charges`: a model with charge equilibration needs them; `mhdnn.prediction` finds them")
+        scaled = (charges.to(functions.dtype) - self.charge_mean.index_select(0, element_index)) * self.charge_scale
+        inputs = torch.cat([functions, scaled.unsqueeze(1)], 1)
+        energies = self.network(inputs, element_index).to(torch.float64)
+        return energies + self.reference_energies.index_select(0, element_index)
 
     @torch.jit.export
     def screening(

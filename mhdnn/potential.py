@@ -6,7 +6,7 @@ pair vectors. Whatever makes pair vectors (an ASE cell, a batch of structures, g
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from torch import nn
@@ -19,6 +19,8 @@ from mhdnn.structure import VOIGT
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 MAX_ATOMIC_NUMBER = 118
+RANGE_SLACK = 1e-4
+"""Standard deviations by which a function may leave the range of the training set; more than its round-off."""
 
 
 class Potential(nn.Module):
@@ -41,6 +43,7 @@ class Potential(nn.Module):
         self.descriptor = descriptor
         self.network = network
         self.cutoff = float(descriptor.cutoff)
+        self.range_slack = RANGE_SLACK  # TorchScript reads no globals
         elements = torch.full((MAX_ATOMIC_NUMBER + 1,), -1, dtype=torch.long)
         elements[torch.tensor(atomic_numbers, dtype=torch.long)] = torch.arange(len(atomic_numbers))
         self.register_buffer("element_of_atomic_number", elements)
@@ -50,6 +53,7 @@ class Potential(nn.Module):
         self.register_buffer("function_minimum", torch.full((descriptor.num_functions,), -torch.inf))
         self.register_buffer("function_maximum", torch.full((descriptor.num_functions,), torch.inf))
 
+    @torch.jit.export
     def element_index(self, atomic_numbers: torch.Tensor) -> torch.Tensor:
         """Row of each atom's element in the tables of the model, shape (num_atoms,)."""
         index = self.element_of_atomic_number.index_select(0, atomic_numbers)
@@ -57,21 +61,49 @@ class Potential(nn.Module):
             raise ValueError("`atomic_numbers`: an element that the model was not trained for")
         return index
 
+    @torch.jit.export
     def scaled_functions(
         self,
         vectors: torch.Tensor,
         center_index: torch.Tensor,
         neighbor_index: torch.Tensor,
         element_index: torch.Tensor,
+        num_centers: int,
     ) -> torch.Tensor:
-        """Centred and scaled symmetry functions, shape (num_atoms, num_functions)."""
+        """Centred and scaled symmetry functions, shape (num_centers, num_functions).
+
+        :param num_centers: atoms from this number on are neighbours only (ghosts of other processes)
+        """
         functions = self.descriptor(
             vectors.to(self.function_mean.dtype),
             center_index,
             element_index.index_select(0, neighbor_index),
-            element_index.shape[0],
+            num_centers,
         )
         return (functions - self.function_mean) * self.function_scale
+
+    @torch.jit.export
+    def energies_of(
+        self, functions: torch.Tensor, element_index: torch.Tensor, charges: Optional[torch.Tensor] = None
+    ) -> torch.Tensor:
+        """Energies of atoms with these functions, shape (num_centers,), eV, float64.
+
+        :param functions: from `scaled_functions`
+        :param element_index: shape (num_centers,)
+        :param charges: what a potential with charge equilibration needs beside them, shape (num_centers,), e
+        """
+        energies = self.network(functions, element_index).to(torch.float64)
+        return energies + self.reference_energies.index_select(0, element_index)
+
+    @torch.jit.export
+    def outside_training(self, functions: torch.Tensor) -> torch.Tensor:
+        """Whether a function of an atom is out of the range of the training set, shape (num_centers,), bool.
+
+        :param functions: from `scaled_functions`
+        """
+        lowest = (self.function_minimum - self.function_mean) * self.function_scale
+        highest = (self.function_maximum - self.function_mean) * self.function_scale
+        return ((functions < lowest - self.range_slack) | (functions > highest + self.range_slack)).any(1)
 
     def linear_inputs(self, functions: torch.Tensor) -> torch.Tensor:
         """What the network's linear part sees when it is fitted directly."""
@@ -93,9 +125,8 @@ class Potential(nn.Module):
         :raises ValueError: for an element that the model doesn't know
         """
         element = self.element_index(atomic_numbers)
-        functions = self.scaled_functions(vectors, center_index, neighbor_index, element)
-        energies = self.network(functions, element).to(torch.float64)
-        return energies + self.reference_energies.index_select(0, element)
+        functions = self.scaled_functions(vectors, center_index, neighbor_index, element, len(atomic_numbers))
+        return self.energies_of(functions, element, None)
 
 
 def forces_from_pairs(

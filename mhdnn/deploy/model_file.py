@@ -3,9 +3,10 @@
 The file is read by `torch.jit.load` in Python and C++; nothing in it is unpickled. Metadata is JSON under
 the extra file ``metadata.json``.
 
-With charge equilibration the script has, besides ``forward`` (short-range energies at given charges), the methods
-``electronegativity``, ``hardness``, ``charge_widths`` and ``screening`` of `mhdnn.charge_potential`; the charges are
-found by `mhdnn.electrostatics`, or by what a domain-decomposed code has for it.
+The script has ``forward`` for whole structures, and for a code that divides them among processes the steps of it:
+``element_index``, ``scaled_functions`` (of the atoms that are centres), ``energies_of``, ``outside_training``; with
+charge equilibration also ``electronegativity_of``, ``hardness``, ``charge_widths`` and ``screening``. The charges are
+found by `mhdnn.electrostatics`, in LAMMPS by its twin in C++.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from mhdnn.kernels import load_operators
 from mhdnn.potential import Potential
 
 METADATA_FILE = "metadata.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 UNITS = {"length": "Å", "energy": "eV", "forces": "eV/Å", "stress": "eV/Å³", "charge": "e"}
 
 

@@ -161,7 +161,9 @@ class StructureFeatures:
         self.vectors = vectors.to(potential.function_mean.dtype)
         with torch.enable_grad():
             variables = self.vectors.detach().requires_grad_()
-            functions = potential.scaled_functions(variables, batch.center_index, batch.neighbor_index, element)
+            functions = potential.scaled_functions(
+                variables, batch.center_index, batch.neighbor_index, element, batch.num_atoms
+            )
             features = potential.network.linear_features(potential.linear_inputs(functions), element)
             self._sums = segment_sum(features, batch.structure_index, batch.num_structures)
             self._weights = torch.zeros_like(self._sums, requires_grad=True)

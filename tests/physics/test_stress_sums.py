@@ -83,7 +83,7 @@ def test_explicit_sums_equal_autograd():
 
     # ∂E/∂G of every atom: the network's derivative, by autograd on the network alone
     element = potential.element_index(batch.atomic_numbers)
-    functions = potential.scaled_functions(vectors, batch.center_index, batch.neighbor_index, element)
+    functions = potential.scaled_functions(vectors, batch.center_index, batch.neighbor_index, element, batch.num_atoms)
     functions = functions.detach().requires_grad_()
     (network_gradient,) = torch.autograd.grad(potential.network(functions, element).sum(), functions)
     slope = (network_gradient * potential.function_scale).numpy()

@@ -76,7 +76,9 @@ def test_scaling_is_that_of_all_atoms():
     batch = batch_of(*many)
     element = potential.element_index(batch.atomic_numbers)
     vectors = batch.positions[batch.neighbor_index] - batch.positions[batch.center_index] + batch.cell_shifts
-    raw = potential.scaled_functions(vectors, batch.center_index, batch.neighbor_index, element).numpy()
+    raw = potential.scaled_functions(
+        vectors, batch.center_index, batch.neighbor_index, element, batch.num_atoms
+    ).numpy()
     fit_scaling(potential, [batch_of(*many[:2]), batch_of(*many[2:])])
     np.testing.assert_allclose(potential.function_mean, raw.mean(0), atol=1e-12)
     varying = raw.std(0) > 1e-6 * raw.std(0).max()
