@@ -1,7 +1,18 @@
 """Machine-learned interatomic potentials for battery electrodes, from DFT data to molecular dynamics."""
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mhdnn.deploy.calculator import MHDNNCalculator
+
 __version__ = "0.1.0"
-
-from mhdnn.deploy.calculator import MHDNNCalculator  # noqa: E402 (the model file records the version)
-
 __all__ = ["MHDNNCalculator", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """The calculator on first use: LAMMPS asks this package for its plugin at each start and must not wait for torch."""
+    if name == "MHDNNCalculator":
+        from mhdnn.deploy.calculator import MHDNNCalculator
+
+        return MHDNNCalculator
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

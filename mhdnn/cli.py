@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 
@@ -16,6 +17,7 @@ mhdnn train [overrides]                          train a potential, e.g. data.tr
 mhdnn evaluate model=M data=D [output=m.json]    errors of a model on a dataset [report=folder]
 mhdnn data convert|check|split ...               HDF5 datasets from DFT output
 mhdnn export checkpoint=C output=M.pt            model file from a checkpoint
+mhdnn lammps build|path [include=FOLDER]         the LAMMPS pair style: compile it; say where it is
 mhdnn doctor [--build]                           what this machine has; compile the symmetry functions again
 """
 
@@ -65,6 +67,23 @@ def run_export(arguments: Sequence[str]) -> int:
     return 0
 
 
+def run_lammps(arguments: Sequence[str]) -> int:
+    from mhdnn.deploy.lammps.plugin import existing_plugin, lammps_at
+
+    if not arguments or arguments[0] not in ("build", "path"):
+        raise ConfigError("expected `mhdnn lammps build` or `mhdnn lammps path`")
+    chosen = keywords(arguments[1:], [], ["include", "compiler", "flags"])
+    lammps = lammps_at(Path(chosen["include"])) if "include" in chosen else None
+    if arguments[0] == "path":
+        path = existing_plugin(lammps)
+    else:
+        from mhdnn.deploy.lammps.build import build_plugin
+
+        path = build_plugin(lammps, chosen.get("compiler"), chosen.get("flags", ""))
+    print(path)
+    return 0
+
+
 def run_data(arguments: Sequence[str]) -> int:
     from mhdnn.data.commands import add_data_commands
 
@@ -91,6 +110,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "evaluate": run_evaluate,
     "data": run_data,
     "export": run_export,
+    "lammps": run_lammps,
     "doctor": run_doctor,
 }
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 import mhdnn
+from mhdnn.compilation import compiler, compiler_flags
 from mhdnn.kernels import build
 from mhdnn.kernels.loading import VARIABLE
 from mhdnn.segments import HAS_TORCH_SCATTER
@@ -22,18 +23,18 @@ PACKAGES = ("ase", "numpy", "h5py", "vesin", "pytorch-lightning", "hydra-core", 
 
 def compiler_finding() -> str:
     """The C++ compiler with its version and flags."""
-    path = build.compiler()
+    path = compiler()
     if path is None:
         return "none: install g++ for fast symmetry functions"
     version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout.splitlines()
-    return f"{path} ({version[0] if version else 'no version'}), {' '.join(build.compiler_flags())}"
+    return f"{path} ({version[0] if version else 'no version'}), {' '.join(compiler_flags())}"
 
 
 def operator_finding() -> str:
     """What the symmetry functions run on."""
     wanted = os.environ.get(VARIABLE, "auto")
     library = build.library_path()
-    if wanted == "torch" or (build.compiler() is None and not library.is_file()):
+    if wanted == "torch" or (compiler() is None and not library.is_file()):
         return "plain torch"
     if library.is_file():
         return f"compiled ({library})"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from mhdnn.compilation import compiler
 from mhdnn.errors import BuildError, ConfigError
 from mhdnn.kernels import build
 
@@ -59,7 +60,7 @@ def load_operators() -> OperatorState:
         raise ConfigError(f"`{VARIABLE}`: expected auto, compiled or torch, got {wanted!r}")
     if wanted == "torch":
         _state = _register_torch()
-    elif build.compiler() is None and not build.library_path().is_file():
+    elif compiler() is None and not build.library_path().is_file():
         remedy = "install g++ (Debian, Ubuntu: apt install g++)"
         if wanted == "compiled":
             raise BuildError(f"`{VARIABLE}=compiled`: no C++ compiler was found; {remedy}")

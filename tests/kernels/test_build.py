@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from mhdnn.compilation import compiler
 from mhdnn.kernels import build
 
 EVALUATE = """
@@ -25,7 +26,7 @@ def run_python(code, **variables):
 
 @pytest.fixture(scope="module")
 def compiled_energy():
-    if build.compiler() is None:
+    if compiler() is None:
         pytest.skip("no C++ compiler")
     result = run_python(EVALUATE.format(kind="compiled"))
     assert result.returncode == 0, result.stderr

@@ -1,0 +1,76 @@
+"""Compilation of C++ on the user's machine: once for each machine, torch and source, kept in a cache folder.
+
+LAMMPS asks for its plugin at each start, so that this module must not import torch before something is compiled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+
+def compiler() -> str | None:
+    """The C++ compiler that torch would use, or None."""
+    return shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
+
+
+def compiler_flags() -> list[str]:
+    """Flags for C++: the vector instructions of this machine, and threads."""
+    native = "-mcpu=native" if platform.machine() == "arm64" else "-march=native"
+    threads = [] if sys.platform == "darwin" else ["-fopenmp"]  # Apple's clang has no OpenMP
+    return ["-O3", native, "-fno-math-errno", *threads]
+
+
+def cache_root() -> Path:
+    """Where compiled libraries are kept; TORCH_EXTENSIONS_DIR chooses another place."""
+    chosen = os.environ.get("TORCH_EXTENSIONS_DIR")
+    return Path(chosen) if chosen else Path.home() / ".cache" / "torch_extensions"
+
+
+def processor() -> str:
+    """What decides which instructions run here: a cache may be shared by the machines of a cluster."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("flags", "Features")):
+                return line
+    return platform.processor()
+
+
+def digest_of(folder: Path, parts: Iterable[str]) -> str:
+    """Short digest of the files of a folder, this machine's processor, the compiler, its flags, and more parts."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        digest.update(path.read_bytes())
+    for part in (*parts, *compiler_flags(), processor(), str(compiler())):
+        digest.update(part.encode())
+    return digest.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """One process builds, the others wait; the lock of a process that died is free."""
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def announced(what: str) -> Iterator[None]:
+    """Tell the user what he is waiting for."""
+    console = Console(stderr=True)
+    with console.status(f"Compiling {what}, once for this machine ..."):
+        if not console.is_terminal:
+            console.print(f"Compiling {what}, once for this machine ...")
+        yield

@@ -1,0 +1,58 @@
+// Charges of one step over all processes: gathered positions, charge equilibration, and its response.
+#pragma once
+
+#include <mpi.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "electrostatics/charge_system.h"
+
+namespace mhdnn {
+
+// Rows of all processes in the order of the processes; nothing is indexed by atom IDs, which insertions change.
+class MPIProcesses : public Processes {
+ public:
+  MPIProcesses(MPI_Comm, std::int64_t num_local);
+  void sum(double *values, std::int64_t count) const override;
+  void gather(const double *local, double *all, int width) const override;
+
+ private:
+  MPI_Comm communicator_;
+  std::vector<int> counts_;  // rows of each process
+};
+
+struct ChargeSettings {
+  double accuracy, total_charge;
+  SolverChoice solver;
+};
+
+// One geometry. `local` are the atoms of this process (centres of the model), `all` those of all processes.
+class ChargeStep {
+ public:
+  ChargeStep(MPI_Comm, const Box &, const std::vector<double> &positions_local,
+             const std::vector<double> &widths_local, const std::vector<double> &hardness_local,
+             const ChargeSettings &);
+
+  // Charges of the local atoms, e; `start` is a guess of them, or empty.
+  std::vector<double> equilibrate(const std::vector<double> &electronegativity, const std::vector<double> &start);
+  // Electrostatic energies of the local atoms, eV.
+  std::vector<double> energies() const;
+  // How electronegativities act on the energy: adjoint charges of the local atoms, for the gradient of the
+  // short-range energy by their charges.
+  std::vector<double> respond(const std::vector<double> &short_range_gradient);
+  // Derivatives of the energy by positions and strain that don't go through the model.
+  Derivatives derivatives(bool per_atom) const;
+  int iterations() const { return system_->iterations(); }
+
+ private:
+  std::vector<double> local(const std::vector<double> &all) const;
+
+  MPIProcesses processes_;
+  double total_charge_;
+  std::unique_ptr<ChargeSystem> system_;
+  std::vector<double> potential_, adjoint_;
+};
+
+}  // namespace mhdnn

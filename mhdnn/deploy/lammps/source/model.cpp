@@ -1,0 +1,205 @@
+#include "model.h"
+
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/cuda.h>
+#include <torch/script.h>
+
+#include <fstream>
+#include <stdexcept>
+
+#include "json.h"
+
+namespace mhdnn {
+namespace {
+
+constexpr int format_version = 2;  // mhdnn.deploy.model_file.FORMAT_VERSION
+constexpr auto metadata_file = "metadata.json";
+
+using torch::Tensor;
+
+[[noreturn]] void fail(const std::string &message) { throw std::runtime_error(message); }
+
+template <typename T>
+Tensor view(const std::vector<T> &values, c10::IntArrayRef shape) {
+  return torch::from_blob(const_cast<T *>(values.data()), shape, c10::CppTypeToScalarType<T>::value);
+}
+
+std::vector<double> numbers(const Tensor &tensor) {
+  const Tensor flat = tensor.detach().to(torch::kCPU, torch::kDouble).contiguous();
+  const double *first = flat.const_data_ptr<double>();
+  return {first, first + flat.numel()};
+}
+
+// The first lines of an error of torch, which may go on with a trace through TorchScript.
+std::string first_line(const std::exception &error) {
+  const std::string text = error.what();
+  return text.substr(0, text.find('\n'));
+}
+
+Metadata parse(const std::string &text, const std::string &path) {
+  if (text.empty()) fail(path + ": TorchScript without mhdnn's metadata; expected a file written by `mhdnn export`");
+  const auto json = LAMMPS_NS::json::parse(text);
+  Metadata result;
+  result.format_version = json.value("format_version", 0);
+  if (result.format_version != format_version)
+    fail(path + ": format version " + std::to_string(result.format_version) + ", this pair style reads " +
+         std::to_string(format_version) + "; export the checkpoint again with `mhdnn export`");
+  result.mhdnn_version = json.at("mhdnn_version").get<std::string>();
+  result.dtype = json.at("dtype").get<std::string>();
+  result.operator_library = json.at("operator_library").get<std::string>();
+  result.elements = json.at("elements").get<std::vector<std::string>>();
+  result.reference_energies = json.at("reference_energies").get<std::vector<double>>();
+  result.cutoff = json.at("cutoff").get<double>();
+  result.charges = json.at("charges").get<bool>();
+  return result;
+}
+
+torch::ScalarType scalar_type(const std::string &dtype) {
+  if (dtype == "float32") return torch::kFloat;
+  if (dtype == "float64") return torch::kDouble;
+  fail("dtype: expected model, float32 or float64, got " + dtype);
+}
+
+torch::Device choose_device(const std::string &name) {
+  if (name != "cpu" && name.rfind("cuda", 0) != 0) fail("device: expected cpu or cuda, got " + name);
+  if (name != "cpu" && !torch::cuda::is_available())
+    fail("device " + name + ": no GPU that this libtorch can use; choose device cpu");
+  return torch::Device(name);
+}
+
+}  // namespace
+
+struct Model::Implementation {
+  torch::jit::Module module;
+  Metadata metadata;
+  torch::Device device = torch::kCPU;
+  std::vector<double> hardness, widths;
+  Tensor atomic_numbers;  // of the elements
+
+  // of the pairs that were set
+  std::int64_t num_centers = 0;
+  Tensor vectors, functions, leaf;  // `leaf` are the functions as variables of the networks
+  Tensor center, neighbor, element, center_element;
+  // of the evaluation
+  Tensor electronegativity, by_functions, by_vectors, by_charges;
+
+  Tensor call(const char *name, std::vector<c10::IValue> arguments) const {
+    return module.get_method(name)(std::move(arguments)).toTensor();
+  }
+
+  void load(const std::string &path) {
+    if (!std::ifstream(path)) fail(path + ": no such model file; `mhdnn train` and `mhdnn export` write one");
+    torch::jit::ExtraFilesMap extra{{metadata_file, ""}};
+    try {
+      module = torch::jit::load(path, device, extra);
+    } catch (const std::exception &error) {
+      fail(path + ": not a model file (" + first_line(error) + "); expected TorchScript written by `mhdnn export`");
+    }
+    metadata = parse(extra[metadata_file], path);
+    module.eval();
+  }
+
+  void prepare(const std::string &chosen) {
+    if (chosen != "model" && chosen != metadata.dtype) convert(scalar_type(chosen));
+    if (chosen != "model") metadata.dtype = chosen;
+    for (auto parameter : module.parameters()) parameter.set_requires_grad(false);
+    const Tensor known = module.attr("element_of_atomic_number").toTensor();
+    atomic_numbers = torch::nonzero(known >= 0).squeeze(1);
+    if (!metadata.charges) return;
+    widths = numbers(module.attr("widths").toTensor());
+    hardness = numbers(call("hardness", {atomic_numbers}));
+    metadata.accuracy = module.attr("accuracy").toDouble();
+  }
+
+  // Another precision of the networks and functions; reference energies and widths are always float64.
+  void convert(torch::ScalarType dtype) {
+    const auto change = [dtype](const std::string &name, Tensor tensor) {
+      if (tensor.is_floating_point() && name != "reference_energies" && name != "widths")
+        tensor.set_data(tensor.to(dtype));
+    };
+    for (const auto &parameter : module.named_parameters()) change(parameter.name, parameter.value);
+    for (const auto &buffer : module.named_buffers()) change(buffer.name, buffer.value);
+  }
+};
+
+Model::Model(const std::string &path, const std::string &device, const std::string &dtype)
+    : implementation_(std::make_unique<Implementation>()) {
+  auto &self = *implementation_;
+  self.device = choose_device(device);
+  torch::jit::getProfilingMode() = false;  // shapes change from step to step: never specialise to them
+  self.load(path);
+  self.prepare(dtype);
+}
+
+Model::~Model() = default;
+
+const Metadata &Model::metadata() const { return implementation_->metadata; }
+const std::vector<double> &Model::hardness() const { return implementation_->hardness; }
+const std::vector<double> &Model::widths() const { return implementation_->widths; }
+
+void Model::set_pairs(const Pairs &pairs) {
+  auto &self = *implementation_;
+  const auto device = self.device;
+  self.num_centers = pairs.num_centers;
+  self.vectors = view(pairs.vectors, {pairs.num_pairs(), 3}).to(device).requires_grad_(true);
+  self.center = view(pairs.center, {pairs.num_pairs()}).to(device);
+  self.neighbor = view(pairs.neighbor, {pairs.num_pairs()}).to(device);
+  self.element = view(pairs.element, {pairs.num_atoms()}).to(device);
+  self.center_element = self.element.slice(0, 0, self.num_centers);
+  self.functions =
+      self.call("scaled_functions", {self.vectors, self.center, self.neighbor, self.element, self.num_centers});
+  self.leaf = self.functions.detach().requires_grad_(true);
+  self.electronegativity = self.by_functions = self.by_vectors = self.by_charges = Tensor();
+}
+
+std::int64_t Model::num_outside_training() const {
+  const auto &self = *implementation_;
+  return self.call("outside_training", {self.leaf.detach()}).sum().item<std::int64_t>();
+}
+
+std::vector<double> Model::electronegativity() {
+  auto &self = *implementation_;
+  self.electronegativity = self.call("electronegativity_of", {self.leaf, self.center_element});
+  return numbers(self.electronegativity);
+}
+
+std::vector<double> Model::energies(const std::vector<double> &charges) {
+  auto &self = *implementation_;
+  if (!self.metadata.charges) {
+    const Tensor energies = self.call("energies_of", {self.leaf, self.center_element, c10::IValue()});
+    self.by_functions = torch::autograd::grad({energies.sum()}, {self.leaf})[0];
+    return numbers(energies);
+  }
+  const auto num_atoms = static_cast<std::int64_t>(charges.size());
+  const Tensor variable = view(charges, {num_atoms}).to(self.device).requires_grad_(true);
+  const Tensor own = variable.slice(0, 0, self.num_centers);
+  const Tensor numbers_of_atoms = self.atomic_numbers.index_select(0, self.element);
+  Tensor energies = self.call("energies_of", {self.leaf, self.center_element, own});
+  const Tensor screening =
+      self.call("screening", {self.vectors, self.center, self.neighbor, numbers_of_atoms, variable});
+  energies = energies + screening.slice(0, 0, self.num_centers);
+  const auto gradients = torch::autograd::grad({energies.sum()}, {self.leaf, self.vectors, variable}, {},
+                                               /*retain_graph=*/c10::nullopt, /*create_graph=*/false,
+                                               /*allow_unused=*/true);
+  self.by_functions = gradients[0];
+  self.by_vectors = gradients[1];
+  self.by_charges = gradients[2];
+  return numbers(energies);
+}
+
+std::vector<double> Model::gradient_by_charge() const { return numbers(implementation_->by_charges); }
+
+std::vector<double> Model::gradient_by_vector(const std::vector<double> &response) const {
+  const auto &self = *implementation_;
+  Tensor by_functions = self.by_functions;
+  if (!response.empty()) {
+    const Tensor weights = view(response, {self.num_centers}).to(self.device);
+    const auto of_charges = torch::autograd::grad({self.electronegativity}, {self.leaf}, {weights});
+    by_functions = by_functions + of_charges[0];
+  }
+  Tensor gradient = torch::autograd::grad({self.functions}, {self.vectors}, {by_functions})[0];
+  if (self.by_vectors.defined()) gradient = gradient + self.by_vectors;
+  return numbers(gradient);
+}
+
+}  // namespace mhdnn

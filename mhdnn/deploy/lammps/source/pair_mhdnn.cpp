@@ -1,0 +1,356 @@
+#include "pair_mhdnn.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "atom.h"
+#include "comm.h"
+#include "domain.h"
+#include "error.h"
+#include "force.h"
+#include "memory.h"
+#include "neigh_list.h"
+#include "neighbor.h"
+#include "update.h"
+#include "utils.h"
+
+using namespace LAMMPS_NS;
+
+namespace {
+
+// Order of symmetric tensors: LAMMPS xx yy zz xy xz yz; mhdnn xx yy zz yz xz xy.
+constexpr int voigt_of[6] = {0, 1, 2, 5, 4, 3};
+constexpr int first_axis[9] = {0, 1, 2, 0, 0, 1, 1, 2, 2};
+constexpr int second_axis[9] = {0, 1, 2, 1, 2, 2, 0, 0, 1};
+
+mhdnn::SolverChoice solver_choice(const std::string &name) {
+  if (name == "dense") return mhdnn::SolverChoice::dense;
+  return name == "iterative" ? mhdnn::SolverChoice::iterative : mhdnn::SolverChoice::automatic;
+}
+
+}  // namespace
+
+PairMHDNN::PairMHDNN(LAMMPS *lmp) : Pair(lmp) {
+  single_enable = 0;
+  restartinfo = 0;
+  one_coeff = 1;
+  manybody_flag = 1;
+  no_virial_fdotr_compute = 1;  // electrostatics of periodic images is no sum over ghosts
+  comm_forward = 1;
+  comm_reverse = 1;
+  nextra = 2;
+  pvector = new double[nextra]();
+}
+
+PairMHDNN::~PairMHDNN() {
+  delete[] pvector;
+  if (!allocated) return;
+  memory->destroy(setflag);
+  memory->destroy(cutsq);
+}
+
+void PairMHDNN::allocate() {
+  if (allocated) return;
+  allocated = 1;
+  const int n = atom->ntypes + 1;
+  memory->create(setflag, n, n, "pair:setflag");
+  memory->create(cutsq, n, n, "pair:cutsq");
+  map = new int[n];
+}
+
+void PairMHDNN::settings(int narg, char **arg) {
+  settings_ = Settings();
+  const auto one_of = [&](const char *keyword, const std::string &value, const std::vector<std::string> &known) {
+    for (const auto &name : known)
+      if (value == name) return value;
+    error->all(FLERR, "pair_style mhdnn {}: expected {}, got {}", keyword, utils::join_words(known, " or "), value);
+    return value;
+  };
+  for (int at = 0; at < narg; at += 2) {
+    const std::string keyword = arg[at];
+    if (at + 1 == narg) error->all(FLERR, "pair_style mhdnn {}: a value is missing", keyword);
+    const std::string value = arg[at + 1];
+    if (keyword == "device") settings_.device = value;
+    else if (keyword == "dtype") settings_.dtype = one_of("dtype", value, {"model", "float32", "float64"});
+    else if (keyword == "extrapolation")
+      settings_.extrapolation = one_of("extrapolation", value, {"off", "warn", "stop"});
+    else if (keyword == "solver") settings_.solver = one_of("solver", value, {"auto", "dense", "iterative"});
+    else if (keyword == "total_charge") settings_.total_charge = utils::numeric(FLERR, value, false, lmp);
+    else if (keyword == "accuracy") settings_.accuracy = utils::numeric(FLERR, value, false, lmp);
+    else
+      error->all(FLERR, "pair_style mhdnn: unknown keyword {}; expected device, dtype, extrapolation, solver, "
+                 "total_charge or accuracy", keyword);
+  }
+  if (settings_.accuracy != 0.0 && !(settings_.accuracy > 1e-14 && settings_.accuracy < 1e-2))
+    error->all(FLERR, "pair_style mhdnn accuracy: expected a number between 1e-14 and 1e-2, got {}",
+               settings_.accuracy);
+}
+
+void PairMHDNN::coeff(int narg, char **arg) {
+  if (narg != 3 + atom->ntypes || strcmp(arg[0], "*") != 0 || strcmp(arg[1], "*") != 0)
+    error->all(FLERR, "pair_coeff: expected `* * model.pt` and an element (or NULL) for each of the {} atom types",
+               atom->ntypes);
+  allocate();
+  map_element2type(narg - 3, arg + 3);
+  try {
+    model_ = std::make_unique<mhdnn::Model>(arg[2], settings_.device, settings_.dtype);
+  } catch (const std::exception &problem) {
+    error->all(FLERR, "pair_style mhdnn: {}", problem.what());
+  }
+  map_elements();
+  // where energies of atoms stand in virials is known for the short range only
+  centroidstressflag = model_->metadata().charges ? CENTROID_NOTAVAIL : CENTROID_AVAIL;
+  print_model();
+}
+
+void PairMHDNN::map_elements() {
+  const auto &known = model_->metadata().elements;
+  std::vector<int> element_of_type(atom->ntypes + 1, -1);
+  for (int type = 1; type <= atom->ntypes; ++type) {
+    if (map[type] < 0) continue;
+    const std::string name = elements[map[type]];
+    for (std::size_t place = 0; place < known.size(); ++place)
+      if (known[place] == name) element_of_type[type] = static_cast<int>(place);
+    if (element_of_type[type] < 0)
+      error->all(FLERR, "pair_coeff: the model does not know element {} of atom type {}; it was trained for {}", name,
+                 type, utils::join_words(known, " "));
+  }
+  neighborhood_.set_elements(element_of_type);
+}
+
+void PairMHDNN::print_model() const {
+  const auto &model = model_->metadata();
+  std::string text = fmt::format("mhdnn {}: {}, cutoff {} A, {} on {}, operators {}\n", model.mhdnn_version,
+                                 model.charges ? "charge equilibration" : "short-ranged", model.cutoff, model.dtype,
+                                 settings_.device, model.operator_library);
+  for (std::size_t place = 0; place < model.elements.size(); ++place)
+    text += fmt::format("  {}: reference energy {:.6f} eV (part of the energy; add it to chemical potentials)\n",
+                        model.elements[place], model.reference_energies[place]);
+  if (model.charges)
+    text += fmt::format("  total charge {} e, solver {}, accuracy {}\n", settings_.total_charge, settings_.solver,
+                        settings_.accuracy > 0.0 ? settings_.accuracy : model.accuracy);
+  utils::logmesg(lmp, text);
+}
+
+void PairMHDNN::init_style() {
+  if (strcmp(update->unit_style, "metal") == 0)
+    energy_unit_ = 1.0;
+  else if (strcmp(update->unit_style, "real") == 0)
+    energy_unit_ = utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL);
+  else
+    error->all(FLERR, "pair_style mhdnn: expected units metal or real, got {}", update->unit_style);
+  if (!force->newton_pair) error->all(FLERR, "pair_style mhdnn: needs `newton on`, got newton pair off");
+  if (domain->dimension != 3) error->all(FLERR, "pair_style mhdnn: needs `dimension 3`");
+  if (atom->molecular != Atom::ATOMIC &&
+      (force->special_lj[1] != 1.0 || force->special_lj[2] != 1.0 || force->special_lj[3] != 1.0))
+    error->all(FLERR, "pair_style mhdnn: bonded neighbours must be in the neighbor list: set "
+               "`special_bonds lj/coul 1 1 1`");
+  if (neighbor->nex_type || neighbor->nex_mol)
+    error->all(FLERR, "pair_style mhdnn: neighbors excluded by type or molecule would change the energies of all "
+               "atoms around; remove `neigh_modify exclude`, or freeze atoms by `fix setforce 0 0 0`");
+  if (model_->metadata().charges && force->kspace)
+    error->all(FLERR, "pair_style mhdnn: the model computes its own long-range electrostatics; remove kspace_style");
+  if (model_->metadata().charges &&
+      domain->periodicity[0] + domain->periodicity[1] + domain->periodicity[2] == 1)
+    error->all(FLERR, "pair_style mhdnn: charges of a system with one periodic direction are not supported; use "
+               "`boundary p p p` with vacuum around it");
+  neighbor->add_request(this, NeighConst::REQ_FULL);
+}
+
+double PairMHDNN::init_one(int, int) { return model_->metadata().cutoff; }
+
+void PairMHDNN::compute(int eflag, int vflag) {
+  ev_init(eflag, vflag);
+  const double cutoff = model_->metadata().cutoff;
+  if (comm->nprocs > 1 && comm->get_comm_cutoff() < cutoff)
+    error->all(FLERR, "pair_style mhdnn: communication cutoff {} A is below the model's cutoff {} A; increase it by "
+               "`comm_modify cutoff`", comm->get_comm_cutoff(), cutoff);
+  check_positions();
+  if (neighbor->ago == 0) charges_known_ = false;
+  neighborhood_.update(*list, *atom, *neighbor, cutoff);
+  try {
+    model_->set_pairs(neighborhood_.pairs());
+    if (settings_.extrapolation != "off") check_extrapolation();
+    if (model_->metadata().charges) equilibrate();
+    short_range();
+    if (model_->metadata().charges) respond();
+  } catch (const LAMMPSException &) {
+    throw;
+  } catch (const std::exception &problem) {
+    error->one(FLERR, "pair_style mhdnn: {}", problem.what());
+  }
+}
+
+void PairMHDNN::check_positions() const {
+  for (int i = 0; i < atom->nlocal; ++i)
+    if (!std::isfinite(atom->x[i][0] + atom->x[i][1] + atom->x[i][2]))
+      error->one(FLERR, "pair_style mhdnn: position of atom {} is not a number; look for atoms too close at the start, "
+                 "or choose a smaller timestep", atom->tag[i]);
+}
+
+void PairMHDNN::check_extrapolation() {
+  bigint own = model_->num_outside_training(), all = 0;
+  MPI_Allreduce(&own, &all, 1, MPI_LMP_BIGINT, MPI_SUM, world);
+  pvector[0] = static_cast<double>(all);
+  if (all == 0) return;
+  if (settings_.extrapolation == "stop")
+    error->all(FLERR, "pair_style mhdnn: {} atoms at step {} are outside the range of the training data; train on such "
+               "structures, or set `extrapolation warn`", all, update->ntimestep);
+  // at the 1st, 10th, 100th ... such step: a long run must not fill the disk
+  if (++num_extrapolating_steps_ != next_warning_) return;
+  next_warning_ *= 10;
+  if (comm->me == 0)
+    error->warning(FLERR, "pair_style mhdnn: {} atoms at step {} are outside the range of the training data ({} such "
+                   "steps so far; count of each step: compute pair mhdnn, [1])", all, update->ntimestep,
+                   num_extrapolating_steps_);
+}
+
+std::vector<double> PairMHDNN::of_nodes(const double *values) const {
+  std::vector<double> result;
+  for (const int index : neighborhood_.atoms()) result.push_back(values[index]);
+  return result;
+}
+
+std::vector<double> PairMHDNN::of_centers(const double *values) const {
+  std::vector<double> result = of_nodes(values);
+  result.resize(neighborhood_.num_centers());
+  return result;
+}
+
+void PairMHDNN::spread_to_ghosts() { comm->forward_comm(this); }
+
+void PairMHDNN::equilibrate() {
+  const int num_centers = neighborhood_.num_centers();
+  mhdnn::Box box{{{domain->xprd, 0.0, 0.0}, {domain->xy, domain->yprd, 0.0}, {domain->xz, domain->yz, domain->zprd}},
+                 {domain->xperiodic != 0, domain->yperiodic != 0, domain->zperiodic != 0}};
+  std::vector<double> positions, widths, hardness;
+  for (int node = 0; node < num_centers; ++node) {
+    const double *const x = atom->x[neighborhood_.atoms()[node]];
+    positions.insert(positions.end(), x, x + 3);
+    widths.push_back(model_->widths()[neighborhood_.pairs().element[node]]);
+    hardness.push_back(model_->hardness()[neighborhood_.pairs().element[node]]);
+  }
+  std::vector<double> start;
+  charge_of_atom_.resize(atom->nmax, 0.0);
+  if (atom->q_flag) start = of_centers(atom->q);
+  else if (charges_known_) start = of_centers(charge_of_atom_.data());
+  const double accuracy = settings_.accuracy > 0.0 ? settings_.accuracy : model_->metadata().accuracy;
+  charges_ = std::make_unique<mhdnn::ChargeStep>(
+      world, box, positions, widths, hardness,
+      mhdnn::ChargeSettings{accuracy, settings_.total_charge, solver_choice(settings_.solver)});
+  const auto charges = charges_->equilibrate(model_->electronegativity(), start);
+  pvector[1] = charges_->iterations();
+  buffer_.assign(atom->nmax, 0.0);
+  for (int node = 0; node < num_centers; ++node) buffer_[neighborhood_.atoms()[node]] = charges[node];
+  spread_to_ghosts();
+  charge_of_atom_ = buffer_;
+  charges_known_ = true;
+  if (atom->q_flag)
+    for (const int index : neighborhood_.atoms()) atom->q[index] = charge_of_atom_[index];
+}
+
+void PairMHDNN::short_range() {
+  const bool with_charges = model_->metadata().charges;
+  const auto charges = with_charges ? of_nodes(charge_of_atom_.data()) : std::vector<double>();
+  add_energies(model_->energies(charges), eng_vdwl);
+  if (!with_charges) {
+    add_pair_forces(model_->gradient_by_vector({}));
+    return;
+  }
+  const auto gradient = model_->gradient_by_charge();
+  buffer_.assign(atom->nmax, 0.0);
+  for (std::size_t node = 0; node < gradient.size(); ++node) buffer_[neighborhood_.atoms()[node]] = gradient[node];
+  comm->reverse_comm(this);
+  gradient_by_charge_ = of_centers(buffer_.data());
+}
+
+void PairMHDNN::respond() {
+  add_energies(charges_->energies(), eng_coul);
+  const auto response = charges_->respond(gradient_by_charge_);
+  add_pair_forces(model_->gradient_by_vector(response));
+  add_charge_derivatives(charges_->derivatives(vflag_atom != 0));
+}
+
+void PairMHDNN::add_energies(const std::vector<double> &energies, double &total) {
+  for (std::size_t node = 0; node < energies.size(); ++node) {
+    const double energy = energy_unit_ * energies[node];
+    if (eflag_global) total += energy;
+    if (eflag_atom) eatom[neighborhood_.atoms()[node]] += energy;
+  }
+}
+
+void PairMHDNN::add_pair_forces(const std::vector<double> &gradient) {
+  const auto &pairs = neighborhood_.pairs();
+  const auto &atoms = neighborhood_.atoms();
+  double *const *const f = atom->f;
+  double sum[6] = {};
+  for (std::int64_t pair = 0; pair < pairs.num_pairs(); ++pair) {
+    const int i = atoms[pairs.center[pair]], j = atoms[pairs.neighbor[pair]];
+    const double *const r = &pairs.vectors[3 * pair];
+    const double *const g = &gradient[3 * pair];
+    for (int axis = 0; axis < 3; ++axis) {
+      f[i][axis] += energy_unit_ * g[axis];
+      f[j][axis] -= energy_unit_ * g[axis];
+    }
+    if (!vflag_either) continue;
+    double v[6];
+    for (int c = 0; c < 6; ++c) {
+      const int a = first_axis[c], b = second_axis[c];
+      v[c] = -0.5 * energy_unit_ * (r[a] * g[b] + r[b] * g[a]);
+      sum[c] += v[c];
+    }
+    if (vflag_atom)
+      for (int c = 0; c < 6; ++c) {
+        vatom[i][c] += 0.5 * v[c];
+        vatom[j][c] += 0.5 * v[c];
+      }
+    // the energy belongs to the centre, the force to the neighbour, whose work it is in the heat flux
+    if (cvflag_atom)
+      for (int c = 0; c < 9; ++c) cvatom[j][c] -= energy_unit_ * r[first_axis[c]] * g[second_axis[c]];
+  }
+  if (vflag_global)
+    for (int c = 0; c < 6; ++c) virial[c] += sum[c];
+}
+
+void PairMHDNN::add_charge_derivatives(const mhdnn::Derivatives &derivatives) {
+  for (int node = 0; node < neighborhood_.num_centers(); ++node) {
+    const int i = neighborhood_.atoms()[node];
+    for (int axis = 0; axis < 3; ++axis) atom->f[i][axis] -= energy_unit_ * derivatives.positions[3 * node + axis];
+    if (vflag_atom)
+      for (int c = 0; c < 6; ++c) vatom[i][c] -= energy_unit_ * derivatives.strain_per_atom[6 * node + voigt_of[c]];
+  }
+  // the same on all processes, and LAMMPS adds them up
+  if (vflag_global && comm->me == 0)
+    for (int c = 0; c < 6; ++c) virial[c] -= energy_unit_ * derivatives.strain[voigt_of[c]];
+}
+
+int PairMHDNN::pack_forward_comm(int n, int *indices, double *values, int, int *) {
+  for (int i = 0; i < n; ++i) values[i] = buffer_[indices[i]];
+  return n;
+}
+
+void PairMHDNN::unpack_forward_comm(int n, int first, double *values) {
+  for (int i = 0; i < n; ++i) buffer_[first + i] = values[i];
+}
+
+int PairMHDNN::pack_reverse_comm(int n, int first, double *values) {
+  for (int i = 0; i < n; ++i) values[i] = buffer_[first + i];
+  return n;
+}
+
+void PairMHDNN::unpack_reverse_comm(int n, int *indices, double *values) {
+  for (int i = 0; i < n; ++i) buffer_[indices[i]] += values[i];
+}
+
+void *PairMHDNN::extract_peratom(const char *name, int &num_columns) {
+  if (strcmp(name, "charge") != 0 || !model_ || !model_->metadata().charges) return nullptr;
+  num_columns = 0;
+  if (static_cast<int>(charge_of_atom_.size()) < atom->nmax) charge_of_atom_.resize(atom->nmax, 0.0);
+  return charge_of_atom_.data();
+}
+
+double PairMHDNN::memory_usage() {
+  const double num_pairs = static_cast<double>(neighborhood_.pairs().num_pairs());
+  return Pair::memory_usage() + num_pairs * (2 * sizeof(std::int64_t) + 3 * sizeof(double)) +
+      static_cast<double>(sizeof(double)) * (charge_of_atom_.capacity() + buffer_.capacity());
+}

@@ -1,0 +1,67 @@
+// pair_style mhdnn: potentials of mhdnn in LAMMPS, short-ranged or with charge equilibration, on any number of processes.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "charges.h"
+#include "model.h"
+#include "neighborhood.h"
+#include "pair.h"
+
+namespace LAMMPS_NS {
+
+class PairMHDNN : public Pair {
+ public:
+  explicit PairMHDNN(LAMMPS *);
+  ~PairMHDNN() override;
+
+  void settings(int, char **) override;
+  void coeff(int, char **) override;
+  void init_style() override;
+  double init_one(int, int) override;
+  void compute(int, int) override;
+
+  int pack_forward_comm(int, int *, double *, int, int *) override;
+  void unpack_forward_comm(int, int, double *) override;
+  int pack_reverse_comm(int, int, double *) override;
+  void unpack_reverse_comm(int, int *, double *) override;
+  void *extract_peratom(const char *, int &) override;
+  double memory_usage() override;
+
+ private:
+  struct Settings {
+    std::string device = "cpu", dtype = "model", extrapolation = "warn", solver = "auto";
+    double total_charge = 0.0;  // e
+    double accuracy = 0.0;      // of sums over periodic images; 0: that of the model
+  };
+
+  void allocate();
+  void map_elements();
+  void print_model() const;
+  void check_positions() const;
+  void check_extrapolation();
+  void equilibrate();
+  void short_range();
+  void respond();
+  void add_pair_forces(const std::vector<double> &gradient);
+  void add_charge_derivatives(const mhdnn::Derivatives &);
+  void add_energies(const std::vector<double> &energies, double &total);
+  void spread_to_ghosts();
+  std::vector<double> of_nodes(const double *values) const;
+  std::vector<double> of_centers(const double *values) const;
+
+  Settings settings_;
+  double energy_unit_ = 1.0;  // eV in the units of the run
+  std::unique_ptr<mhdnn::Model> model_;
+  mhdnn::Neighborhood neighborhood_;
+  std::unique_ptr<mhdnn::ChargeStep> charges_;
+  std::vector<double> charge_of_atom_;   // of every atom in LAMMPS's numbering, e
+  std::vector<double> buffer_;           // of every atom: what is communicated
+  std::vector<double> gradient_by_charge_;
+  bool charges_known_ = false;           // from the step before, in the numbering of now
+  bigint num_extrapolating_steps_ = 0, next_warning_ = 1;
+};
+
+}  // namespace LAMMPS_NS
