@@ -22,6 +22,8 @@ class Prediction(NamedTuple):
     :param virial: :math:`V\sigma`, Voigt, shape (num_structures, 6), eV
     :param atomic_energies: shape (num_atoms,), eV
     :param charges: shape (num_atoms,), e; None for a potential without charges
+    :param atomic_virials: shares of the atoms in :math:`V\sigma`, Voigt, shape (num_atoms, 6), eV; None if not
+        asked for
     """
 
     energy: torch.Tensor
@@ -29,11 +31,10 @@ class Prediction(NamedTuple):
     virial: torch.Tensor
     atomic_energies: torch.Tensor
     charges: torch.Tensor | None = None
+    atomic_virials: torch.Tensor | None = None
 
     def detach(self) -> Prediction:
-        charges = None if self.charges is None else self.charges.detach()
-        energy, forces, virial, atomic_energies = (tensor.detach() for tensor in self[:4])
-        return Prediction(energy, forces, virial, atomic_energies, charges)
+        return self._replace(**{name: x.detach() for name, x in self._asdict().items() if x is not None})
 
 
 def has_charges(potential: Any) -> bool:
@@ -47,22 +48,34 @@ def predict(
     create_graph: bool = False,
     solver: str = "auto",
     initial_charges: torch.Tensor | None = None,
+    atomic_virials: bool = False,
 ) -> Prediction:
-    """Energies, forces and virials of a batch.
+    r"""Energies, forces and virials of a batch.
+
+    The virial of a pair, and of the two charges of an element of A, is shared half and half between its atoms:
+
+    .. math:: W_i = \tfrac12\sum_j \Bigl(\mathbf r_{ij}\otimes\frac{\partial E}{\partial\mathbf r_{ij}}
+              + \mathbf r_{ji}\otimes\frac{\partial E}{\partial\mathbf r_{ji}}\Bigr)
+              + \tfrac12\sum_j (p_i q_j + q_i p_j)\frac{\partial A_{ij}}{\partial\varepsilon},
+              \qquad p = \tfrac12 q + \frac{\partial E}{\partial\chi},
+
+    in which the response of the charges is :math:`\partial E/\partial\chi` (the adjoint charges with their sign
+    changed).
 
     :param potential: a `Potential` or `ChargePotential`, scripted or not
     :param create_graph: whether forces and virials can be differentiated again (training)
     :param solver: of the charges: auto, dense or iterative
     :param initial_charges: where an iterative solution starts from, shape (num_atoms,), e
+    :param atomic_virials: whether each atom's share in the virial is computed, too; it has no gradient
     :raises DataError: if a potential with charges is given a structure without total charge
     """
     with torch.enable_grad():
         if has_charges(potential):
             geometry = ChargeGeometry(potential, batch, solver, initial_charges)
             charges = geometry.charges(potential)
-            result = geometry.predict(charges, potential(*geometry.pairs(), charges), create_graph)
+            result = geometry.predict(charges, potential(*geometry.pairs(), charges), create_graph, atomic_virials)
         else:
-            result = _short_range(potential, batch, create_graph)
+            result = _short_range(potential, batch, create_graph, atomic_virials)
     return result if create_graph else result.detach()
 
 
@@ -79,19 +92,33 @@ def _pair_forces_and_virial(
     return forces, segment_sum(pair_virials(vectors, gradient), structure_of_pair, batch.num_structures)
 
 
-def _short_range(potential: Any, batch: Batch, create_graph: bool) -> Prediction:
+def _shared_pair_virials(batch: Batch, vectors: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    """Half of each pair's virial for each of its atoms, shape (num_atoms, 6), eV."""
+    half = 0.5 * pair_virials(vectors, gradient)
+    return segment_sum(half, batch.center_index, batch.num_atoms).index_add(0, batch.neighbor_index, half)
+
+
+def _short_range(potential: Any, batch: Batch, create_graph: bool, atomic_virials: bool) -> Prediction:
     vectors = _pair_variables(batch)
     energies = potential(vectors, batch.center_index, batch.neighbor_index, batch.atomic_numbers)
     (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=create_graph, allow_unused=True)
     gradient = torch.zeros_like(vectors) if gradient is None else gradient
     forces, virial = _pair_forces_and_virial(batch, vectors, gradient)
-    return Prediction(segment_sum(energies, batch.structure_index, batch.num_structures), forces, virial, energies)
+    energy = segment_sum(energies, batch.structure_index, batch.num_structures)
+    shares = _shared_pair_virials(batch, vectors, gradient) if atomic_virials else None
+    return Prediction(energy, forces, virial, energies, None, shares)
+
+
+def _voigt(by_strain: torch.Tensor) -> torch.Tensor:
+    """(num_structures, 3, 3) to (num_structures, 6), symmetric."""
+    return torch.stack([0.5 * (by_strain[:, a, b] + by_strain[:, b, a]) for a, b in VOIGT], 1)
 
 
 class ChargeGeometry:
     """A batch as variables: pair vectors for short ranges, positions and strain for the electrostatics.
 
     :param initial_charges: where an iterative solution starts from, shape (num_atoms,), e
+    :ivar electronegativity: of the charges computed last, shape (num_atoms,), eV/e
     :raises DataError: if a structure has no total charge
     """
 
@@ -129,27 +156,53 @@ class ChargeGeometry:
 
     def charges(self, potential: Any) -> torch.Tensor:
         """Equilibrated charges, shape (num_atoms,), e."""
+        self.electronegativity = potential.electronegativity(*self.pairs())
         return self.coulomb.equilibrate(
-            potential.electronegativity(*self.pairs()),
-            potential.hardness(self.batch.atomic_numbers),
-            self.batch.total_charge,
+            self.electronegativity, potential.hardness(self.batch.atomic_numbers), self.batch.total_charge
         )
 
-    def predict(self, charges: torch.Tensor, short_range: torch.Tensor, create_graph: bool) -> Prediction:
+    def predict(
+        self, charges: torch.Tensor, short_range: torch.Tensor, create_graph: bool, atomic_virials: bool = False
+    ) -> Prediction:
         """Total energy and its derivatives, the response of the charges included.
 
+        :param charges: from `charges`
         :param short_range: atomic energies without electrostatics, shape (num_atoms,), eV
+        :param atomic_virials: as in `predict`
         """
         batch = self.batch
         energies = short_range + 0.5 * charges * self.coulomb.potential(charges)
-        variables = (self.vectors, self.positions, self.strain)
-        by_pair, by_position, by_strain = torch.autograd.grad(
-            energies.sum(), variables, create_graph=create_graph, allow_unused=True, materialize_grads=True
+        variables = [self.vectors, self.positions, self.strain]
+        by_pair, by_position, by_strain, *by_electronegativity = torch.autograd.grad(
+            energies.sum(),
+            [*variables, self.electronegativity] if atomic_virials else variables,
+            create_graph=create_graph,
+            retain_graph=create_graph or atomic_virials,
+            allow_unused=True,
+            materialize_grads=True,
         )
         forces, virial = _pair_forces_and_virial(batch, self.vectors, by_pair)
-        long_range = torch.stack([0.5 * (by_strain[:, a, b] + by_strain[:, b, a]) for a, b in VOIGT], 1)
         energy = segment_sum(energies, batch.structure_index, batch.num_structures)
-        return Prediction(energy, forces - by_position, virial + long_range, energies, charges)
+        shares = None
+        if atomic_virials:
+            shares = _shared_pair_virials(batch, self.vectors, by_pair)
+            shares = shares + self._shared_coulomb_virials(charges, 0.5 * charges + by_electronegativity[0])
+        return Prediction(energy, forces - by_position, virial + _voigt(by_strain), energies, charges, shares)
+
+    def _shared_coulomb_virials(self, charges: torch.Tensor, partners: torch.Tensor) -> torch.Tensor:
+        r"""The second sum of `predict`, shape (num_atoms, 6), eV.
+
+        The bilinear form :math:`\tfrac12\sum_i w_i (p_i (Aq)_i + q_i (Ap)_i)` is linear in weights w of the atoms,
+        which are one: an atom's share of its derivative by strain is the derivative of that by the atom's weight.
+
+        :param partners: p, shape (num_atoms,), e
+        """
+        q, p = charges.detach(), partners.detach()
+        weights = torch.ones_like(q).requires_grad_()
+        form = 0.5 * weights * (p * self.coulomb.potential(q) + q * self.coulomb.potential(p))
+        (by_strain,) = torch.autograd.grad(form.sum(), self.strain, create_graph=True)
+        total = _voigt(by_strain).sum(0)
+        return torch.stack([torch.autograd.grad(part, weights, retain_graph=True)[0] for part in total], 1)
 
 
 def predict_charges(potential: Any, batch: Batch, solver: str = "auto") -> torch.Tensor:

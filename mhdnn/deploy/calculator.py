@@ -21,7 +21,8 @@ class MHDNNCalculator(Calculator):
     """A trained model as an ASE calculator: energy, free energy, atomic energies, forces, stress, charges, dipole.
 
     Neighbours are searched within cutoff + skin and kept until an atom has moved by half the skin.
-    The stress is per volume of the given cell (with its vacuum) and needs three cell vectors.
+    The stress is per volume of the given cell (with its vacuum) and needs three cell vectors. ``stresses`` are the
+    atoms' shares in it (`mhdnn.prediction.predict`; their sum is the stress), computed when they are asked for.
 
     :param model: path of a model file
     :param device: cpu or cuda
@@ -32,7 +33,7 @@ class MHDNNCalculator(Calculator):
     :raises ConfigError: if the skin is negative
     """
 
-    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "charges", "dipole"]
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "stresses", "charges", "dipole"]
 
     def __init__(
         self,
@@ -72,7 +73,10 @@ class MHDNNCalculator(Calculator):
         super().calculate(atoms, properties, system_changes)
         self._check_elements()
         known = self._charges if self._charges is not None and len(self._charges) == len(self.atoms) else None
-        prediction = predict(self.potential, self._batch(), solver=self.solver, initial_charges=known)
+        shares = "stresses" in (properties or ()) and bool(self.atoms.cell.rank == 3)
+        prediction = predict(
+            self.potential, self._batch(), solver=self.solver, initial_charges=known, atomic_virials=shares
+        )
         self._charges = prediction.charges
         energy = float(prediction.energy)
         self.results = {
@@ -83,6 +87,8 @@ class MHDNNCalculator(Calculator):
         }
         if self.atoms.cell.rank == 3:
             self.results["stress"] = prediction.virial[0].cpu().numpy() / self.atoms.get_volume()
+        if prediction.atomic_virials is not None:
+            self.results["stresses"] = prediction.atomic_virials.cpu().numpy() / self.atoms.get_volume()
         if prediction.charges is not None:
             charges = prediction.charges.cpu().numpy()
             self.results["charges"] = charges
