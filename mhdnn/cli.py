@@ -17,6 +17,7 @@ mhdnn train [overrides]                          train a potential, e.g. data.tr
 mhdnn evaluate model=M data=D [output=m.json]    errors of a model on a dataset [report=folder]
 mhdnn data convert|check|split ...               HDF5 datasets from DFT output
 mhdnn export checkpoint=C output=M.pt            model file from a checkpoint
+mhdnn properties [NAME key=value ...]            elasticity, voltage, adhesion, ...; alone: what there is
 mhdnn lammps build|path [include=FOLDER]         the LAMMPS pair style: compile it; say where it is
 mhdnn doctor [--build]                           what this machine has; compile the symmetry functions again
 """
@@ -67,6 +68,13 @@ def run_export(arguments: Sequence[str]) -> int:
     return 0
 
 
+def run_properties(arguments: Sequence[str]) -> int:
+    from mhdnn.properties.commands import run
+
+    run(arguments)
+    return 0
+
+
 def run_lammps(arguments: Sequence[str]) -> int:
     from mhdnn.deploy.lammps.plugin import existing_plugin, lammps_at
 
@@ -110,6 +118,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "evaluate": run_evaluate,
     "data": run_data,
     "export": run_export,
+    "properties": run_properties,
     "lammps": run_lammps,
     "doctor": run_doctor,
 }

@@ -1,0 +1,1 @@
+"""Properties of electrodes, from any ASE calculator: functions, and the command ``mhdnn properties``."""

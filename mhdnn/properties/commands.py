@@ -1,0 +1,110 @@
+"""The command ``mhdnn properties NAME key=value ...``."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from mhdnn.errors import ConfigError
+from mhdnn.evaluation.table import format_number
+from mhdnn.properties.arguments import Key, keys_of, parse_arguments
+from mhdnn.properties.report import Report
+
+COMMANDS: dict[str, str] = {}
+"""Name of a command -> ``module:function``; the function returns a `Report`, and its signature decides the keys."""
+
+HELP = ("-h", "--help")
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run a command, write its report and print its numbers; without arguments, list the commands.
+
+    :raises ConfigError: for an unknown command or unusable arguments
+    """
+    console = Console(soft_wrap=True, highlight=False)
+    if not arguments or arguments[0] in HELP:
+        print_commands(console)
+        return
+    name, rest = arguments[0], arguments[1:]
+    function = load(name)
+    output = Key("output", "a folder", Path, False, Path("properties") / name, "where JSON and PNG are written")
+    keys = [*keys_of(function), output]
+    if any(argument in HELP for argument in rest):
+        print_keys(console, name, function, keys)
+        return
+    values = parse_arguments(keys, rest)
+    folder = values.pop("output", output.default)
+    report = function(**values)
+    report.write(folder)
+    print_report(console, report, folder)
+
+
+def load(name: str) -> Callable[..., Report]:
+    """The function of a command.
+
+    :raises ConfigError: if there is no such command
+    """
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, 1)
+        hint = f"did you mean `{close[0]}`? " if close else ""
+        raise ConfigError(f"`{name}`: no such property; {hint}Expected one of {', '.join(COMMANDS)}")
+    module, _, function = COMMANDS[name].partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def print_commands(console: Console) -> None:
+    """One line for each command: the first one of its docstring."""
+    console.print("mhdnn properties NAME key=value ...     NAME --help shows the keys\n", markup=False)
+    table = Table.grid(padding=(0, 3))
+    for name in COMMANDS:
+        table.add_row(name, first_line(load(name)))
+    console.print(table)
+
+
+def print_keys(console: Console, name: str, function: Callable[..., Report], keys: Sequence[Key]) -> None:
+    """What a command computes, and its keys with kinds and defaults."""
+    console.print(f"mhdnn properties {name} key=value ...\n\n{first_line(function)}\n", markup=False)
+    table = Table.grid(padding=(0, 3))
+    for key in keys:
+        default = "required" if key.required else f"default {key.default}"
+        table.add_row(*(text.replace("[", r"\[") for text in (f"{key.name}=", f"{key.kind}; {default}", key.meaning)))
+    console.print(table)
+
+
+def print_report(console: Console, report: Report, folder: Path) -> None:
+    """The numbers and short lists of a report, and where its files are."""
+    table = Table.grid(padding=(0, 3))
+    for key, value in report.values.items():
+        if (text := short_text(value)) is not None:
+            table.add_row(key, text)
+    console.print(table)
+    for suffix in ("json", "png"):
+        console.print(str(Path(folder) / f"{report.name}.{suffix}"), markup=False)
+
+
+def short_text(value: object) -> str | None:
+    """A value that fits on a line, or None."""
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, int | np.integer):
+        return str(value)
+    if isinstance(value, float | np.floating):
+        return format_number(float(value))
+    if isinstance(value, str):
+        return value.replace("[", r"\[")
+    if isinstance(value, list | tuple | np.ndarray) and np.ndim(value) == 1 and 0 < len(value) <= 6:
+        parts = [short_text(item) for item in value]
+        return None if None in parts else ", ".join(part for part in parts if part)
+    return None
+
+
+def first_line(function: Callable[..., Report]) -> str:
+    """The first line of a docstring."""
+    return (inspect.getdoc(function) or "").partition("\n")[0]
