@@ -113,7 +113,7 @@ class SharedNetwork(AtomicNetwork):
         species = self.species_feature(element_index)
         one = torch.ones_like(functions[:, :1])
         left, right = torch.cat([one, species], 1), torch.cat([one, functions], 1)
-        return (left.unsqueeze(2) * right.unsqueeze(1)).reshape(functions.shape[0], -1)
+        return (left.unsqueeze(2) * right.unsqueeze(1)).flatten(1)
 
     def forward(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
         """Atomic energies without reference energies, shape (num_atoms,), eV.
@@ -154,7 +154,7 @@ class PerElementNetwork(AtomicNetwork):
         rows = torch.cat([torch.ones_like(functions[:, :1]), functions], 1)
         elements = torch.arange(self.num_elements, device=element_index.device)
         mask = (element_index.unsqueeze(1) == elements).to(functions.dtype)
-        return (mask.unsqueeze(2) * rows.unsqueeze(1)).reshape(functions.shape[0], -1)
+        return (mask.unsqueeze(2) * rows.unsqueeze(1)).flatten(1)
 
     def forward(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
         """Atomic energies without reference energies, shape (num_atoms,), eV."""

@@ -12,6 +12,7 @@ found by `mhdnn.electrostatics`, in LAMMPS by its twin in C++.
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,11 +51,16 @@ def metadata_of(potential: Potential, settings: Mapping[str, Any], training: Map
         "settings": dict(settings),
         "reference_energies": potential.reference_energies.tolist(),
         "functions": potential.descriptor.names(numbers),
-        "function_minimum": potential.function_minimum.tolist(),
-        "function_maximum": potential.function_maximum.tolist(),
+        "function_minimum": _finite(potential.function_minimum),
+        "function_maximum": _finite(potential.function_maximum),
         "operator_library": "mhdnn",
         "training": dict(training),
     }
+
+
+def _finite(values: torch.Tensor) -> list[float | None]:
+    """Numbers for JSON, which has no infinity: None where there is no limit."""
+    return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
 def save_model(potential: Potential, path: Path, metadata: Mapping[str, Any]) -> None:
@@ -66,7 +72,7 @@ def save_model(potential: Potential, path: Path, metadata: Mapping[str, Any]) ->
             # deprecated since torch 2.9, and what LAMMPS can load
             warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
             script = torch.jit.script(potential.eval())
-            torch.jit.save(script, str(aside), _extra_files={METADATA_FILE: json.dumps(metadata)})
+            torch.jit.save(script, str(aside), _extra_files={METADATA_FILE: json.dumps(metadata, allow_nan=False)})
         aside.replace(path)
     except OSError as error:
         raise ModelError(

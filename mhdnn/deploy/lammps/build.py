@@ -60,9 +60,11 @@ def _compile(plugin: Path, lammps: Lammps, command: str, flags: Sequence[str], o
                 job.result()
         link = [
             *map(str, objects), "-shared", "-fopenmp", "-o", f"{folder}/{plugin.name}",
+            # libraries that register operators and devices: needed although no symbol of theirs is named
+            "-Wl,--no-as-needed",
             # by its path: a program that also loads it from Python then has it once
-            str(operators), f"-Wl,-rpath,{torch_libraries}",
-            "-Wl,--no-as-needed", f"-L{torch_libraries}", "-ltorch", "-ltorch_cpu", "-lc10",
+            str(operators),
+            f"-L{torch_libraries}", f"-Wl,-rpath,{torch_libraries}", "-ltorch", "-ltorch_cpu", "-lc10",
         ]  # fmt: skip
         if torch.version.cuda:
             link += ["-ltorch_cuda", "-lc10_cuda"]

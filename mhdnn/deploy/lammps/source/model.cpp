@@ -30,10 +30,11 @@ std::vector<double> numbers(const Tensor &tensor) {
   return {first, first + flat.numel()};
 }
 
-// The first lines of an error of torch, which may go on with a trace through TorchScript.
+// The first line of an error of torch, which may go on with a trace through TorchScript.
 std::string first_line(const std::exception &error) {
   const std::string text = error.what();
-  return text.substr(0, text.find('\n'));
+  const auto start = text.find_first_not_of('\n');
+  return start == std::string::npos ? text : text.substr(start, text.find('\n', start) - start);
 }
 
 Metadata parse(const std::string &text, const std::string &path) {

@@ -1,0 +1,205 @@
+"""Time of molecular dynamics in LAMMPS, on one and two processes, short-ranged and with charges.
+
+    python benchmarks/lammps.py [--output F.json] [--quick]
+
+- Silicon at 300 K with the functions of benchmarks/descriptors.py ("wide", float32) and a network of 2 × 20 nodes: time
+  of a step and its parts, neighbour lists as LAMMPS builds them. The network is not trained: its output is made so
+  small that atoms fly freely, at the cost of any other. ``operators`` is the time of the same energies and forces for
+  pairs that are there already, in Python on one thread, in the same run; ``overhead`` is what LAMMPS's pair time (one
+  process) exceeds it by.
+- Rock salt with charge equilibration (accuracy 1e-6), warm steps.
+
+Every process has one thread. Efficiency is the time of one process over twice that of two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from ase import Atoms
+from ase.build import bulk
+from ase.io import write
+from descriptor_systems import System, descriptor_settings, network_settings, silicon
+from rich.console import Console
+from rich.table import Table
+from timing import repeat
+
+from mhdnn.deploy.lammps.build import build_plugin
+from mhdnn.deploy.model_file import load_model, metadata_of, save_model
+from mhdnn.potential import build_potential, forces_from_pairs
+from mhdnn.training.initialization import fit_scaling
+
+SCRIPTS = Path(sys.executable).parent
+SILICON_REPEATS = (5, 10, 14, 18)
+SALT_REPEATS = (4, 8, 11)
+QUIET = 1e-6
+"""Scale of the networks' outputs: no forces to speak of."""
+COLUMNS = (
+    "system", "num_atoms", "charges", "ranks", "us_per_atom_step", "pair", "neigh", "comm", "operators", "overhead",
+    "efficiency",
+)  # fmt: skip
+INPUT = """\
+units metal
+atom_style {style}
+read_data atoms.data
+pair_style mhdnn extrapolation off
+pair_coeff * * {model} {elements}
+neighbor 1.0 bin
+neigh_modify every 1 delay 0 check yes
+velocity all create 300 4711
+fix integrate all nve
+timestep 0.001
+run {warm}
+run {steps}
+"""
+console = Console()
+console.width = max(console.width, 130)  # in files, too
+
+
+@dataclass(frozen=True)
+class Case:
+    """Atoms and a model file for them."""
+
+    system: str
+    atoms: Atoms
+    model: Path
+    charges: bool
+    steps: int
+
+
+def model_settings(atoms: Atoms, charges: bool) -> dict[str, Any]:
+    cutoff = 5.5
+    settings = {
+        "atomic_numbers": sorted(set(atoms.numbers.tolist())),
+        "cutoff": cutoff,
+        "dtype": "float32",
+        "descriptor": descriptor_settings("silicon", "wide", cutoff),
+        "network": network_settings(),
+    }
+    if not charges:
+        return settings
+    own = {"widths": "covalent", "initial_hardness": 8.0, "screening": None, "accuracy": 1e-6}
+    return {**settings, "charges": {**own, "network": network_settings()}}
+
+
+def write_model(atoms: Atoms, charges: bool, path: Path) -> None:
+    """A model with random weights and hardly any short-range energy."""
+    torch.manual_seed(0)
+    settings = model_settings(atoms, charges)
+    potential = build_potential(settings)
+    fit_scaling(potential, [System("", atoms, settings["cutoff"]).batch])
+    potential.network.output_scale.fill_(QUIET)
+    if charges:
+        with torch.no_grad():
+            potential.electronegativity_shift.copy_(torch.tensor([-1.0, 1.0]))
+    save_model(potential, path, metadata_of(potential, settings, {}))
+
+
+def run(case: Case, ranks: int, folder: Path) -> dict[str, Any]:
+    """Steps in LAMMPS; microseconds for each atom and step."""
+    style = "charge" if case.charges else "atomic"
+    write(folder / "atoms.data", case.atoms, format="lammps-data", atom_style=style, masses=True)
+    elements = " ".join(sorted(set(case.atoms.symbols)))
+    steps = {"warm": max(3, case.steps // 5), "steps": case.steps}
+    script = INPUT.format(style=style, model=case.model, elements=elements, **steps)
+    (folder / "in.lammps").write_text(script)
+    command = [SCRIPTS / "mpiexec", "-n", str(ranks), SCRIPTS / "lmp", "-in", "in.lammps", "-log", "none"]
+    result = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    if result.returncode:
+        raise RuntimeError(result.stdout[-2000:] + result.stderr[-2000:])
+    last = result.stdout[result.stdout.rindex("Loop time") :]
+    scale = 1e6 / (len(case.atoms) * case.steps)
+    parts = {name: float(value) * scale for name, value in re.findall(r"^(\w+) +\|[^|]+\| ([\d.e+-]+)", last, re.M)}
+    loop = float(re.match(r"Loop time of ([\d.e+-]+)", last)[1]) * scale
+    return {
+        "system": case.system,
+        "num_atoms": len(case.atoms),
+        "charges": case.charges,
+        "ranks": ranks,
+        "us_per_atom_step": loop,
+        **{name.lower(): parts[name] for name in ("Pair", "Neigh", "Comm")},
+    }
+
+
+def operators_alone(case: Case, system: System, budget: float) -> float:
+    """Energies and forces of the model for given pairs, microseconds for each atom, on one thread."""
+    script, _ = load_model(case.model)
+    batch, vectors = system.batch, system.vectors
+    pairs = (batch.center_index, batch.neighbor_index)
+    torch.set_num_threads(1)
+
+    def energy_and_forces() -> tuple[torch.Tensor, torch.Tensor]:
+        leaf = vectors.detach().requires_grad_()
+        energy = script(leaf, *pairs, batch.atomic_numbers).sum()
+        (gradient,) = torch.autograd.grad(energy, leaf)
+        return energy, forces_from_pairs(gradient, *pairs, batch.num_atoms)
+
+    return 1e6 * repeat(energy_and_forces, budget).median / len(case.atoms)
+
+
+def measure_silicon(repeats: int, quick: bool, folder: Path) -> list[dict[str, Any]]:
+    system = silicon(repeats)
+    model = folder / "silicon.pt"
+    if not model.exists():
+        write_model(silicon(3).atoms, False, model)
+    num_atoms = len(system.atoms)
+    case = Case("silicon", system.atoms, model, False, 10 if quick else max(20, 800_000 // num_atoms))
+    alone = operators_alone(case, system, 0.5 if quick else 3.0)
+    one, two = (run(case, ranks, folder) for ranks in (1, 2))
+    one |= {"operators": alone, "overhead": one["pair"] / alone - 1.0}
+    two["efficiency"] = one["us_per_atom_step"] / (2.0 * two["us_per_atom_step"])
+    return [one, two]
+
+
+def measure_salt(repeats: int, quick: bool, folder: Path) -> list[dict[str, Any]]:
+    atoms = bulk("NaCl", "rocksalt", a=5.64, cubic=True).repeat(repeats)
+    atoms.rattle(0.1, seed=0)
+    model = folder / "salt.pt"
+    if not model.exists():
+        write_model(atoms, True, model)
+    case = Case("rock salt", atoms, model, True, 2 if quick else max(3, 20_000 // len(atoms)))
+    one, two = (run(case, ranks, folder) for ranks in (1, 2))
+    two["efficiency"] = one["us_per_atom_step"] / (2.0 * two["us_per_atom_step"])
+    return [one, two]
+
+
+def show(records: list[dict[str, Any]]) -> None:
+    table = Table(*COLUMNS)
+    for record in records:
+        row = [record.get(column, "") for column in COLUMNS]
+        table.add_row(*(f"{value:.3g}" if isinstance(value, float) else str(value) for value in row))
+    console.print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--quick", action="store_true", help="few atoms and steps")
+    chosen = parser.parse_args()
+    build_plugin()
+    records: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for repeats in SILICON_REPEATS[:1] if chosen.quick else SILICON_REPEATS:
+            records += measure_silicon(repeats, chosen.quick, folder)
+        for repeats in SALT_REPEATS[:1] if chosen.quick else SALT_REPEATS:
+            records += measure_salt(repeats, chosen.quick, folder)
+    show(records)
+    if chosen.output:
+        chosen.output.write_text(json.dumps(records, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""The pair style, built as a user builds it, and model files for it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mhdnn.compilation import compiler
+from mhdnn.deploy.model_file import metadata_of, save_model
+from tests.builders import charge_settings, model_settings, random_charge_potential, random_potential
+from tests.lammps.runs import SCRIPTS, has_lammps
+
+ELEMENTS = [6, 14, 50]
+
+
+@pytest.fixture(scope="session")
+def pair_style() -> Path:
+    """Path of the plugin that LAMMPS finds."""
+    if not has_lammps() or compiler() is None:
+        pytest.skip("no LAMMPS in this environment, or no C++ compiler")
+    result = subprocess.run([SCRIPTS / "mhdnn", "lammps", "build"], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return Path(result.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="session")
+def short_range_model(pair_style, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "short.pt"
+    potential = random_potential(ELEMENTS)
+    save_model(potential, path, metadata_of(potential, model_settings(ELEMENTS), {}))
+    return path
+
+
+@pytest.fixture(scope="session")
+def charge_model(pair_style, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "charges.pt"
+    screening = {"inner": 0.8, "outer": 2.5}
+    potential = random_charge_potential(ELEMENTS, screening=screening)
+    save_model(potential, path, metadata_of(potential, charge_settings(ELEMENTS, screening=screening), {}))
+    return path
