@@ -23,3 +23,7 @@ class BuildError(MHDNNError):
 
 class ElectrostaticsError(MHDNNError, RuntimeError):
     """Charges or potentials could not be computed: the system is not convex or the solver did not converge."""
+
+
+class PropertyError(MHDNNError, RuntimeError):
+    """A property could not be computed: a relaxation did not converge, or the structure does not have it."""

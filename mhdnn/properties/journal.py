@@ -1,0 +1,67 @@
+"""Long calculations continue where they were interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from mhdnn.errors import ConfigError
+from mhdnn.evaluation.files import write_text_atomically
+from mhdnn.properties.report import plain
+
+
+def fingerprint(atoms: Atoms) -> str:
+    """A text that differs for structures that differ by more than 1e-8 Å."""
+    rounded = np.round(np.concatenate([atoms.cell[:].ravel(), atoms.positions.ravel()]), 8) + 0.0
+    return hashlib.sha256(rounded.tobytes() + atoms.numbers.tobytes() + atoms.pbc.tobytes()).hexdigest()[:16]
+
+
+class Journal:
+    """Results of the steps of a long calculation, in a JSON file after each step.
+
+    :param path: the file; nothing is kept if None
+    :param settings: what the results depend on
+    :raises ConfigError: if the file is of another calculation, or is no journal
+    """
+
+    def __init__(self, path: str | Path | None, settings: dict[str, Any]) -> None:
+        self.path = None if path is None else Path(path)
+        self.settings = plain(settings)
+        self.results: dict[str, Any] = {}
+        if self.path is not None and self.path.exists():
+            self.results = self._read(self.path)
+
+    def get(self, step: str, compute: Callable[[], Any]) -> Any:
+        """The result of a step: from the file, or computed and written to it.
+
+        :param compute: gives what JSON has, or numpy arrays, which come back as lists
+        """
+        if step not in self.results:
+            self.results[step] = plain(compute())
+            if self.path is not None:
+                text = json.dumps({"settings": self.settings, "results": self.results}, indent=1)
+                write_text_atomically(self.path, text + "\n")
+        return self.results[step]
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            settings, results = content["settings"], content["results"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(
+                f"`{path}`: expected a journal to continue, got another file; remove it or name another"
+            ) from error
+        for key in self.settings.keys() | settings.keys():
+            found, wanted = settings.get(key), self.settings.get(key)
+            if found != wanted:
+                raise ConfigError(
+                    f"`{path}`: expected a journal with `{key}` {wanted}, got one with {found}; "
+                    "remove it or name another"
+                )
+        return results
