@@ -1,0 +1,213 @@
+r"""Energy of an interface against the gap between rigid slabs: equilibrium, strength, universal binding curve.
+
+The interaction energy per area is :math:`\gamma(d) = (E_{12}(d) - E_1 - E_2)/A = -W_{sep}(d)`; its slope is the
+traction that pulls the slabs together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from scipy.interpolate import CubicSpline
+from scipy.optimize import curve_fit
+
+from mhdnn.errors import DataError
+from mhdnn.evaluation.plots import new_figure, style_axes
+from mhdnn.properties.interfaces import area_of, slabs_of, with_gap
+from mhdnn.properties.progress import tracked
+from mhdnn.properties.report import Report
+from mhdnn.properties.separation import energy_of, labelled, work_of_separation
+from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, JOULE_PER_SQUARE_METER_PER_EV_PER_SQUARE_ANGSTROM
+
+GPA_PER_SLOPE = GPA_PER_EV_PER_CUBIC_ANGSTROM / JOULE_PER_SQUARE_METER_PER_EV_PER_SQUARE_ANGSTROM
+"""1 J/m²/Å in GPa."""
+SMALLEST_NUMBER = 6
+"""Points that a curve and its fit need."""
+DEFAULT_GAPS = (2.0, 2.2, 2.4, 2.6, 2.8, 3.0, 3.2, 3.4, 3.6, 3.8, 4.0, 4.3, 4.6, 5.0, 5.5, 6.0, 7.0)
+"""Å"""
+
+
+@dataclass(frozen=True)
+class UniversalCurve:
+    r"""Fit of the universal binding-energy relation to the bound part of a gap curve.
+
+    .. math:: \gamma(d) = -W\,(1 + x + c x^3)\,e^{-x}, \qquad x = (d - d_0)/l
+
+    J. H. Rose, J. R. Smith, F. Guinea and J. Ferrante, Phys. Rev. B 29, 2963 (1984),
+    https://doi.org/10.1103/PhysRevB.29.2963, where c = 0.05 for metals; here it is fitted.
+
+    :param work: W, J/m²
+    :param gap: :math:`d_0`, Å
+    :param length: l, Å
+    :param cubic: c
+    :param rms_error: of the fitted points, J/m²
+    """
+
+    work: float
+    gap: float
+    length: float
+    cubic: float
+    rms_error: float
+
+    def energy(self, gaps: np.ndarray) -> np.ndarray:
+        r""":math:`\gamma(d)`, J/m²."""
+        return universal_energy(gaps, self.work, self.gap, self.length, self.cubic)
+
+
+@dataclass(frozen=True)
+class GapCurve:
+    r"""A gap curve and what a cubic spline through its points says.
+
+    :param gaps: ascending, shape (num_gaps,), Å
+    :param energies: :math:`\gamma(d)`, shape (num_gaps,), J/m²
+    :param equilibrium_gap: Å
+    :param work: :math:`W_{sep}` at the equilibrium gap, J/m²
+    :param stiffness: :math:`\gamma''` there, GPa/Å
+    :param strength: largest traction :math:`\gamma'` beyond it, GPa
+    :param strength_gap: where it is, Å
+    :param fit: universal curve
+    """
+
+    gaps: np.ndarray
+    energies: np.ndarray
+    equilibrium_gap: float
+    work: float
+    stiffness: float
+    strength: float
+    strength_gap: float
+    fit: UniversalCurve
+
+    def energy(self, gaps: np.ndarray) -> np.ndarray:
+        """The spline, J/m²."""
+        return CubicSpline(self.gaps, self.energies)(gaps)
+
+
+def universal_energy(gaps: np.ndarray, work: float, gap: float, length: float, cubic: float) -> np.ndarray:
+    """The formula of `UniversalCurve`, J/m²."""
+    x = (gaps - gap) / length
+    return -work * (1.0 + x + cubic * x**3) * np.exp(-x)
+
+
+def analyse_gap_curve(gaps: Sequence[float] | np.ndarray, energies: Sequence[float] | np.ndarray) -> GapCurve:
+    r"""Equilibrium, strength and fit of calculated points, from whatever program.
+
+    :param gaps: shape (num_gaps,), at least six, Å
+    :param energies: interaction energies :math:`\gamma` (minus the work of separation), shape (num_gaps,), J/m²
+    :raises DataError: if there are too few points, or the lowest one is the first, the last, or not bound
+    """
+    order = np.argsort(gaps)
+    x, y = np.asarray(gaps, dtype=float)[order], np.asarray(energies, dtype=float)[order]
+    if len(x) < SMALLEST_NUMBER or np.diff(x).min() <= 0:
+        raise DataError(f"`gaps`: expected at least {SMALLEST_NUMBER} different gaps, got {x.tolist()}")
+    lowest = int(y.argmin())
+    if lowest in (0, len(x) - 1) or y[lowest] >= 0:
+        raise DataError(
+            f"`gaps`: expected a bound minimum inside of {x[0]:g} to {x[-1]:g} Å, got the lowest energy "
+            f"{y[lowest]:.4g} J/m² at {x[lowest]:g} Å; widen the range, or look whether the slabs bind at all"
+        )
+    spline = CubicSpline(x, y)
+    stationary = spline.derivative().roots(extrapolate=False)
+    equilibrium = float(stationary[np.argmin(spline(stationary))])
+    candidates = [equilibrium, x[-1], *spline.derivative(2).roots(extrapolate=False)]
+    beyond = np.array([place for place in candidates if place >= equilibrium])
+    strength_gap = float(beyond[np.argmax(spline(beyond, 1))])
+    return GapCurve(
+        x,
+        y,
+        equilibrium,
+        -float(spline(equilibrium)),
+        float(spline(equilibrium, 2)) * GPA_PER_SLOPE,
+        float(spline(strength_gap, 1)) * GPA_PER_SLOPE,
+        strength_gap,
+        fit_universal_curve(x, y, equilibrium, -float(spline(equilibrium)), float(spline(equilibrium, 2))),
+    )
+
+
+def fit_universal_curve(
+    gaps: np.ndarray, energies: np.ndarray, gap: float, work: float, curvature: float
+) -> UniversalCurve:
+    r"""Least squares over the points with :math:`\gamma < 0`.
+
+    :param gap: where the fit starts: equilibrium gap, Å
+    :param work: J/m²
+    :param curvature: :math:`\gamma''`, J/m²/Å²
+    :raises DataError: if fewer than five points are bound, or the fit fails
+    """
+    bound = energies < 0
+    start = (work, gap, np.sqrt(work / curvature), 0.05)
+    if bound.sum() <= len(start):
+        raise DataError(
+            f"`gaps`: expected at least {len(start) + 1} gaps at which the slabs are bound, got {bound.sum()}; "
+            "add gaps around the equilibrium"
+        )
+    try:
+        parameters, _ = curve_fit(universal_energy, gaps[bound], energies[bound], start, maxfev=20000)
+    except RuntimeError as error:
+        raise DataError(f"`energies`: the universal binding curve can't be fitted ({error}); look at them") from error
+    found = [float(value) for value in parameters]
+    residual = universal_energy(gaps[bound], *parameters) - energies[bound]
+    return UniversalCurve(found[0], found[1], found[2], found[3], float(np.sqrt(np.mean(residual**2))))
+
+
+def compute_gap_curve(
+    atoms: Atoms, calculator: Calculator, gaps: Sequence[float] | np.ndarray, area: float | None = None
+) -> GapCurve:
+    """Gap curve of rigid slabs.
+
+    :param atoms: labelled interface, whatever its gap
+    :param gaps: Å
+    :param area: Å², the cell's if None
+    :raises DataError: as `analyse_gap_curve`, and if the cell has no room for a gap
+    """
+    energy_1, energy_2 = (energy_of(part, calculator) for part in slabs_of(atoms))
+    area = area_of(atoms) if area is None else area
+    energies = [
+        -work_of_separation(energy_1, energy_2, energy_of(with_gap(atoms, gap), calculator), area)
+        for gap in tracked([float(gap) for gap in gaps], "gap curve")
+    ]
+    return analyse_gap_curve(gaps, energies)
+
+
+def gap_curve_report(
+    atoms: Atoms,
+    calculator: Calculator,
+    elements_2: list[str] | None = None,
+    gaps: list[float] | None = None,
+    area: float | None = None,
+) -> Report:
+    """Energy against the gap: equilibrium gap, strength, universal binding curve.
+
+    :param elements_2: elements of the upper slab, if the file has no array `slab`
+    :param gaps: Å; 17 from 2 to 7 if not given
+    :param area: Å², if not the cell's
+    """
+    curve = compute_gap_curve(labelled(atoms, elements_2), calculator, gaps or DEFAULT_GAPS, area)
+    fit = curve.fit
+    figure = new_figure(5, 4)
+    axes = figure.subplots()
+    fine = np.linspace(curve.gaps[0], curve.gaps[-1], 400)
+    axes.plot(curve.gaps, curve.energies, "o", color="C0", label="calculated")
+    axes.plot(fine, fit.energy(fine), color="C1", label=f"universal curve, rms {fit.rms_error:.3g} J/m²")
+    axes.axvline(curve.equilibrium_gap, color="0.7", linewidth=0.8)
+    axes.set(xlabel="gap (Å)", ylabel="interaction energy (J/m²)", ylim=(-1.25 * curve.work, 0.8 * curve.work))
+    axes.legend()
+    style_axes(axes)
+    values = {
+        "equilibrium_gap_angstrom": curve.equilibrium_gap,
+        "work_of_separation_j_per_m2": curve.work,
+        "stiffness_gpa_per_angstrom": curve.stiffness,
+        "strength_gpa": curve.strength,
+        "strength_gap_angstrom": curve.strength_gap,
+        "fit_work_of_separation_j_per_m2": fit.work,
+        "fit_equilibrium_gap_angstrom": fit.gap,
+        "fit_length_angstrom": fit.length,
+        "fit_cubic_coefficient": fit.cubic,
+        "fit_rms_error_j_per_m2": fit.rms_error,
+        "gaps_angstrom": curve.gaps,
+        "energies_j_per_m2": curve.energies,
+    }
+    return Report("gap_curve", values, figure)

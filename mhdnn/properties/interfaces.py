@@ -1,0 +1,300 @@
+r"""Interfaces of two slabs, or of a sheet and a nanoparticle: builders, labels, gap and registry.
+
+Slab 1 lies below slab 2; ``atoms.arrays["slab"]`` says to which an atom belongs (1 or 2). The first two cell vectors
+lie in the plane of x and y, so that z is the normal. The gap is the distance between the highest nucleus of slab 1 and
+the lowest of slab 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.build import make_supercell
+from scipy.spatial import ConvexHull, QhullError
+
+from mhdnn.errors import ConfigError, DataError
+from mhdnn.evaluation.plots import new_figure
+from mhdnn.properties.coincidence import Coincidence, find_coincidences
+from mhdnn.properties.report import Report
+
+FLAT = 1e-6
+"""Å by which a cell vector may leave the plane of x and y."""
+
+
+def plane_of(atoms: Atoms) -> np.ndarray:
+    """The first two cell vectors, shape (2, 2), Å.
+
+    :raises DataError: if they don't span the plane of x and y
+    """
+    cell = atoms.cell[:]
+    if np.abs(cell[:2, 2]).max() > FLAT or not abs(np.linalg.det(cell[:2, :2])) > FLAT:
+        raise DataError(
+            f"`cell`: expected the first two vectors in the plane of x and y, got {cell[:2].tolist()}; turn the slab "
+            "so that z is its normal (`ase.build.surface`, `Atoms.rotate(..., rotate_cell=True)`)"
+        )
+    return cell[:2, :2].copy()
+
+
+def area_of(atoms: Atoms) -> float:
+    """Area of the cell across z, Å²."""
+    return float(abs(np.linalg.det(plane_of(atoms))))
+
+
+def build_interface(
+    slab_1: Atoms,
+    slab_2: Atoms,
+    coincidence: Coincidence,
+    gap: float,
+    vacuum: float,
+    strained_part: float = 1.0,
+    periodic_normal: bool = False,
+) -> Atoms:
+    """Slab 2 on slab 1 in a common supercell.
+
+    ``info["registry_cell"]`` holds the vectors of a cell of slab 1 in the plane, by which slab 2 can be moved without a
+    change.
+
+    :param coincidence: of the two slabs (`coincidences_of`)
+    :param gap: Å
+    :param vacuum: above slab 2, Å; with ``periodic_normal`` the distance to the next image of slab 1
+    :param strained_part: part of the strain that slab 2 takes; slab 1 takes the rest
+    :param periodic_normal: whether z is periodic, too
+    :raises ConfigError: if a length is not positive or the part not between 0 and 1
+    """
+    for name, value in (("gap", gap), ("vacuum", vacuum)):
+        if not value > 0:
+            raise ConfigError(f"`{name}`: expected a positive length in Å, got {value}")
+    if not 0 <= strained_part <= 1:
+        raise ConfigError(f"`strained_part`: expected a number from 0 to 1, got {strained_part}")
+    plane = common_plane(plane_of(slab_1), plane_of(slab_2), coincidence, strained_part)
+    lower = _supercell(slab_1, coincidence.matrix_1, plane)
+    upper = _supercell(slab_2, coincidence.matrix_2, plane)
+    atoms = _stacked(lower, upper, gap, vacuum, periodic_normal)
+    atoms.info["registry_cell"] = np.linalg.inv(coincidence.matrix_1) @ plane
+    return atoms
+
+
+def coincidences_of(
+    slab_1: Atoms, slab_2: Atoms, max_area: float, max_strain: float, twist: tuple[float, float] | None = None
+) -> list[Coincidence]:
+    """Coincidences of two slabs; arguments and order as in `find_coincidences`.
+
+    :raises ConfigError: if there is none within the limits
+    """
+    found = find_coincidences(plane_of(slab_1), plane_of(slab_2), max_area, max_strain, twist)
+    if not found:
+        raise ConfigError(
+            f"`max_strain`: expected slabs that coincide within {100 * max_strain:g} % on at most {max_area:g} Å², got "
+            "none; raise `max_strain` or `max_area`, or allow other twists"
+        )
+    return found
+
+
+def common_plane(
+    plane_1: np.ndarray, plane_2: np.ndarray, coincidence: Coincidence, strained_part: float
+) -> np.ndarray:
+    """Vectors (rows) of the supercell that both slabs are strained to, shape (2, 2), Å.
+
+    With the part s it is R (1 + s (U - 1)) L₂: L₁ itself for s = 1, L₂ turned for s = 0.
+    """
+    columns_1 = (np.array(coincidence.matrix_1) @ plane_1).T
+    columns_2 = (np.array(coincidence.matrix_2) @ plane_2).T
+    left, stretches, right = np.linalg.svd(columns_1 @ np.linalg.inv(columns_2))
+    partial = left @ np.diag(1.0 + strained_part * (stretches - 1.0)) @ right
+    return (partial @ columns_2).T
+
+
+def particle_on_sheet(
+    sheet: Atoms, particle: Atoms, gap: float, spacing: float, vacuum: float, periodic_normal: bool = False
+) -> Atoms:
+    """A nanoparticle, as it is turned, over the middle of a sheet that is repeated until its images are apart.
+
+    :param sheet: cell of slab 1
+    :param particle: slab 2, without periodic directions
+    :param gap: Å
+    :param spacing: distance between the spheres around the particle and its images, at least, Å
+    :param vacuum: as in `build_interface`
+    :raises ConfigError: if a length is not positive
+    """
+    for name, value in (("gap", gap), ("spacing", spacing), ("vacuum", vacuum)):
+        if not value > 0:
+            raise ConfigError(f"`{name}`: expected a positive length in Å, got {value}")
+    plane = plane_of(sheet)
+    flat = particle.positions[:, :2] - 0.5 * (particle.positions[:, :2].max(0) + particle.positions[:, :2].min(0))
+    extent = 2.0 * np.linalg.norm(flat, axis=1).max() + spacing
+    # a vector's distance to its neighbour line: the area over the length of the other vector
+    widths = area_of(sheet) / np.linalg.norm(plane[::-1], axis=1)
+    repeats = np.ceil(extent / widths).astype(int)
+    matrix = ((int(repeats[0]), 0), (0, int(repeats[1])))
+    large = np.array(matrix) @ plane
+    lower = _supercell(sheet, matrix, large)
+    upper = Atoms(particle.numbers, particle.positions)
+    upper.positions[:, :2] = flat + 0.5 * large.sum(0)
+    upper.set_cell([*np.pad(large, ((0, 0), (0, 1))), [0, 0, 1]])
+    atoms = _stacked(lower, upper, gap, vacuum, periodic_normal)
+    atoms.info["registry_cell"] = plane
+    return atoms
+
+
+def _supercell(slab: Atoms, matrix: Sequence[Sequence[int]], plane: np.ndarray) -> Atoms:
+    """A slab repeated by a matrix, strained to a plane; z stays as it is."""
+    flat = Atoms(slab.numbers, slab.positions)
+    flat.set_cell([*np.pad(plane_of(slab), ((0, 0), (0, 1))), [0, 0, 1]])
+    whole = np.eye(3, dtype=int)
+    whole[:2, :2] = matrix
+    large = make_supercell(flat, whole, wrap=False)
+    large.set_cell([*np.pad(plane, ((0, 0), (0, 1))), [0, 0, 1]], scale_atoms=True)
+    return large
+
+
+def _stacked(lower: Atoms, upper: Atoms, gap: float, vacuum: float, periodic_normal: bool) -> Atoms:
+    """Slab 2 over slab 1 with labels; half the vacuum lies below."""
+    lower.positions[:, 2] += 0.5 * vacuum - lower.positions[:, 2].min()
+    upper.positions[:, 2] += lower.positions[:, 2].max() + gap - upper.positions[:, 2].min()
+    atoms = lower + upper
+    atoms.set_array("slab", np.repeat([1, 2], [len(lower), len(upper)]))
+    cell = lower.cell[:].copy()
+    cell[2] = [0, 0, upper.positions[:, 2].max() + 0.5 * vacuum]
+    atoms.set_cell(cell)
+    atoms.pbc = (True, True, periodic_normal)
+    return atoms
+
+
+def label_slabs(atoms: Atoms, elements_2: Sequence[str]) -> Atoms:
+    """A copy with labels: slab 2 are the atoms of some elements.
+
+    :raises DataError: if a slab has no atoms
+    """
+    labelled = atoms.copy()
+    labelled.set_array("slab", np.where(np.isin(atoms.get_chemical_symbols(), elements_2), 2, 1))
+    check_labels(labelled)
+    return labelled
+
+
+def check_labels(atoms: Atoms) -> np.ndarray:
+    """The labels, shape (num_atoms,).
+
+    :raises DataError: unless every atom has the label 1 or 2, and both occur
+    """
+    labels = np.asarray(atoms.arrays.get("slab", []))
+    if set(labels.tolist()) != {1, 2}:
+        raise DataError(
+            f"`slab`: expected an array of labels 1 (lower) and 2 (upper slab) in the atoms, got "
+            f"{sorted(set(labels.tolist())) or 'none'}; build the interface with `build_interface`, or label it with "
+            "`label_slabs` (`elements_2=` of a command)"
+        )
+    return labels
+
+
+def slabs_of(atoms: Atoms) -> tuple[Atoms, Atoms]:
+    """The two slabs as they stand in the cell of the interface, without calculator and, each, without charge."""
+    labels = check_labels(atoms)
+    parts = atoms[labels == 1], atoms[labels == 2]
+    for part in parts:
+        part.info.pop("total_charge", None)
+    return parts
+
+
+def gap_of(atoms: Atoms) -> float:
+    """Distance of the slabs along z, Å."""
+    labels, heights = check_labels(atoms), atoms.positions[:, 2]
+    return float(heights[labels == 2].min() - heights[labels == 1].max())
+
+
+def with_gap(atoms: Atoms, gap: float) -> Atoms:
+    """A copy with slab 2 moved along z until the gap is this one, Å.
+
+    :raises DataError: if z is periodic and slab 2 would come as close to the next image of slab 1
+    """
+    moved = moved_slab(atoms, [0.0, 0.0, gap - gap_of(atoms)])
+    if moved.pbc[2]:
+        heights = moved.positions[:, 2]
+        above = float(moved.cell[2, 2] - np.ptp(heights))
+        if above < gap:
+            raise DataError(
+                f"`gap`: expected less than the vacuum above slab 2, got {gap:g} Å with {above:g} Å left; "
+                "make the cell higher"
+            )
+    return moved
+
+
+def moved_slab(atoms: Atoms, shift: Sequence[float] | np.ndarray) -> Atoms:
+    """A copy with slab 2 moved.
+
+    :param shift: shape (3,), Å
+    """
+    moved = atoms.copy()
+    moved.positions[check_labels(atoms) == 2] += np.asarray(shift, dtype=float)
+    return moved
+
+
+def contact_area(atoms: Atoms, depth: float = 1.0) -> float:
+    """Area of the facet with which a nanoparticle (slab 2) lies on a sheet, Å².
+
+    The convex hull, in the plane, of the nuclei within some depth above the particle's lowest one.
+
+    :param depth: Å
+    :raises DataError: if these nuclei don't span an area
+    """
+    upper = slabs_of(atoms)[1].positions
+    facet = upper[upper[:, 2] <= upper[:, 2].min() + depth, :2]
+    try:
+        return float(ConvexHull(facet).volume)
+    except (QhullError, ValueError) as error:
+        raise DataError(
+            f"`depth`: expected a facet of three atoms or more that are not in line, got {len(facet)} atoms within "
+            f"{depth} Å; turn the particle with a facet down, or raise `depth`"
+        ) from error
+
+
+def interface_report(
+    slab_1: Atoms,
+    slab_2: Atoms,
+    max_area: float = 150.0,
+    max_strain: float = 0.03,
+    min_twist: float = -180.0,
+    max_twist: float = 180.0,
+    choice: int = 0,
+    gap: float = 3.0,
+    vacuum: float = 15.0,
+    strained_part: float = 1.0,
+    periodic_normal: bool = False,
+    structure: Path = Path("interface.extxyz"),
+) -> Report:
+    """Coincidence lattices of two slabs, and the structure of one.
+
+    :param max_area: Å²
+    :param max_strain: largest principal strain (0.03 is 3 %)
+    :param min_twist: degrees
+    :param max_twist: degrees
+    :param choice: which of the list is built, 0 is the smallest
+    :param gap: Å
+    :param vacuum: Å
+    :param strained_part: part of the strain that slab 2 takes
+    :param periodic_normal: whether the cell is periodic across the interface, too
+    :param structure: file that the interface is written to
+    :raises ConfigError: if there is none within the limits, or the choice is not in the list
+    """
+    found = coincidences_of(slab_1, slab_2, max_area, max_strain, (min_twist, max_twist))
+    if not 0 <= choice < len(found):
+        raise ConfigError(f"`choice`: expected a number from 0 to {len(found) - 1}, got {choice}")
+    atoms = build_interface(slab_1, slab_2, found[choice], gap, vacuum, strained_part, periodic_normal)
+    structure.parent.mkdir(parents=True, exist_ok=True)
+    ase.io.write(structure, atoms, format="extxyz")
+    figure = new_figure(5, 4)
+    axes = figure.subplots()
+    axes.scatter([one.area for one in found], [100 * one.largest_strain for one in found], s=14, color="0.6")
+    axes.scatter([found[choice].area], [100 * found[choice].largest_strain], s=40, color="C3", label="built")
+    axes.set(xlabel="area (Å²)", ylabel="largest strain (%)")
+    axes.legend()
+    values = {
+        **found[choice].report(),
+        "num_atoms": len(atoms),
+        "structure": structure,
+        "coincidences": [one.report() for one in found],
+    }
+    return Report("interface", values, figure)

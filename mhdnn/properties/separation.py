@@ -1,0 +1,275 @@
+r"""Work of separation of an interface, rigid or relaxed, and its map over the registry.
+
+.. math:: W_{sep} = (E_1 + E_2 - E_{12})/A
+
+with the energies of the two slabs apart and together and the area A of the interface; positive if they are bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from scipy.optimize import minimize_scalar
+
+from mhdnn.errors import ConfigError, DataError, PropertyError
+from mhdnn.evaluation.plots import new_figure, style_axes
+from mhdnn.properties.interfaces import area_of, gap_of, label_slabs, moved_slab, plane_of, slabs_of, with_gap
+from mhdnn.properties.progress import tracked
+from mhdnn.properties.relaxation import relaxed
+from mhdnn.properties.report import Report
+from mhdnn.units import JOULE_PER_SQUARE_METER_PER_EV_PER_SQUARE_ANGSTROM
+
+GAP_TOLERANCE = 1e-4
+"""Å to which an equilibrium gap is found; the energy is stationary there."""
+
+
+@dataclass(frozen=True)
+class Separation:
+    r"""A work of separation and what it is made of.
+
+    :param energy_1: of slab 1 alone, eV
+    :param energy_2: of slab 2 alone, eV
+    :param energy_12: together, eV
+    :param area: Å²
+    :param atoms: the interface, relaxed if it was
+    """
+
+    energy_1: float
+    energy_2: float
+    energy_12: float
+    area: float
+    atoms: Atoms
+
+    @property
+    def work(self) -> float:
+        r""":math:`W_{sep}`, J/m²."""
+        return work_of_separation(self.energy_1, self.energy_2, self.energy_12, self.area)
+
+
+def work_of_separation(energy_1: float, energy_2: float, energy_12: float, area: float) -> float:
+    """W_sep from calculated energies, J/m².
+
+    :param energy_1: of slab 1 alone, eV
+    :param energy_2: of slab 2 alone, eV
+    :param energy_12: together, eV
+    :param area: Å²
+    :raises DataError: if the area is not positive
+    """
+    if not area > 0:
+        raise DataError(f"`area`: expected a positive number in Å², got {area}")
+    return (energy_1 + energy_2 - energy_12) / area * JOULE_PER_SQUARE_METER_PER_EV_PER_SQUARE_ANGSTROM
+
+
+def energy_of(atoms: Atoms, calculator: Calculator) -> float:
+    """Energy of a copy of the atoms, eV."""
+    copy = atoms.copy()
+    copy.calc = calculator
+    return float(copy.get_potential_energy())
+
+
+def separate(atoms: Atoms, calculator: Calculator, area: float | None = None) -> Separation:
+    """Work of separation of rigid slabs, in the cell and the geometry of the interface.
+
+    :param atoms: labelled (`mhdnn.properties.interfaces`)
+    :param area: Å², the cell's if None; twice that if the slabs touch on both sides, the contact area of a particle
+    :raises DataError: if the atoms have no labels
+    """
+    one, two = slabs_of(atoms)
+    return Separation(
+        energy_of(one, calculator),
+        energy_of(two, calculator),
+        energy_of(atoms, calculator),
+        area_of(atoms) if area is None else area,
+        atoms,
+    )
+
+
+def separate_relaxed(
+    atoms: Atoms, calculator: Calculator, max_force: float = 0.02, max_steps: int = 1000, area: float | None = None
+) -> Separation:
+    """Work of separation of relaxed slabs: the interface, and from there each slab alone, at constant cell.
+
+    Constraints of the atoms hold for all three.
+
+    :param max_force: largest force at the end, eV/Å
+    :param max_steps: at most, for each of the three
+    :raises PropertyError: if a relaxation takes more steps
+    """
+    together = relaxed(atoms, calculator, max_force, max_steps=max_steps)
+    together.calc = None
+    one, two = (relaxed(part, calculator, max_force, max_steps=max_steps) for part in slabs_of(together))
+    return Separation(
+        energy_of(one, calculator),
+        energy_of(two, calculator),
+        energy_of(together, calculator),
+        area_of(atoms) if area is None else area,
+        together,
+    )
+
+
+def at_equilibrium_gap(atoms: Atoms, calculator: Calculator, lowest: float = 1.5, highest: float = 6.0) -> Atoms:
+    """A copy with rigid slabs at the gap of least energy, found by Brent's method to 1e-4 Å.
+
+    :param lowest: smallest gap that is tried, Å
+    :param highest: largest one, Å
+    :raises PropertyError: if the energy has no minimum between them
+    """
+
+    def energy(gap: float) -> float:
+        return energy_of(with_gap(atoms, gap), calculator)
+
+    found = minimize_scalar(energy, bounds=(lowest, highest), method="bounded", options={"xatol": GAP_TOLERANCE})
+    gap = float(found.x)
+    if not lowest + 10 * GAP_TOLERANCE < gap < highest - 10 * GAP_TOLERANCE:
+        raise PropertyError(
+            f"`gap`: expected a minimum of between {lowest} and {highest} Å, got the lowest energy at {gap:.3f} Å; "
+            "look whether the slabs bind at all"
+        )
+    return with_gap(atoms, gap)
+
+
+@dataclass(frozen=True)
+class RegistryMap:
+    r"""Work of separation over the shifts of slab 2.
+
+    :param shifts: shape (num_1, num_2, 2), Å
+    :param work: :math:`W_{sep}`, shape (num_1, num_2), J/m²
+    :param gaps: shape (num_1, num_2), Å
+    :param cell: periods, shape (2, 2), Å
+    """
+
+    shifts: np.ndarray
+    work: np.ndarray
+    gaps: np.ndarray
+    cell: np.ndarray
+
+    @property
+    def best_shift(self) -> np.ndarray:
+        """Shift of the largest work of separation, shape (2,), Å."""
+        return self.shifts[np.unravel_index(self.work.argmax(), self.work.shape)]
+
+    @property
+    def corrugation(self) -> float:
+        """Largest minus smallest work of separation, J/m²."""
+        return float(np.ptp(self.work))
+
+
+def registry_cell_of(atoms: Atoms) -> np.ndarray:
+    """Vectors in the plane by which slab 2 can be moved without a change, shape (2, 2), Å.
+
+    Those that `build_interface` left in ``info``, otherwise the cell's.
+    """
+    return np.asarray(atoms.info.get("registry_cell", plane_of(atoms)), dtype=float).reshape(2, 2)
+
+
+def map_registry(
+    atoms: Atoms, calculator: Calculator, num_1: int, num_2: int, relax_gap: bool = False, area: float | None = None
+) -> RegistryMap:
+    """Work of separation of rigid slabs for shifts over one period of the registry.
+
+    :param num_1: shifts along the first period
+    :param num_2: along the second one
+    :param relax_gap: whether the gap is that of least energy at each shift, not the given one
+    :raises ConfigError: if a number is below 1
+    """
+    if min(num_1, num_2) < 1:
+        raise ConfigError(f"`num_1`, `num_2`: expected at least one shift each, got {num_1} and {num_2}")
+    cell = registry_cell_of(atoms)
+    fractions = np.stack(np.meshgrid(np.arange(num_1) / num_1, np.arange(num_2) / num_2, indexing="ij"), -1)
+    shifts = fractions @ cell
+    energy_1, energy_2 = (energy_of(part, calculator) for part in slabs_of(atoms))
+    area = area_of(atoms) if area is None else area
+    work, gaps = np.zeros((num_1, num_2)), np.zeros((num_1, num_2))
+    for place in tracked(list(np.ndindex(num_1, num_2)), "registry"):
+        moved = moved_slab(atoms, [*shifts[place], 0.0])
+        if relax_gap:
+            moved = at_equilibrium_gap(moved, calculator)
+        work[place] = work_of_separation(energy_1, energy_2, energy_of(moved, calculator), area)
+        gaps[place] = gap_of(moved)
+    return RegistryMap(shifts, work, gaps, cell)
+
+
+def labelled(atoms: Atoms, elements_2: list[str] | None) -> Atoms:
+    """The atoms with their own labels, or with labels by elements if these are given."""
+    return atoms if elements_2 is None else label_slabs(atoms, elements_2)
+
+
+def separation_report(
+    atoms: Atoms,
+    calculator: Calculator,
+    elements_2: list[str] | None = None,
+    relax: bool = True,
+    max_force: float = 0.02,
+    max_steps: int = 1000,
+    area: float | None = None,
+) -> Report:
+    """Work of separation of an interface, rigid and relaxed.
+
+    :param elements_2: elements of the upper slab, if the file has no array `slab`
+    :param relax: whether it is computed for relaxed slabs, too
+    :param max_force: largest force at the end of the relaxations, eV/Å
+    :param max_steps: of each relaxation, at most
+    :param area: Å², if not the cell's
+    """
+    atoms = labelled(atoms, elements_2)
+    results = {"rigid": separate(atoms, calculator, area)}
+    if relax:
+        results["relaxed"] = separate_relaxed(atoms, calculator, max_force, max_steps, area)
+    values: dict[str, object] = {"area_square_angstrom": results["rigid"].area}
+    for kind, result in results.items():
+        values |= {
+            f"work_of_separation_{kind}_j_per_m2": result.work,
+            f"gap_{kind}_angstrom": gap_of(result.atoms),
+            f"energies_{kind}_ev": [result.energy_1, result.energy_2, result.energy_12],
+        }
+    figure = new_figure(4, 3.4)
+    axes = figure.subplots()
+    axes.bar(list(results), [result.work for result in results.values()], width=0.5)
+    axes.set_ylabel("work of separation (J/m²)")
+    style_axes(axes, "y")
+    return Report("separation", values, figure)
+
+
+def registry_map_report(
+    atoms: Atoms,
+    calculator: Calculator,
+    elements_2: list[str] | None = None,
+    num_1: int = 8,
+    num_2: int = 8,
+    relax_gap: bool = False,
+    area: float | None = None,
+) -> Report:
+    """Work of separation over all registries of the two slabs.
+
+    :param elements_2: elements of the upper slab, if the file has no array `slab`
+    :param num_1: shifts along the first period
+    :param num_2: shifts along the second period
+    :param relax_gap: whether each registry has its own equilibrium gap
+    :param area: Å², if not the cell's
+    """
+    result = map_registry(labelled(atoms, elements_2), calculator, num_1, num_2, relax_gap, area)
+    figure = new_figure(5, 4)
+    axes = figure.subplots()
+    # one period more on each side, so that the picture closes
+    repeated = np.pad(result.work, ((0, 1), (0, 1)), mode="wrap")
+    fractions = np.stack(np.meshgrid(np.arange(num_1 + 1) / num_1, np.arange(num_2 + 1) / num_2, indexing="ij"), -1)
+    x, y = np.moveaxis(fractions @ result.cell, -1, 0)
+    mesh = axes.pcolormesh(x, y, repeated, shading="gouraud", cmap="viridis")
+    axes.plot(*result.best_shift, "o", color="w", markeredgecolor="k", label="largest")
+    axes.set(xlabel="shift x (Å)", ylabel="shift y (Å)", aspect="equal")
+    axes.legend()
+    figure.colorbar(mesh, ax=axes, label="work of separation (J/m²)")
+    values = {
+        "largest_work_of_separation_j_per_m2": float(result.work.max()),
+        "smallest_work_of_separation_j_per_m2": float(result.work.min()),
+        "corrugation_j_per_m2": result.corrugation,
+        "best_shift_angstrom": result.best_shift,
+        "registry_cell_angstrom": result.cell,
+        "shifts_angstrom": result.shifts,
+        "work_of_separation_j_per_m2": result.work,
+        "gaps_angstrom": result.gaps,
+    }
+    return Report("registry_map", values, figure)
