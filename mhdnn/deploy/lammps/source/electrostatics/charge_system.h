@@ -44,8 +44,10 @@ struct Derivatives {
   std::vector<double> strain_per_atom;  // local, 6 numbers an atom; their sum over all atoms is `strain`
 };
 
+namespace electrostatics {
 class CoulombMatrix;
-class ChargeSolver;
+class Solver;
+}  // namespace electrostatics
 
 // Errors are std::runtime_error with a sentence for the user, thrown by all processes together.
 class ChargeSystem {
@@ -69,11 +71,11 @@ class ChargeSystem {
   int iterations() const;
 
  private:
-  std::vector<double> solve(const double *right_side_local, double total, const double *start_all);
+  std::vector<double> solve(const char *name, const double *values_local, double total, const double *start_all);
 
   const Processes &processes_;  // must outlive the system
-  std::unique_ptr<CoulombMatrix> matrix_;
-  std::unique_ptr<ChargeSolver> solver_;
+  std::unique_ptr<electrostatics::CoulombMatrix> matrix_;
+  std::unique_ptr<electrostatics::Solver> solver_;
   std::vector<double> charges_;
 };
 

@@ -1,0 +1,62 @@
+#include "parameters.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/special_ndtri.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace mhdnn::electrostatics {
+namespace {
+
+// A smearing that follows every change of the cell would make noise in the energy.
+double in_steps(double smearing) {
+  return std::pow(smearing_step, std::nearbyint(std::log(smearing) / std::log(smearing_step)));
+}
+
+}  // namespace
+
+double decay_length(double accuracy) {
+  return -at::special_ndtri(at::full({}, 0.5 * 0.1 * accuracy, at::kDouble)).item<double>();
+}
+
+Splitting splitting_with(double smearing, double largest_width, double accuracy) {
+  const double reach = decay_length(accuracy);
+  return {smearing, reach * std::max(smearing, largest_width), reach / smearing};
+}
+
+Splitting choose_splitting(double volume, double largest_width, double accuracy) {
+  const double smearing = std::max(in_steps(smearing_per_length * std::cbrt(volume)), largest_width);
+  return splitting_with(smearing, largest_width, accuracy);
+}
+
+double mesh_smearing(double density, double largest_width, double accuracy) {
+  const double cutoff = std::cbrt(3.0 * neighbors_with_mesh / (4.0 * pi * density));
+  return std::max(in_steps(cutoff / decay_length(accuracy)), largest_width);
+}
+
+MeshResolution choose_resolution(double accuracy) {
+  return std::find_if(resolutions.begin(), resolutions.end(),
+                      [&](const ResolutionEntry &entry) { return accuracy >= entry.lowest_accuracy; })
+      ->resolution;
+}
+
+std::int64_t good_size(double least) {
+  auto size = std::max<std::int64_t>(2, 2 * static_cast<std::int64_t>(std::ceil(least / 2.0)));
+  for (;; size += 2) {
+    std::int64_t rest = size;
+    for (const int factor : {2, 3, 5})
+      while (rest % factor == 0) rest /= factor;
+    if (rest == 1) return size;
+  }
+}
+
+MeshShape mesh_shape(const Matrix3 &cell, double smearing, const MeshResolution &resolution) {
+  MeshShape shape;
+  for (int axis = 0; axis < 3; ++axis)
+    shape[axis] = good_size(std::max(norm(cell[axis]) / (resolution.spacing * smearing), 2.0 * resolution.order));
+  return shape;
+}
+
+}  // namespace mhdnn::electrostatics

@@ -1,0 +1,64 @@
+// What is chosen for an accuracy: the same as in Python, file by file. A test compares the numbers.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "vectors.h"
+
+namespace mhdnn::electrostatics {
+
+constexpr double pi = 3.14159265358979323846;
+constexpr double coulomb_constant = 14.399645;  // units.py, eV Å/e²
+
+constexpr std::int64_t largest_dense = 400;  // assembly.py: atoms
+constexpr double smallest_pivot = 1e-13;     // dense.py
+constexpr double smearing_per_length = 0.11;     // ewald.py
+constexpr double neighbors_with_mesh = 200.0;    // ewald.py
+constexpr double smearing_step = 1.1;            // ewald.py: in_steps
+constexpr double tolerance_per_accuracy = 1e-2;  // system.py: build_coulomb
+constexpr double smallest_tolerance = 1e-13;     // iterative.py
+constexpr int most_iterations = 500;             // iterative.py
+constexpr double coarsening = 1.3;               // preconditioner.py
+constexpr int num_aliases = 12;                  // splines.py
+
+struct MeshResolution {
+  int order;       // of the splines
+  double spacing;  // largest, in units of the smearing
+};
+
+struct ResolutionEntry {
+  double lowest_accuracy;
+  MeshResolution resolution;
+};
+
+constexpr std::array<ResolutionEntry, 6> resolutions = {{
+    {1e-4, {5, 0.55}},
+    {1e-5, {6, 0.50}},
+    {1e-6, {7, 0.42}},
+    {1e-8, {10, 0.40}},
+    {1e-10, {12, 0.35}},
+    {0.0, {12, 0.25}},
+}};  // mesh.py
+constexpr int largest_order = 12;
+constexpr MeshResolution preconditioner_resolution = {3, 0.8};  // preconditioner.py
+
+struct Splitting {
+  double smearing;           // η, Å
+  double cutoff;             // of the real-space sum, Å
+  double reciprocal_cutoff;  // 1/Å
+};
+
+// ewald.py
+double decay_length(double accuracy);
+Splitting splitting_with(double smearing, double largest_width, double accuracy);
+Splitting choose_splitting(double volume, double largest_width, double accuracy);
+double mesh_smearing(double density, double largest_width, double accuracy);
+
+// mesh.py
+using MeshShape = std::array<std::int64_t, 3>;
+MeshResolution choose_resolution(double accuracy);
+std::int64_t good_size(double least);
+MeshShape mesh_shape(const Matrix3 &cell, double smearing, const MeshResolution &resolution);
+
+}  // namespace mhdnn::electrostatics

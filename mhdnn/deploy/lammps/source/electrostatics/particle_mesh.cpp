@@ -1,0 +1,106 @@
+#include "particle_mesh.h"
+
+#include <algorithm>
+
+#include "splines.h"
+
+namespace mhdnn::electrostatics {
+namespace {
+
+// Derivative of the Green's function by strain: volumes grow by the trace, k² by -2 k ε k.
+double strain_derivative(const GreenValue &green, const Vector3 &k, int component) {
+  const int row = voigt_row[component], column = voigt_column[component];
+  return (row == column ? -green.value : 0.0) - 2.0 * k[row] * k[column] * green.slope;
+}
+
+}  // namespace
+
+ParticleMesh::ParticleMesh(const Matrix3 &cell, const std::vector<double> &positions, double smearing,
+                           const MeshResolution &resolution, double truncation, const Processes &processes)
+    : processes_(processes),
+      green_(cell, mesh_shape(cell, smearing, resolution), smearing, truncation),
+      mesh_(cell, mesh_shape(cell, smearing, resolution), resolution.order, positions,
+            {processes.first, processes.num_local}),
+      kernel_(num_waves(mesh_.shape())) {
+  for (int axis = 0; axis < 3; ++axis) influence_[axis] = influence_factor(mesh_.shape()[axis], resolution.order);
+  for_each_wave(mesh_.shape(), green_, influence_,
+                [&](std::int64_t, std::int64_t wave, const Vector3 &k, double influence) {
+                  kernel_[wave] = influence * green_.at(dot(k, k)).value;
+                });
+}
+
+std::vector<double> ParticleMesh::spread(const std::vector<double> &q) const {
+  auto mesh = mesh_.spread(&q[processes_.first]);
+  processes_.sum(mesh.data(), num_points(mesh_.shape()));
+  return mesh;
+}
+
+void ParticleMesh::add_product(const std::vector<double> &q, double *result) const {
+  auto mesh = spread(q);
+  convolve(mesh_.shape(), kernel_, mesh);
+  const auto values = mesh_.interpolate(mesh);
+  for (std::size_t atom = 0; atom < values.size(); ++atom) result[atom] += values[atom];
+}
+
+std::vector<double> ParticleMesh::potential(const Spectrum &charges) const {
+  Spectrum waves = charges;
+  for (std::size_t wave = 0; wave < waves.size(); ++wave) waves[wave] *= kernel_[wave];
+  std::vector<double> mesh;
+  transform_back(mesh_.shape(), waves, mesh);
+  return mesh;
+}
+
+SmoothDerivatives ParticleMesh::derivatives(const std::vector<double> &p, const std::vector<double> &q,
+                                            bool per_atom) const {
+  const std::int64_t first = processes_.first, count = processes_.num_local;
+  const Spectrum p_waves = transformed(mesh_.shape(), spread(p)), q_waves = transformed(mesh_.shape(), spread(q));
+  SmoothDerivatives result{std::vector<double>(3 * count), strain(p_waves, q_waves), {}};
+  const auto field_q = mesh_.gradients(potential(q_waves)), field_p = mesh_.gradients(potential(p_waves));
+  for (std::int64_t atom = 0; atom < count; ++atom)
+    for (int axis = 0; axis < 3; ++axis) {
+      const std::int64_t place = 3 * atom + axis;
+      result.positions[place] = p[first + atom] * field_q[place] + q[first + atom] * field_p[place];
+    }
+  if (per_atom) {
+    result.strain_per_atom.assign(6 * count, 0.0);
+    add_strain_per_atom(p, q_waves, result.strain_per_atom);
+    add_strain_per_atom(q, p_waves, result.strain_per_atom);
+  }
+  return result;
+}
+
+Voigt ParticleMesh::strain(const Spectrum &p, const Spectrum &q) const {
+  const std::int64_t last = mesh_.shape()[2] / 2 + 1;
+  std::vector<Voigt> planes(mesh_.shape()[0], Voigt{});
+  for_each_wave(mesh_.shape(), green_, influence_,
+                [&](std::int64_t plane, std::int64_t wave, const Vector3 &k, double influence) {
+                  // the other half of the waves has the same values
+                  const double weight = (wave % last == 0 ? 1.0 : 2.0) * influence;
+                  const double power = weight * (p[wave].real() * q[wave].real() + p[wave].imag() * q[wave].imag());
+                  const GreenValue green = green_.at(dot(k, k));
+                  for (int c = 0; c < 6; ++c) planes[plane][c] += power * strain_derivative(green, k, c);
+                });
+  Voigt result{};
+  for (const auto &plane : planes)
+    for (int c = 0; c < 6; ++c) result[c] += plane[c];
+  return result;
+}
+
+// Half of p_i (dA/dε q)_i of own atoms i.
+void ParticleMesh::add_strain_per_atom(const std::vector<double> &p, const Spectrum &q_waves,
+                                       std::vector<double> &result) const {
+  Spectrum waves(q_waves.size());
+  std::vector<double> mesh;
+  for (int c = 0; c < 6; ++c) {
+    for_each_wave(mesh_.shape(), green_, influence_,
+                  [&](std::int64_t, std::int64_t wave, const Vector3 &k, double influence) {
+                    waves[wave] = influence * strain_derivative(green_.at(dot(k, k)), k, c) * q_waves[wave];
+                  });
+    transform_back(mesh_.shape(), waves, mesh);
+    const auto values = mesh_.interpolate(mesh);
+    for (std::size_t atom = 0; atom < values.size(); ++atom)
+      result[6 * atom + c] += 0.5 * p[processes_.first + atom] * values[atom];
+  }
+}
+
+}  // namespace mhdnn::electrostatics

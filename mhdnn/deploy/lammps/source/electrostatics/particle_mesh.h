@@ -1,0 +1,34 @@
+// The smooth part on a mesh: particle_mesh.py.
+#pragma once
+
+#include "charge_system.h"
+#include "mesh.h"
+#include "smooth_part.h"
+
+namespace mhdnn::electrostatics {
+
+class ParticleMesh : public SmoothPart {
+ public:
+  // The truncation is R of an open structure, 0 with periodic directions.
+  ParticleMesh(const Matrix3 &cell, const std::vector<double> &positions, double smearing,
+               const MeshResolution &resolution, double truncation, const Processes &processes);
+
+  void add_product(const std::vector<double> &q, double *result) const override;
+  SmoothDerivatives derivatives(const std::vector<double> &p, const std::vector<double> &q,
+                                bool per_atom) const override;
+
+ private:
+  // Charges of the atoms of all processes on the mesh.
+  std::vector<double> spread(const std::vector<double> &q) const;
+  std::vector<double> potential(const Spectrum &charges) const;
+  Voigt strain(const Spectrum &p, const Spectrum &q) const;
+  void add_strain_per_atom(const std::vector<double> &p, const Spectrum &q_waves, std::vector<double> &result) const;
+
+  const Processes &processes_;
+  Green green_;
+  Mesh mesh_;
+  std::vector<double> influence_[3];
+  std::vector<double> kernel_;
+};
+
+}  // namespace mhdnn::electrostatics

@@ -1,0 +1,20 @@
+// Cardinal B-splines: splines.py.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace mhdnn::electrostatics {
+
+// M_p(t + j) = sum_k c_jk t^k for t in [0, 1): order rows of order numbers.
+std::vector<double> spline_coefficients(int order);
+
+// U²(m)/(sum_l U²(m + l size))² along one axis, in the order of the Fourier transform; U = sinc^order.
+std::vector<double> influence_factor(std::int64_t size, int order);
+
+// Wave numbers in the order of the Fourier transform.
+inline std::int64_t wave_number(std::int64_t place, std::int64_t size) {
+  return place < (size + 1) / 2 ? place : place - size;
+}
+
+}  // namespace mhdnn::electrostatics
