@@ -10,7 +10,7 @@ __all__ = ["MHDNNCalculator", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """The calculator on first use: LAMMPS asks this package for its plugin at each start and must not wait for torch."""
+    """The calculator, on first use: LAMMPS asks this package for its plugin at each start without waiting for torch."""
     if name == "MHDNNCalculator":
         from mhdnn.deploy.calculator import MHDNNCalculator
 

@@ -106,7 +106,7 @@ HEADER = """\
 units {units}
 atom_style {atom_style}
 boundary {boundary}
-box tilt large
+atom_modify map yes
 read_data atoms.data
 """
 
@@ -159,6 +159,6 @@ def evaluate(
         stress=frame.tensor_to_ase(to_stress * np.array(pressure)),
         energies=table[:, 3],
         charges=table[:, 4] if charges else np.zeros(0),
-        virials=frame.tensor_to_ase(to_stress * table[:, -6:][:, LAMMPS_VOIGT]),
+        virials=frame.tensor_to_ase(-to_stress * table[:, -6:][:, LAMMPS_VOIGT]),  # -pressure times volume
         output=output,
     )

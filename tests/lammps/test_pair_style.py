@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from ase.build import graphene
-from ase.calculators.calculator import PropertyNotImplementedError
 
 from mhdnn import MHDNNCalculator
-from tests.builders import structures
+from mhdnn.deploy.model_file import load_model
+from mhdnn.prediction import predict
+from tests.builders import batch_of, structures
 from tests.lammps.runs import evaluate
 
 pytestmark = pytest.mark.slow
@@ -33,32 +34,29 @@ def assert_close(found, expected, relative, scale=None):
     np.testing.assert_allclose(found, expected, rtol=0, atol=relative * scale)
 
 
-def assert_same(result, atoms, relative=RELATIVE):
-    """All numbers of LAMMPS are those of the ASE calculator."""
-    calculator = atoms.calc
-    energies = calculator.get_property("energies", atoms)
-    assert_close(result.energy, atoms.get_potential_energy(), relative, scale=np.abs(energies).sum())
-    assert_close(result.energies, energies, relative)
-    assert_close(result.forces, atoms.get_forces(), relative)
-    # per volume of LAMMPS's box, which differs where a direction is open; the virial is the same
-    assert_close(result.virials.sum(0), calculator.get_property("virial", atoms), relative)
-    if atoms.pbc.all():
-        assert_close(result.stress, atoms.get_stress(), 2e-8)  # LAMMPS's constant has 8 digits
-    if len(result.charges):
-        assert_close(result.charges, atoms.get_charges(), relative)
-
-
-def with_calculator(atoms, model, **settings):
+def assert_same(result, atoms, model, total_charge=0.0, solver="auto"):
+    """All numbers of LAMMPS are those of the ASE calculator and, without a volume, of `predict`."""
     atoms = atoms.copy()
-    atoms.calc = MHDNNCalculator(model, **settings)
-    return atoms
+    atoms.calc = MHDNNCalculator(model, total_charge=total_charge, solver=solver)
+    energies = atoms.get_potential_energies()
+    assert_close(result.energy, atoms.get_potential_energy(), RELATIVE, scale=np.abs(energies).sum())
+    assert_close(result.energies, energies, RELATIVE)
+    assert_close(result.forces, atoms.get_forces(), RELATIVE)
+    potential, metadata = load_model(model)
+    batch = batch_of(atoms, cutoff=metadata["cutoff"], total_charge=total_charge)
+    expected = predict(potential, batch, solver=solver, atomic_virials=True)
+    assert_close(result.virials, expected.atomic_virials.numpy(), RELATIVE)
+    if atoms.pbc.all():
+        assert_close(result.stress, atoms.get_stress(), RELATIVE)
+    if len(result.charges):
+        assert_close(result.charges, atoms.get_charges(), RELATIVE)
 
 
 @pytest.mark.parametrize("name", CELLS)
 def test_short_range(short_range_model, tmp_path, name):
     atoms = structure(name)
     one = evaluate(tmp_path / "one", atoms, short_range_model)
-    assert_same(one, with_calculator(atoms, short_range_model))
+    assert_same(one, atoms, short_range_model)
     two = evaluate(tmp_path / "two", atoms, short_range_model, ranks=2)
     for quantity in ("energy", "forces", "stress", "energies", "virials"):
         assert_close(getattr(two, quantity), getattr(one, quantity), BETWEEN_RANKS)
@@ -70,7 +68,7 @@ def test_charges(charge_model, tmp_path, name, solver):
     atoms = structure(name)
     style = f"solver {solver} total_charge 0.5"
     one = evaluate(tmp_path / "one", atoms, charge_model, charges=True, style=style)
-    assert_same(one, with_calculator(atoms, charge_model, solver=solver, total_charge=0.5))
+    assert_same(one, atoms, charge_model, total_charge=0.5, solver=solver)
     assert one.charges.sum() == pytest.approx(0.5, abs=1e-10)
     two = evaluate(tmp_path / "two", atoms, charge_model, charges=True, ranks=2, style=style)
     for quantity in ("energy", "forces", "stress", "energies", "virials", "charges"):

@@ -129,7 +129,7 @@ void PairMHDNN::print_model() const {
   if (model.charges)
     text += fmt::format("  total charge {} e, solver {}, accuracy {}\n", settings_.total_charge, settings_.solver,
                         settings_.accuracy > 0.0 ? settings_.accuracy : model.accuracy);
-  utils::logmesg(lmp, text);
+  if (comm->me == 0) utils::logmesg(lmp, text);
 }
 
 void PairMHDNN::init_style() {
