@@ -17,7 +17,9 @@ from mhdnn.evaluation.table import format_number
 from mhdnn.properties.arguments import Key, keys_of, parse_arguments
 from mhdnn.properties.report import Report
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "elasticity": "mhdnn.properties.elasticity:elasticity_report",
+}
 """Name of a command -> ``module:function``; the function returns a `Report`, and its signature decides the keys."""
 
 HELP = ("-h", "--help")

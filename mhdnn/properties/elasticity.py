@@ -1,0 +1,296 @@
+r"""Elastic constants of crystals from the stress of strained cells with relaxed atoms.
+
+A cell is deformed by :math:`F = \sqrt{1 + 2\eta}` with the Lagrangian strain :math:`\eta`, the atoms relax, and the
+stress :math:`\sigma` gives the second Piola-Kirchhoff stress :math:`S = \det F\, F^{-1}\sigma F^{-T}`, the derivative
+of the energy per volume of the cell at rest by :math:`\eta`. So :math:`C_{ij} = \partial S_i/\partial\eta_j` is the
+second derivative of the energy, symmetric also where a stress remains. All :math:`C_{ij}` that symmetry allows are
+fitted at once to polynomials in the strain.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import scipy.linalg
+from ase import Atoms
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError
+from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_strain
+from ase.stress import voigt_6_to_full_3x3_stress as full_stress
+
+from mhdnn.errors import ConfigError
+from mhdnn.properties.elastic_tensor import invariant_stiffnesses, is_stable, moduli
+from mhdnn.properties.elasticity_figure import elasticity_figure
+from mhdnn.properties.journal import Journal, fingerprint
+from mhdnn.properties.progress import tracked
+from mhdnn.properties.relaxation import relaxed
+from mhdnn.properties.report import Report
+from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
+
+INDEPENDENCE = 0.25
+"""Smallest singular value of the strains' effect on the constants (1 for all six strains) that is accepted."""
+
+
+@dataclass
+class StrainedStresses:
+    """Stresses of strained cells.
+
+    :param directions: Voigt index of the strain, shape (num_cells,)
+    :param amplitudes: strain, doubled for shear, shape (num_cells,)
+    :param stresses: second Piola-Kirchhoff, shape (num_cells, 6), eV/Å³
+    :param errors: standard errors of the stresses, shape (num_cells, 6), eV/Å³; None if the scatter about the fit tells
+    """
+
+    directions: np.ndarray
+    amplitudes: np.ndarray
+    stresses: np.ndarray
+    errors: np.ndarray | None = None
+
+
+@dataclass
+class ElasticConstants:
+    """A fit of elastic constants.
+
+    :param stiffness: C, shape (6, 6), eV/Å³
+    :param basis: what symmetry allows, shape (num_constants, 6, 6)
+    :param covariance: of the coefficients of the basis, shape (num_constants, num_constants), eV²/Å⁶
+    :param residual_stress: of the cell at rest, shape (6,), eV/Å³
+    :param data: what was fitted
+    """
+
+    stiffness: np.ndarray
+    basis: np.ndarray
+    covariance: np.ndarray
+    residual_stress: np.ndarray
+    data: StrainedStresses
+
+    @property
+    def errors(self) -> np.ndarray:
+        """Standard errors of C, shape (6, 6), eV/Å³."""
+        return np.sqrt(np.einsum("aij,ab,bij->ij", self.basis, self.covariance, self.basis).clip(0.0))
+
+    def moduli(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Moduli (`mhdnn.properties.elastic_tensor.moduli`) in eV/Å³, and their standard errors to first order."""
+        values = moduli(self.stiffness)
+        step = 1e-5 * float(np.linalg.norm(self.stiffness))
+        slopes: dict[str, list[float]] = {key: [] for key in values}
+        for change in step * self.basis:
+            above, below = moduli(self.stiffness + change), moduli(self.stiffness - change)
+            for key in values:
+                slopes[key].append(float(above[key] - below[key]) / (2.0 * step))
+        errors = {key: float(np.sqrt(np.maximum(s @ self.covariance @ s, 0.0))) for key, s in _arrays(slopes).items()}
+        return values, errors
+
+
+def elastic_constants(
+    atoms: Atoms,
+    calculator: Calculator,
+    largest_strain: float = 0.006,
+    num_strains: int = 4,
+    degree: int = 3,
+    max_force: float = 1e-4,
+    symmetry_tolerance: float = 1e-3,
+    journal: str | Path | None = None,
+) -> ElasticConstants:
+    """All elastic constants of a crystal at rest, with relaxed atoms.
+
+    Only strains that symmetry does not make superfluous are computed: two directions for a cubic crystal.
+
+    :param atoms: a crystal whose cell and atoms are relaxed; constraints of atoms hold
+    :param largest_strain: of the cells, in both signs
+    :param num_strains: cells for each direction, at equal distances, without the cell at rest
+    :param degree: of the polynomials; odd, below num_strains. The error is of the order of largest_strain**(degree + 1)
+    :param max_force: at the end of a relaxation, eV/Å
+    :param symmetry_tolerance: distance within which atoms are equivalent, Å
+    :param journal: JSON file to which stresses are written; an interrupted calculation continues from it
+    :raises ConfigError: if the structure is no crystal, the calculator has no stress, or the strains don't suffice
+    :raises PropertyError: if a relaxation does not converge
+    """
+    _check_strains(largest_strain, num_strains, degree)
+    basis = invariant_stiffnesses(atoms, symmetry_tolerance)
+    amplitudes = _symmetric_amplitudes(largest_strain, num_strains)
+    cells = [(0, 0.0), *itertools.product(necessary_directions(basis), amplitudes)]
+    kept = Journal(journal, {"structure": fingerprint(atoms), "max_force": max_force})
+
+    def stress_of(direction: int, amplitude: float) -> np.ndarray:
+        deformation = deformation_gradient(direction, amplitude)
+        strained = relaxed(deformed(atoms, deformation), calculator, max_force)
+        return piola_kirchhoff(stress_with(strained), deformation)
+
+    stresses = [
+        kept.get(f"{direction} {amplitude:+.8f}", partial(stress_of, direction, amplitude))
+        for direction, amplitude in tracked(cells, "elasticity")
+    ]
+    directions, strains = np.array(cells).T
+    return fit_stiffness(basis, StrainedStresses(directions.astype(int), strains, np.array(stresses)), degree)
+
+
+def fit_stiffness(basis: np.ndarray, data: StrainedStresses, degree: int = 1) -> ElasticConstants:
+    r"""Least squares of :math:`S = S_0 + C\eta + \sum_{n \ge 2} a_n \eta^n`, with own :math:`a_n` for each direction.
+
+    :param basis: what symmetry allows for C, shape (num_constants, 6, 6)
+    :param data: at least ``degree`` strains for each of the directions that `necessary_directions` names
+    :raises ConfigError: if the data don't determine the constants
+    """
+    design = _design(basis, data, degree)
+    weights = np.ones(data.stresses.size) if data.errors is None else 1.0 / np.maximum(data.errors, 1e-12).ravel()
+    if np.linalg.matrix_rank(design) < design.shape[1]:
+        raise ConfigError(
+            f"`data`: expected strains that determine {len(basis)} constants with polynomials of degree {degree}, got "
+            f"{len(data.amplitudes)} stresses that don't; add strains or directions"
+        )
+    inverse = np.linalg.pinv(design * weights[:, None])
+    solution = inverse @ (data.stresses.ravel() * weights)
+    covariance = inverse @ inverse.T
+    if data.errors is None:
+        residuals = data.stresses.ravel() - design @ solution
+        freedom = len(residuals) - design.shape[1]
+        covariance *= residuals @ residuals / freedom if freedom > 0 else np.nan
+    number = len(basis)
+    stiffness = np.einsum("a,aij->ij", solution[:number], basis)
+    return ElasticConstants(stiffness, basis, covariance[:number, :number], solution[number : number + 6], data)
+
+
+def necessary_directions(basis: np.ndarray) -> tuple[int, ...]:
+    """The fewest strains (Voigt indices) whose stresses determine all constants well.
+
+    :param basis: shape (num_constants, 6, 6), orthonormal
+    """
+    best: tuple[float, tuple[int, ...]] = (0.0, ())
+    for size in range(1, 7):
+        for chosen in itertools.combinations(range(6), size):
+            effect = basis[:, :, chosen].reshape(len(basis), -1)
+            if effect.shape[1] >= len(basis):
+                smallest = np.linalg.svd(effect, compute_uv=False)[-1]
+                best = max(best, (float(smallest) - 1e-9 * sum(chosen), chosen))
+        if best[0] > INDEPENDENCE:
+            break
+    return best[1]
+
+
+def deformation_gradient(direction: int, amplitude: float) -> np.ndarray:
+    """The symmetric F of a Lagrangian strain in one Voigt direction (doubled for shear), shape (3, 3)."""
+    strain = np.zeros(6)
+    strain[direction] = amplitude
+    # ASE's matrix is 1 + strain
+    return np.real(scipy.linalg.sqrtm(2.0 * voigt_6_to_full_3x3_strain(strain) - np.eye(3)))
+
+
+def deformed(atoms: Atoms, deformation: np.ndarray) -> Atoms:
+    """A copy whose cell and atoms are deformed; constraints of atoms are kept."""
+    result = atoms.copy()
+    result.set_cell(atoms.cell[:] @ deformation.T)
+    result.set_positions(atoms.positions @ deformation.T, apply_constraint=False)
+    return result
+
+
+def piola_kirchhoff(stress: np.ndarray, deformation: np.ndarray) -> np.ndarray:
+    """The second Piola-Kirchhoff stress of a Cauchy stress, both Voigt, shape (6,)."""
+    inverse = np.linalg.inv(deformation)
+    return np.linalg.det(deformation) * full_3x3_to_voigt_6_stress(inverse @ full_stress(stress) @ inverse.T)
+
+
+def stress_with(atoms: Atoms, kinetic: bool = False) -> np.ndarray:
+    """The stress of atoms with a calculator, Voigt, eV/Å³; with the momenta's part on demand.
+
+    :raises ConfigError: if the calculator has no stress
+    """
+    try:
+        return atoms.get_stress(include_ideal_gas=kinetic, apply_constraint=False)
+    except PropertyNotImplementedError as error:
+        raise ConfigError(
+            f"`calculator`: expected one with a stress, got {type(atoms.calc).__name__}, which has none"
+        ) from error
+
+
+def elasticity_report(
+    atoms: Atoms,
+    calculator: Calculator,
+    relax_cell: bool = True,
+    largest_strain: float = 0.006,
+    num_strains: int = 4,
+    degree: int = 3,
+    max_force: float = 1e-4,
+    symmetry_tolerance: float = 1e-3,
+    journal: Path | None = None,
+) -> Report:
+    """Elastic constants, moduli, stability and anisotropy of a crystal (0 K, relaxed atoms).
+
+    :param atoms: a crystal
+    :param calculator: with a stress
+    :param relax_cell: whether cell and atoms are relaxed first
+    :param largest_strain: of the cells, in both signs
+    :param num_strains: cells for each direction of strain
+    :param degree: of the polynomials fitted, odd
+    :param max_force: at the end of relaxations, eV/Å
+    :param symmetry_tolerance: distance within which atoms are equivalent, Å
+    :param journal: JSON file from which an interrupted calculation continues
+    """
+    at_rest = relaxed(atoms, calculator, max_force, cell=True) if relax_cell else atoms
+    constants = elastic_constants(
+        at_rest, calculator, largest_strain, num_strains, degree, max_force, symmetry_tolerance, journal
+    )
+    values = {"num_atoms": len(atoms), "volume_cubic_angstrom": at_rest.get_volume(), "cell_angstrom": at_rest.cell[:]}
+    title = f"{atoms.get_chemical_formula()}: elastic constants"
+    return Report("elasticity", values | values_in_gpa(constants), elasticity_figure(constants, title))
+
+
+def values_in_gpa(constants: ElasticConstants) -> dict[str, object]:
+    """Everything that follows from elastic constants, for a report: GPa, with standard errors beside."""
+    gpa = GPA_PER_EV_PER_CUBIC_ANGSTROM
+    values: dict[str, object] = {
+        "elastic_constants_gpa": gpa * constants.stiffness,
+        "elastic_constants_error_gpa": gpa * constants.errors,
+        "num_independent_constants": len(constants.basis),
+        "residual_stress_gpa": gpa * constants.residual_stress,
+        "born_stable": is_stable(constants.stiffness),
+        "smallest_eigenvalue_gpa": gpa * np.linalg.eigvalsh(constants.stiffness)[0],
+    }
+    quantities, errors = constants.moduli()
+    for key, value in quantities.items():
+        unit, factor = ("_gpa", gpa) if "modulus" in key else ("", 1.0)
+        values[key + unit] = factor * value
+        values[f"{key}_error{unit}"] = factor * errors[key]
+    return values
+
+
+def _check_strains(largest_strain: float, num_strains: int, degree: int) -> None:
+    if not 0.0 < largest_strain < 0.5:
+        raise ConfigError(
+            f"`largest_strain`: expected a number between 0 and 0.5, for example 0.006, got {largest_strain}"
+        )
+    if num_strains < 2 or num_strains % 2:
+        raise ConfigError(f"`num_strains`: expected an even number, as many of either sign, got {num_strains}")
+    if degree < 1 or degree % 2 == 0 or degree >= num_strains:
+        raise ConfigError(
+            f"`degree`: expected an odd number below `num_strains` ({num_strains}), got {degree}; an even one adds "
+            "no accuracy, as strains come in both signs"
+        )
+
+
+def _symmetric_amplitudes(largest: float, number: int) -> list[float]:
+    return [float(x) for x in np.linspace(-largest, largest, number + 1) if abs(x) > 0.1 * largest / number]
+
+
+def _design(basis: np.ndarray, data: StrainedStresses, degree: int) -> np.ndarray:
+    """Derivatives of the stresses by the coefficients of basis, stress at rest, and higher powers of each direction."""
+    higher = [(direction, power) for direction in np.unique(data.directions) for power in range(2, degree + 1)]
+    number = len(basis)
+    design = np.zeros((len(data.amplitudes), 6, number + 6 + 6 * len(higher)))
+    for row, (direction, amplitude) in enumerate(zip(data.directions, data.amplitudes, strict=True)):
+        design[row, :, :number] = amplitude * basis[:, :, direction].T
+        design[row, :, number : number + 6] = np.eye(6)
+        for place, (of_direction, power) in enumerate(higher):
+            if of_direction == direction:
+                first = number + 6 + 6 * place
+                # scaled, so that the columns of all powers are of one size
+                scale = np.abs(data.amplitudes).max() ** (power - 1)
+                design[row, :, first : first + 6] = np.eye(6) * amplitude**power / scale
+    return design.reshape(-1, design.shape[-1])
+
+
+def _arrays(lists: dict[str, list[float]]) -> dict[str, np.ndarray]:
+    return {key: np.array(values) for key, values in lists.items()}
