@@ -39,15 +39,36 @@ def find_pairs(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff:
     :param cutoff: Å
     :raises DataError: if a periodic direction has no cell vector, or the periodic ones span no volume
     """
+    center, neighbor, shifts, box = _search(positions, cell, pbc, cutoff, full_list=True)
+    return NeighborPairs(center, neighbor, shifts @ box)
+
+
+def find_half_pairs(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each pair of atoms and images once; arguments and errors are those of `find_pairs`.
+
+    Of the two images S and -S of an atom itself, one is in the list.
+
+    :return: first atoms, ascending, and second ones, shape (num_pairs,), int64, and the cell vectors between
+        them, shape (num_pairs, 3), float64 whole numbers
+    """
+    return _search(positions, cell, pbc, cutoff, full_list=False)[:3]
+
+
+def _search(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float, full_list: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Centres, neighbours, shifts in whole numbers of cell vectors, and the complete cell."""
     pbc = np.broadcast_to(np.asarray(pbc, dtype=bool), (3,))
     box = complete_cell(np.asarray(cell, dtype=np.float64), pbc)
     if len(positions) == 0:
-        return NeighborPairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3)))
-    finder = NeighborList(cutoff=float(cutoff), full_list=True, sorted=True)
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3)), box
+    finder = NeighborList(cutoff=float(cutoff), full_list=full_list, sorted=True)
     center, neighbor, shifts = finder.compute(
         points=np.ascontiguousarray(positions, dtype=np.float64), box=box, periodic=pbc, quantities="ijS"
     )
-    return NeighborPairs(center.astype(np.int64), neighbor.astype(np.int64), shifts.astype(np.float64) @ box)
+    return center.astype(np.int64), neighbor.astype(np.int64), shifts.astype(np.float64), box
 
 
 def complete_cell(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:

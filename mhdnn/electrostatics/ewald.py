@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from scipy.special import ndtri
 
-from mhdnn.neighbors import find_pairs
+from mhdnn.neighbors import find_half_pairs
 
 SMEARING_PER_LENGTH = 0.11
 r""":math:`\eta/V^{1/3}` at which pairs and wave vectors cost the same in the dense matrix (measured)."""
@@ -105,18 +105,9 @@ class RealSpacePairs(NamedTuple):
 
 def real_space_pairs(positions: torch.Tensor, cell: torch.Tensor, cutoff: float) -> RealSpacePairs:
     """Pairs within a cutoff in a cell with three periodic directions, each once, sorted by the first atom."""
-    box = cell.detach().cpu().numpy()
-    found = find_pairs(positions.detach().cpu().numpy(), box, np.ones(3, dtype=bool), cutoff)
-    half = found.center_index < found.neighbor_index
-    to_numbers = np.linalg.inv(box)
-    # of an atom and its own image: the one whose first shift that is not zero is positive
-    own = np.flatnonzero(found.center_index == found.neighbor_index)
-    if len(own):
-        half[own] = np.rint(found.cell_shifts[own] @ to_numbers) @ np.array([1e8, 1e4, 1.0]) > 0
-    kept = np.flatnonzero(half)
-    shifts = np.rint(found.cell_shifts[kept] @ to_numbers)
-    arrays = (found.center_index[kept], found.neighbor_index[kept], shifts)
-    return RealSpacePairs(*(torch.from_numpy(array).to(positions.device) for array in arrays))
+    box, periodic = cell.detach().cpu().numpy(), np.ones(3, dtype=bool)
+    found = find_half_pairs(positions.detach().cpu().numpy(), box, periodic, cutoff)
+    return RealSpacePairs(*(torch.from_numpy(array).to(positions.device) for array in found))
 
 
 def wave_vectors(cell: np.ndarray, cutoff: float) -> np.ndarray:

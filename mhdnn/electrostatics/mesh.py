@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 
 from mhdnn.electrostatics.ewald import greens_function
 from mhdnn.electrostatics.splines import influence_factor, spline_products, spline_weights
@@ -125,7 +126,7 @@ class Mesh:
         self.products = spline_products(weights)
         self.points = points.reshape(-1)
         self._rows: torch.Tensor | None = None
-        self._buffer: torch.Tensor | None = None
+        self._columns: torch.Tensor | None = None
 
     @property
     def rows(self) -> torch.Tensor:
@@ -136,6 +137,13 @@ class Mesh:
             values = self.products.detach().reshape(-1)
             self._rows = sparse_rows(starts, self.points, values, (num_atoms, math.prod(self.shape)))
         return self._rows
+
+    @property
+    def columns(self) -> torch.Tensor:
+        """The transpose of `rows`, (num_points, num_atoms), in compressed rows itself."""
+        if self._columns is None:
+            self._columns = transposed(self.rows)
+        return self._columns
 
     def spread(self, charges: torch.Tensor, products: torch.Tensor) -> torch.Tensor:
         """Charges on the mesh points, shape (num_points,)."""
@@ -157,12 +165,7 @@ class Mesh:
 
     def product(self, charges: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
         """The same without gradient."""
-        products = self.products.detach()
-        if self._buffer is None:  # fresh memory for every product would cost more than the product
-            self._buffer = torch.empty_like(products)
-        torch.mul(products, charges[:, None], out=self._buffer)
-        mesh = charges.new_zeros(math.prod(self.shape)).index_add_(0, self.points, self._buffer.reshape(-1))
-        return self.rows @ self.convolve(mesh, kernel)
+        return self.rows @ self.convolve(self.columns @ charges, kernel)
 
 
 def sparse_rows(
@@ -174,3 +177,15 @@ def sparse_rows(
         return torch.sparse_csr_tensor(
             starts.to(torch.int32), columns.to(torch.int32), values, shape, check_invariants=False
         )
+
+
+def transposed(matrix: torch.Tensor) -> torch.Tensor:
+    """The transpose of a sparse matrix, both in compressed rows: a product with it then needs no scattered sums."""
+    if matrix.device.type == "cpu":  # scipy counts where torch sorts, and takes a tenth of the time
+        parts = (matrix.values().numpy(), matrix.col_indices().numpy(), matrix.crow_indices().numpy())
+        flipped = csr_matrix(parts, shape=tuple(matrix.shape)).tocsc()
+        starts, columns, values = map(torch.from_numpy, (flipped.indptr, flipped.indices, flipped.data))
+    else:
+        flipped = matrix.to_sparse_csc()
+        starts, columns, values = flipped.ccol_indices(), flipped.row_indices(), flipped.values()
+    return sparse_rows(starts, columns, values, (matrix.shape[1], matrix.shape[0]))

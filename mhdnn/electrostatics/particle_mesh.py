@@ -17,6 +17,7 @@ from mhdnn.electrostatics.mesh import (
     influence_on_mesh,
     mesh_shape,
     sparse_rows,
+    transposed,
 )
 from mhdnn.electrostatics.periodic import ewald_pair_values
 from mhdnn.electrostatics.preconditioner import MeshPreconditioner
@@ -62,7 +63,7 @@ class ParticleMeshBlock(Block):
             green * influence_on_mesh(shape, resolution.order, green),
             *(self._background().tensors if truncation is None else ()),
         )
-        self._sparse: torch.Tensor | None = None
+        self._sparse: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def _pair_values(self) -> torch.Tensor:
         first, second, shifts = self.pairs
@@ -91,22 +92,23 @@ class ParticleMeshBlock(Block):
             result = result + Background(*background).potential(charges[None])[0]
         return result
 
-    def sparse_matrix(self) -> torch.Tensor:
-        """Real-space pairs as an upper triangle in compressed rows; made when first needed, without gradient."""
+    def sparse_matrices(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Real-space pairs and their transpose in compressed rows; made when first needed, without gradient."""
         if self._sparse is None:
             size = len(self.positions)
             starts = torch.searchsorted(self.pairs.first, torch.arange(size + 1, device=self.pairs.first.device))
-            self._sparse = sparse_rows(starts, self.pairs.second, self.parameters[0].detach(), (size, size))
+            half = sparse_rows(starts, self.pairs.second, self.parameters[0].detach(), (size, size))
+            self._sparse = half, transposed(half)
         return self._sparse
 
     def product(self, charges: torch.Tensor) -> torch.Tensor:
-        """A q without gradient: sparse product, two interpolations, two transforms."""
-        pair_values, self_values, _, kernel, *background = (tensor.detach() for tensor in self.parameters)
-        first, second, _ = self.pairs
-        result = self.sparse_matrix() @ charges + self_values * charges + self.mesh.product(charges, kernel)
-        result.index_add_(0, second, pair_values * charges.index_select(0, first))
+        """A q without gradient: sparse products with pairs and interpolation weights, two transforms."""
+        _, self_values, _, kernel, *background = (tensor.detach() for tensor in self.parameters)
+        result = self_values * charges + self.mesh.product(charges, kernel)
+        for half in self.sparse_matrices():
+            result += half @ charges
         if background:
-            result = result + Background(*background).potential(charges[None])[0]
+            result += Background(*background).potential(charges[None])[0]
         return result
 
     def solver(self, hardness: torch.Tensor, groups: Groups) -> Solver:

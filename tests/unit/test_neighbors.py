@@ -5,7 +5,7 @@ import pytest
 from ase.neighborlist import neighbor_list
 
 from mhdnn.errors import DataError
-from mhdnn.neighbors import complete_cell, find_pairs
+from mhdnn.neighbors import complete_cell, find_half_pairs, find_pairs
 from tests.builders import structures
 
 
@@ -14,17 +14,30 @@ from tests.builders import structures
 def test_same_pairs_as_ase(name, cutoff):
     atoms = structures()[name]
     pairs = find_pairs(atoms.positions, atoms.cell[:], atoms.pbc, cutoff)
-    center, neighbor, vectors = neighbor_list("ijD", atoms, cutoff)
     found = atoms.positions[pairs.neighbor_index] - atoms.positions[pairs.center_index] + pairs.cell_shifts
+    compare_with_ase(atoms, cutoff, pairs.center_index, pairs.neighbor_index, found)
+
+
+@pytest.mark.parametrize("name", list(structures()))
+@pytest.mark.parametrize("cutoff", [2.0, 8.0])
+def test_half_pairs_and_their_mirror_images_are_all_pairs(name, cutoff):
+    atoms = structures()[name]
+    first, second, shifts = find_half_pairs(atoms.positions, atoms.cell[:], atoms.pbc, cutoff)
+    assert np.all(np.diff(first) >= 0)
+    found = atoms.positions[second] - atoms.positions[first] + shifts @ complete_cell(atoms.cell[:], atoms.pbc)
+    both = np.concatenate([first, second]), np.concatenate([second, first]), np.concatenate([found, -found])
+    compare_with_ase(atoms, cutoff, *both)
+
+
+def compare_with_ase(atoms, cutoff, centers, neighbors, found):
+    center, neighbor, vectors = neighbor_list("ijD", atoms, cutoff)
 
     def ordered(i, j, d):
         rows = np.column_stack([i, j, np.round(d, 6)])
         return rows[np.lexsort(rows.T[::-1])]
 
-    assert len(found) == len(vectors), f"{name}: {len(found)} pairs, ASE {len(vectors)}"
-    np.testing.assert_allclose(
-        ordered(pairs.center_index, pairs.neighbor_index, found), ordered(center, neighbor, vectors), atol=2e-6
-    )
+    assert len(found) == len(vectors), f"{len(found)} pairs, ASE {len(vectors)}"
+    np.testing.assert_allclose(ordered(centers, neighbors, found), ordered(center, neighbor, vectors), atol=2e-6)
 
 
 def test_sorted_by_center():
