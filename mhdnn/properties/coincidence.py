@@ -84,20 +84,21 @@ def find_coincidences(
     :param max_strain: largest principal strain, absolute (0.02 is 2 %)
     :param twist: smallest and largest angle by which the second plane may be turned, degrees in -180 to 180; any if
         None
-    :raises ConfigError: if a cell is singular or a limit is not positive
+    :raises ConfigError: if a cell is singular or a limit is out of range
     """
     for name, cell in (("cell_1", cell_1), ("cell_2", cell_2)):
         if np.shape(cell) != (2, 2) or not abs(np.linalg.det(cell)) > 0:
             raise ConfigError(f"`{name}`: expected two vectors that span a plane, shape (2, 2) in Å, got {cell}")
-    for name, limit in (("max_area", max_area), ("max_strain", max_strain)):
-        if not limit > 0:
-            raise ConfigError(f"`{name}`: expected a positive number, got {limit}")
+    if not max_area > 0:
+        raise ConfigError(f"`max_area`: expected a positive number in Å², got {max_area}")
+    if not 0 < max_strain < 0.5:
+        raise ConfigError(f"`max_strain`: expected a number between 0 and 0.5 (0.02 is 2 %), got {max_strain}")
     area_1, area_2 = abs(np.linalg.det(cell_1)), abs(np.linalg.det(cell_2))
     found: list[Coincidence] = []
     lattices_2: dict[int, np.ndarray] = {}
     for count_1 in range(1, int(max_area / area_1 + SAME) + 1):
         bases_1 = reduced_supercells(cell_1, count_1)
-        lowest, highest = (count_1 * area_1 / area_2 * (1 + sign * max_strain) ** 2 for sign in (-1, 1))
+        lowest, highest = (count_1 * area_1 / area_2 / (1 + sign * max_strain) ** 2 for sign in (1, -1))
         for count_2 in range(max(1, int(np.ceil(lowest - SAME))), int(highest + SAME) + 1):
             if count_2 not in lattices_2:
                 lattices_2[count_2] = reduced_supercells(cell_2, count_2)

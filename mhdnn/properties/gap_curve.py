@@ -21,10 +21,8 @@ from mhdnn.properties.interfaces import area_of, slabs_of, with_gap
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.report import Report
 from mhdnn.properties.separation import energy_of, labelled, work_of_separation
-from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, JOULE_PER_SQUARE_METER_PER_EV_PER_SQUARE_ANGSTROM
+from mhdnn.units import GPA_PER_JOULE_PER_SQUARE_METER_PER_ANGSTROM as GPA_PER_SLOPE
 
-GPA_PER_SLOPE = GPA_PER_EV_PER_CUBIC_ANGSTROM / JOULE_PER_SQUARE_METER_PER_EV_PER_SQUARE_ANGSTROM
-"""1 J/m²/Å in GPa."""
 SMALLEST_NUMBER = 6
 """Points that a curve and its fit need."""
 DEFAULT_GAPS = (2.0, 2.2, 2.4, 2.6, 2.8, 3.0, 3.2, 3.4, 3.6, 3.8, 4.0, 4.3, 4.6, 5.0, 5.5, 6.0, 7.0)

@@ -125,7 +125,7 @@ def at_equilibrium_gap(atoms: Atoms, calculator: Calculator, lowest: float = 1.5
     gap = float(found.x)
     if not lowest + 10 * GAP_TOLERANCE < gap < highest - 10 * GAP_TOLERANCE:
         raise PropertyError(
-            f"`gap`: expected a minimum of between {lowest} and {highest} Å, got the lowest energy at {gap:.3f} Å; "
+            f"`gap`: expected a minimum of the energy between {lowest} and {highest} Å, got the lowest at {gap:.3f} Å; "
             "look whether the slabs bind at all"
         )
     return with_gap(atoms, gap)

@@ -17,7 +17,6 @@ from ase.calculators.calculator import Calculator
 
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.evaluation.plots import new_figure, style_axes
-from mhdnn.properties.gap_curve import GPA_PER_SLOPE
 from mhdnn.properties.interfaces import area_of, gap_of, moved_slab, slabs_of
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.report import Report
@@ -28,6 +27,7 @@ from mhdnn.properties.separation import (
     registry_cell_of,
     work_of_separation,
 )
+from mhdnn.units import GPA_PER_JOULE_PER_SQUARE_METER_PER_ANGSTROM as GPA_PER_SLOPE
 
 SMALLEST_NUMBER = 4
 """Points of a path."""
