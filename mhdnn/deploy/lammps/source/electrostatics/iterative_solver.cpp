@@ -47,30 +47,30 @@ std::vector<double> IterativeSolver::residual_of(const std::vector<double> &righ
                                                  const std::vector<double> &x) const {
   auto residual = multiply(x);
   for (std::size_t atom = 0; atom < x.size(); ++atom) residual[atom] = right_side[atom] - residual[atom];
-  shift_sum(residual, 0.0);
   return residual;
 }
 
 std::vector<double> IterativeSolver::solve(const std::vector<double> &right_side, double total,
                                            const double *start_all) {
   std::vector<double> x(processes_.num_local, total / static_cast<double>(processes_.num_atoms));
-  auto residual = right_side;
-  if (total != 0.0)
-    residual = residual_of(right_side, x);
-  else
-    shift_sum(residual, 0.0);
+  auto residual = total != 0.0 ? residual_of(right_side, x) : right_side;
+  const double round_off = smallest_tolerance * std::sqrt(product_of(residual, residual));
+  shift_sum(residual, 0.0);
   const double scale = std::sqrt(product_of(residual, residual));
   if (start_all != nullptr && scale > 0.0) {
     x.assign(start_all + processes_.first, start_all + processes_.first + processes_.num_local);
     shift_sum(x, total);
     residual = residual_of(right_side, x);
+    shift_sum(residual, 0.0);
   }
-  const double target = tolerance_ * scale;
+  // where all atoms are alike, nothing but round-off is left of the first residual
+  const double target = std::max(tolerance_ * scale, round_off);
   double left = 0.0;
   iterations_ = 0;
   for (const auto &preconditioner : preconditioners_) {
     x = iterate(std::move(x), std::move(residual), target, preconditioner);
     residual = residual_of(right_side, x);  // not the recurrence, which drifts
+    shift_sum(residual, 0.0);
     left = std::sqrt(product_of(residual, residual));
     if (left <= 10.0 * target) return gather(x);
   }
