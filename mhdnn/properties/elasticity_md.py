@@ -1,0 +1,186 @@
+"""Isothermal elastic constants: mean stress, with its kinetic part, in molecular dynamics of strained cells."""
+
+from __future__ import annotations
+
+import zlib
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms, units
+from ase.calculators.calculator import Calculator
+from ase.md.langevin import Langevin
+
+from mhdnn.errors import ConfigError
+from mhdnn.properties.elastic_tensor import invariant_stiffnesses
+from mhdnn.properties.elasticity import (
+    ElasticConstants,
+    StrainedStresses,
+    deformation_gradient,
+    deformed,
+    fit_stiffness,
+    necessary_directions,
+    piola_kirchhoff,
+    stress_with,
+    values_in_gpa,
+)
+from mhdnn.properties.elasticity_figure import elasticity_figure
+from mhdnn.properties.journal import Journal, fingerprint
+from mhdnn.properties.progress import tracked
+from mhdnn.properties.report import Report
+from mhdnn.properties.statistics import FEWEST_BLOCKS, standard_error
+
+
+def elastic_constants_md(
+    atoms: Atoms,
+    calculator: Calculator,
+    temperature: float,
+    num_steps: int = 20000,
+    num_equilibration: int = 2000,
+    time_step: float = 1.0,
+    friction: float = 0.01,
+    largest_strain: float = 0.01,
+    seed: int = 0,
+    symmetry_tolerance: float = 0.1,
+    journal: str | Path | None = None,
+) -> ElasticConstants:
+    r"""Isothermal elastic constants, at constant volume with a Langevin thermostat.
+
+    Each strain that symmetry does not make superfluous is applied in both signs; the means of the second
+    Piola-Kirchhoff stress, kinetic part included, are fitted as quadratic functions of it, weighted by their standard
+    errors (`mhdnn.properties.statistics.standard_error`).
+
+    :param atoms: a supercell with its mean cell at the temperature, atoms near their sites, without constraints
+    :param temperature: K
+    :param num_steps: of each cell, after the equilibration
+    :param num_equilibration: steps before stresses are taken
+    :param time_step: fs
+    :param friction: of the thermostat, 1/fs
+    :param largest_strain: the strain, in both signs
+    :param seed: of velocities and thermostat
+    :param symmetry_tolerance: distance within which atoms are equivalent, Å
+    :param journal: JSON file to which mean stresses are written; an interrupted calculation continues from it
+    :raises ConfigError: if the structure is no crystal, the calculator has no stress, or a number is out of range
+    """
+    _check(temperature, num_steps, num_equilibration, time_step, largest_strain)
+    basis = invariant_stiffnesses(atoms, symmetry_tolerance)
+    settings = {
+        "structure": fingerprint(atoms),
+        "temperature": temperature,
+        "num_steps": num_steps,
+        "num_equilibration": num_equilibration,
+        "time_step": time_step,
+        "friction": friction,
+        "seed": seed,
+    }
+    kept = Journal(journal, settings)
+    cells = [(0, 0.0)]
+    cells += [(d, sign * largest_strain) for d in necessary_directions(basis) for sign in (-1, 1)]
+
+    def stress_of(step: str, direction: int, amplitude: float) -> dict[str, np.ndarray]:
+        deformation = deformation_gradient(direction, amplitude)
+        strained = deformed(atoms, deformation)
+        strained.calc = calculator
+        # another stream of random numbers for each cell, the same whether or not others were done before
+        generator = np.random.default_rng([seed, zlib.crc32(step.encode())])
+        series = stress_series(strained, temperature, num_steps, num_equilibration, time_step, friction, generator)
+        samples = np.array([piola_kirchhoff(stress, deformation) for stress in series])
+        return {"mean": samples.mean(axis=0), "error": standard_error(samples)}
+
+    results = []
+    for direction, amplitude in tracked(cells, "elasticity_md"):
+        step = f"{direction} {amplitude:+.8f}"
+        results.append(kept.get(step, partial(stress_of, step, direction, amplitude)))
+    directions, strains = np.array(cells).T
+    stresses, errors = (np.array([result[key] for result in results]) for key in ("mean", "error"))
+    return fit_stiffness(basis, StrainedStresses(directions.astype(int), strains, stresses, errors), degree=2)
+
+
+def stress_series(
+    atoms: Atoms,
+    temperature: float,
+    num_steps: int,
+    num_equilibration: int,
+    time_step: float,
+    friction: float,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """Stress, with its kinetic part, after every step of Langevin dynamics: shape (num_steps, 6), eV/Å³.
+
+    :param atoms: with a calculator; they are moved
+    :param temperature: K
+    :param time_step: fs
+    :param friction: 1/fs
+    """
+    spread = np.sqrt(units.kB * temperature * atoms.get_masses())[:, None]
+    atoms.set_momenta(spread * generator.normal(size=(len(atoms), 3)), apply_constraint=False)
+    dynamics = Langevin(
+        atoms,
+        time_step * units.fs,
+        temperature_K=temperature,
+        friction=friction / units.fs,
+        fixcm=False,
+        rng=generator,
+        logfile=None,
+    )
+    dynamics.run(num_equilibration)
+    stresses = []
+    for _ in range(num_steps):
+        dynamics.run(1)
+        stresses.append(stress_with(atoms, kinetic=True))
+    return np.array(stresses)
+
+
+def elasticity_md_report(
+    atoms: Atoms,
+    calculator: Calculator,
+    temperature: float = 300.0,
+    num_steps: int = 20000,
+    num_equilibration: int = 2000,
+    time_step: float = 1.0,
+    friction: float = 0.01,
+    largest_strain: float = 0.01,
+    seed: int = 0,
+    journal: Path | None = None,
+) -> Report:
+    """Elastic constants of a crystal at a temperature, from the mean stress in molecular dynamics.
+
+    :param atoms: a supercell with its mean cell at the temperature
+    :param calculator: with a stress
+    :param temperature: K
+    :param num_steps: of each strained cell
+    :param num_equilibration: steps before stresses are taken
+    :param time_step: fs
+    :param friction: of the Langevin thermostat, 1/fs
+    :param largest_strain: in both signs
+    :param seed: of velocities and thermostat
+    :param journal: JSON file from which an interrupted calculation continues
+    """
+    constants = elastic_constants_md(
+        atoms,
+        calculator,
+        temperature,
+        num_steps,
+        num_equilibration,
+        time_step,
+        friction,
+        largest_strain,
+        seed,
+        journal=journal,
+    )
+    values = {"num_atoms": len(atoms), "temperature_k": temperature, "volume_cubic_angstrom": atoms.get_volume()}
+    title = f"{atoms.get_chemical_formula()}: elastic constants at {temperature:g} K"
+    return Report("elasticity_md", values | values_in_gpa(constants), elasticity_figure(constants, title))
+
+
+def _check(temperature: float, num_steps: int, num_equilibration: int, time_step: float, strain: float) -> None:
+    limits = {
+        "temperature": (temperature, temperature > 0, "a positive number, K"),
+        "num_steps": (num_steps, num_steps >= FEWEST_BLOCKS, f"at least {FEWEST_BLOCKS}"),
+        "num_equilibration": (num_equilibration, num_equilibration >= 0, "at least 0"),
+        "time_step": (time_step, time_step > 0, "a positive number, fs"),
+        "largest_strain": (strain, 0 < strain < 0.5, "a number between 0 and 0.5, for example 0.01"),
+    }
+    for name, (value, allowed, expected) in limits.items():
+        if not allowed:
+            raise ConfigError(f"`{name}`: expected {expected}, got {value}")
