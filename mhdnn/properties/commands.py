@@ -20,6 +20,9 @@ from mhdnn.properties.report import Report
 COMMANDS: dict[str, str] = {
     "elasticity": "mhdnn.properties.elasticity:elasticity_report",
     "elasticity_md": "mhdnn.properties.elasticity_md:elasticity_md_report",
+    "formation": "mhdnn.properties.formation:formation_report",
+    "voltage": "mhdnn.properties.voltage:voltage_report",
+    "structures": "mhdnn.properties.structures.catalog:structures_report",
 }
 """Name of a command -> ``module:function``; the function returns a `Report`, and its signature decides the keys."""
 
