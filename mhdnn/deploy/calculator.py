@@ -95,6 +95,23 @@ class MHDNNCalculator(Calculator):
             # of the charges alone, about the origin; in a periodic direction it depends on the choice of the cell
             self.results["dipole"] = charges @ self.atoms.positions
 
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What has changed since the last calculation; for ASE."""
+        changes = super().check_state(atoms, tol=tol)
+        if self.atoms is not None and self.atoms.info.get("total_charge") != atoms.info.get("total_charge"):
+            changes.append("total_charge")
+        return changes
+
+    def charge_widths(self, atomic_numbers: np.ndarray) -> np.ndarray:
+        """Widths s of the Gaussian charges of these elements, shape as given, Å.
+
+        :raises ModelError: if the model has no charges
+        """
+        if not self.metadata.get("charges"):
+            raise ModelError("`charge_widths`: the model has no charges; train one with `charges=equilibration`")
+        numbers = torch.as_tensor(np.asarray(atomic_numbers), dtype=torch.long, device=self.device)
+        return self.potential.charge_widths(numbers).cpu().numpy()
+
     def electrostatic_potential(self, points: np.ndarray) -> np.ndarray:
         """Potential of the charges at points (a line across an interface, a grid), for the atoms calculated last.
 

@@ -131,7 +131,7 @@ def ten_four(gap, length, epsilon=0.01, sigma=3.0):
 
 
 def test_gap_curve_of_two_lennard_jones_planes():
-    """Planes of 1 atom per Å² are smooth at 3 Å (their waves fall off as e^(-2π d/a)); then it is the 10-4 potential."""
+    """One atom per Å² is smooth at 3 Å (waves fall off as e^(-2π d/a)): the 10-4 potential."""
     length = 1.0
     atoms = square_pair(length=length, height=60.0)
     gaps = np.linspace(2.6, 4.4, 46)
