@@ -18,6 +18,13 @@ from mhdnn.properties.arguments import Key, keys_of, parse_arguments
 from mhdnn.properties.report import Report
 
 COMMANDS: dict[str, str] = {
+    "interface": "mhdnn.properties.interfaces:interface_report",
+    "separation": "mhdnn.properties.separation:separation_report",
+    "gap_curve": "mhdnn.properties.gap_curve:gap_curve_report",
+    "registry_map": "mhdnn.properties.separation:registry_map_report",
+    "sliding": "mhdnn.properties.sliding:sliding_report",
+    "charge_transfer": "mhdnn.properties.charge_transfer:charge_transfer_report",
+    "interface_stress": "mhdnn.properties.interface_stress:interface_stress_report",
     "elasticity": "mhdnn.properties.elasticity:elasticity_report",
     "elasticity_md": "mhdnn.properties.elasticity_md:elasticity_md_report",
     "formation": "mhdnn.properties.formation:formation_report",
