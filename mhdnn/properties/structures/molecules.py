@@ -1,0 +1,35 @@
+"""Molecules of electrolytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ase import Atoms
+from ase.build import molecule as g2_molecule
+from ase.io import read
+
+from mhdnn.errors import ConfigError
+
+FILE = Path(__file__).with_name("molecules.xyz")
+"""EC, DMC and LiTFSI at the minimum of PBE0/def2-SVP, made by scripts/dft/molecules.py with PySCF 2.14."""
+
+MOLECULES = ("EC", "DMC", "LiTFSI", "H2O")
+
+
+def molecule(name: str) -> Atoms:
+    """Ethylene carbonate (EC), dimethyl carbonate (DMC), LiTFSI as a contact ion pair, or water (H2O).
+
+    Water is that of the G2 set in ASE (MP2), the others are relaxed with PBE0/def2-SVP.
+
+    :return: the molecule around its centre of mass, without a cell
+    :raises ConfigError: for another name
+    """
+    if name not in MOLECULES:
+        raise ConfigError(f"`molecule`: expected one of {', '.join(MOLECULES)}, got {name!r}")
+    if name == "H2O":
+        atoms = g2_molecule(name)
+    else:
+        atoms = next(atoms for atoms in read(FILE, ":") if atoms.info["name"] == name)
+    atoms = Atoms(atoms.symbols, atoms.positions)
+    atoms.positions -= atoms.get_center_of_mass()
+    return atoms
