@@ -31,14 +31,11 @@ Green::Green(const Matrix3 &cell, const MeshShape &shape, double smearing, doubl
       smearing_(smearing),
       truncation_(truncation) {}
 
-Vector3 Green::wave_vector(std::int64_t a, std::int64_t b, std::int64_t c) const {
-  const double numbers[3] = {static_cast<double>(wave_number(a, shape_[0])),
-                             static_cast<double>(wave_number(b, shape_[1])), static_cast<double>(c)};
-  Vector3 result;
-  for (int axis = 0; axis < 3; ++axis)
-    result[axis] = 2.0 * pi * (reciprocal_[axis][0] * numbers[0] + reciprocal_[axis][1] * numbers[1] +
-                               reciprocal_[axis][2] * numbers[2]);
-  return result;
+Vector3 Green::wave_vector(const WavePlace &place) const {
+  const Vector3 numbers = {2.0 * pi * static_cast<double>(wave_number(place[0], shape_[0])),
+                           2.0 * pi * static_cast<double>(wave_number(place[1], shape_[1])),
+                           2.0 * pi * static_cast<double>(place[2])};
+  return {dot(reciprocal_[0], numbers), dot(reciprocal_[1], numbers), dot(reciprocal_[2], numbers)};
 }
 
 // (4π/V) exp(-η²k²/2)/k², times 1 - cos kR of an open structure, whose limit at k = 0 is R²k²/2.
@@ -50,6 +47,10 @@ GreenValue Green::at(double squared) const {
   if (truncation_ == 0.0) return {bare, bare * logarithmic};
   const double k = std::sqrt(squared), cut = 1.0 - std::cos(k * truncation_);
   return {bare * cut, bare * (logarithmic * cut + 0.5 * truncation_ * std::sin(k * truncation_) / k)};
+}
+
+Influence::Influence(const MeshShape &shape, int order) {
+  for (int axis = 0; axis < 3; ++axis) factors_[axis] = influence_factor(shape[axis], order);
 }
 
 Mesh::Mesh(const Matrix3 &cell, const MeshShape &shape, int order, const std::vector<double> &positions, Rows own)

@@ -1,6 +1,7 @@
 // Spline interpolation between atoms and the points of a mesh, and the Green's function there: mesh.py.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -9,6 +10,9 @@
 #include "parameters.h"
 
 namespace mhdnn::electrostatics {
+
+// Of a wave along the axes of a spectrum.
+using WavePlace = std::array<std::int64_t, 3>;
 
 // The Coulomb kernel smeared by η, at one wave vector.
 struct GreenValue {
@@ -21,8 +25,7 @@ class Green {
   // The truncation is R of an open structure, 0 with periodic directions.
   Green(const Matrix3 &cell, const MeshShape &shape, double smearing, double truncation);
 
-  // Number of the wave in a spectrum, and the wave numbers of its axes' places.
-  Vector3 wave_vector(std::int64_t a, std::int64_t b, std::int64_t c) const;
+  Vector3 wave_vector(const WavePlace &place) const;
   GreenValue at(double squared) const;
 
  private:
@@ -31,18 +34,26 @@ class Green {
   double volume_, smearing_, truncation_;
 };
 
-// Calls function(number of the wave, k, product of the influence factors) for every wave of a spectrum, in
-// parallel; the planes of the first axis are numbered for sums: function(plane, ...).
+// The factors that make the mesh's mean error smallest.
+class Influence {
+ public:
+  Influence(const MeshShape &shape, int order);
+  double at(const WavePlace &place) const {
+    return factors_[0][place[0]] * factors_[1][place[1]] * factors_[2][place[2]];
+  }
+
+ private:
+  std::vector<double> factors_[3];
+};
+
+// Calls function(number of the wave, place) for every wave of a spectrum, the planes of the first axis in parallel.
 template <typename Function>
-void for_each_wave(const MeshShape &shape, const Green &green, const std::vector<double> (&influence)[3],
-                   const Function &function) {
+void for_each_wave(const MeshShape &shape, const Function &function) {
 #pragma omp parallel for schedule(static)
   for (std::int64_t a = 0; a < shape[0]; ++a)
     for (std::int64_t b = 0; b < shape[1]; ++b)
-      for (std::int64_t c = 0; c <= shape[2] / 2; ++c) {
-        const std::int64_t wave = (a * shape[1] + b) * (shape[2] / 2 + 1) + c;
-        function(a, wave, green.wave_vector(a, b, c), influence[0][a] * influence[1][b] * influence[2][c]);
-      }
+      for (std::int64_t c = 0; c <= shape[2] / 2; ++c)
+        function((a * shape[1] + b) * (shape[2] / 2 + 1) + c, WavePlace{a, b, c});
 }
 
 // Splines of own atoms on a mesh.

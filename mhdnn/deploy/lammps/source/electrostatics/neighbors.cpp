@@ -96,13 +96,13 @@ struct Found {
   std::vector<double> squared;       // of the atoms of some bins
 };
 
-// Appends those of the sorted atoms [start, end), seen in an image, that are within the cutoff of an atom.
-void collect(const Bins &bins, std::int64_t atom, std::int64_t start, std::int64_t end, std::int64_t image,
+// Appends those of the sorted atoms [start, stop), seen in an image, that are within the cutoff of an atom.
+void collect(const Bins &bins, std::int64_t atom, std::int64_t start, std::int64_t stop, std::int64_t image,
              double squared_cutoff, Found &found) {
   const Vector3 &shift = bins.shifts[image];
   const double x = bins.wrapped[3 * atom] - shift[0], y = bins.wrapped[3 * atom + 1] - shift[1],
                z = bins.wrapped[3 * atom + 2] - shift[2];
-  const std::int64_t count = end - start;
+  const std::int64_t count = stop - start;
   found.squared.resize(std::max<std::size_t>(found.squared.size(), count));
   double *const squared = found.squared.data();
   const double *const xs = &bins.x[start], *const ys = &bins.y[start], *const zs = &bins.z[start];
@@ -111,12 +111,16 @@ void collect(const Bins &bins, std::int64_t atom, std::int64_t start, std::int64
     const double dx = xs[k] - x, dy = ys[k] - y, dz = zs[k] - z;
     squared[k] = dx * dx + dy * dy + dz * dz;
   }
-  const bool own_image = image == bins.image(0, 0, 0);
-  for (std::int64_t k = 0; k < count; ++k) {
-    if (squared[k] >= squared_cutoff || (own_image && bins.atom[start + k] == atom)) continue;
-    found.atom.push_back(bins.atom[start + k]);
-    found.image.push_back(static_cast<std::int32_t>(image));
+  const std::int64_t self = image == bins.image(0, 0, 0) ? atom : -1;
+  const std::size_t before = found.atom.size();
+  found.atom.resize(before + count);
+  std::int32_t *end = found.atom.data() + before;
+  for (std::int64_t k = 0; k < count; ++k) {  // written in any case: no branch
+    *end = bins.atom[start + k];
+    end += squared[k] < squared_cutoff && bins.atom[start + k] != self ? 1 : 0;
   }
+  found.atom.resize(end - found.atom.data());
+  found.image.resize(found.atom.size(), static_cast<std::int32_t>(image));
 }
 
 void collect_row(const Bins &bins, std::int64_t atom, double cutoff, Found &found) {

@@ -2,15 +2,13 @@
 
 #include <algorithm>
 
-#include "splines.h"
-
 namespace mhdnn::electrostatics {
 namespace {
 
-// Derivative of the Green's function by strain: volumes grow by the trace, k² by -2 k ε k.
-double strain_derivative(const GreenValue &green, const Vector3 &k, int component) {
+// Derivative of the kernel by strain: volumes grow by the trace, k² by -2 k ε k.
+double strain_derivative(double value, double slope, const Vector3 &k, int component) {
   const int row = voigt_row[component], column = voigt_column[component];
-  return (row == column ? -green.value : 0.0) - 2.0 * k[row] * k[column] * green.slope;
+  return (row == column ? -value : 0.0) - 2.0 * k[row] * k[column] * slope;
 }
 
 }  // namespace
@@ -21,12 +19,15 @@ ParticleMesh::ParticleMesh(const Matrix3 &cell, const std::vector<double> &posit
       green_(cell, mesh_shape(cell, smearing, resolution), smearing, truncation),
       mesh_(cell, mesh_shape(cell, smearing, resolution), resolution.order, positions,
             {processes.first, processes.num_local}),
-      kernel_(num_waves(mesh_.shape())) {
-  for (int axis = 0; axis < 3; ++axis) influence_[axis] = influence_factor(mesh_.shape()[axis], resolution.order);
-  for_each_wave(mesh_.shape(), green_, influence_,
-                [&](std::int64_t, std::int64_t wave, const Vector3 &k, double influence) {
-                  kernel_[wave] = influence * green_.at(dot(k, k)).value;
-                });
+      kernel_(num_waves(mesh_.shape())),
+      slopes_(num_waves(mesh_.shape())) {
+  const Influence influence(mesh_.shape(), resolution.order);
+  for_each_wave(mesh_.shape(), [&](std::int64_t wave, const WavePlace &place) {
+    const Vector3 k = green_.wave_vector(place);
+    const GreenValue green = green_.at(dot(k, k));
+    kernel_[wave] = influence.at(place) * green.value;
+    slopes_[wave] = influence.at(place) * green.slope;
+  });
 }
 
 std::vector<double> ParticleMesh::spread(const std::vector<double> &q) const {
@@ -70,16 +71,14 @@ SmoothDerivatives ParticleMesh::derivatives(const std::vector<double> &p, const 
 }
 
 Voigt ParticleMesh::strain(const Spectrum &p, const Spectrum &q) const {
-  const std::int64_t last = mesh_.shape()[2] / 2 + 1;
   std::vector<Voigt> planes(mesh_.shape()[0], Voigt{});
-  for_each_wave(mesh_.shape(), green_, influence_,
-                [&](std::int64_t plane, std::int64_t wave, const Vector3 &k, double influence) {
-                  // the other half of the waves has the same values
-                  const double weight = (wave % last == 0 ? 1.0 : 2.0) * influence;
-                  const double power = weight * (p[wave].real() * q[wave].real() + p[wave].imag() * q[wave].imag());
-                  const GreenValue green = green_.at(dot(k, k));
-                  for (int c = 0; c < 6; ++c) planes[plane][c] += power * strain_derivative(green, k, c);
-                });
+  for_each_wave(mesh_.shape(), [&](std::int64_t wave, const WavePlace &place) {
+    const Vector3 k = green_.wave_vector(place);
+    const double weight = place[2] == 0 ? 1.0 : 2.0;  // the other half of the waves has the same values
+    const double power = weight * (p[wave].real() * q[wave].real() + p[wave].imag() * q[wave].imag());
+    for (int c = 0; c < 6; ++c)
+      planes[place[0]][c] += power * strain_derivative(kernel_[wave], slopes_[wave], k, c);
+  });
   Voigt result{};
   for (const auto &plane : planes)
     for (int c = 0; c < 6; ++c) result[c] += plane[c];
@@ -92,10 +91,9 @@ void ParticleMesh::add_strain_per_atom(const std::vector<double> &p, const Spect
   Spectrum waves(q_waves.size());
   std::vector<double> mesh;
   for (int c = 0; c < 6; ++c) {
-    for_each_wave(mesh_.shape(), green_, influence_,
-                  [&](std::int64_t, std::int64_t wave, const Vector3 &k, double influence) {
-                    waves[wave] = influence * strain_derivative(green_.at(dot(k, k)), k, c) * q_waves[wave];
-                  });
+    for_each_wave(mesh_.shape(), [&](std::int64_t wave, const WavePlace &place) {
+      waves[wave] = strain_derivative(kernel_[wave], slopes_[wave], green_.wave_vector(place), c) * q_waves[wave];
+    });
     transform_back(mesh_.shape(), waves, mesh);
     const auto values = mesh_.interpolate(mesh);
     for (std::size_t atom = 0; atom < values.size(); ++atom)

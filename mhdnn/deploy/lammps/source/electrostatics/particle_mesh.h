@@ -27,8 +27,7 @@ class ParticleMesh : public SmoothPart {
   const Processes &processes_;
   Green green_;
   Mesh mesh_;
-  std::vector<double> influence_[3];
-  std::vector<double> kernel_;
+  std::vector<double> kernel_, slopes_;  // Green's function times influence factors, and its derivative by k²
 };
 
 }  // namespace mhdnn::electrostatics

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "splines.h"
-
 namespace mhdnn::electrostatics {
 
 // Woodbury's formula with a uniform density c of 1/D: 1/D - 1/D W G/(1 + c G) W^T 1/D.
@@ -19,21 +17,19 @@ MeshPreconditioner::MeshPreconditioner(const Matrix3 &cell, const std::vector<do
   for (std::size_t atom = 0; atom < diagonal.size(); ++atom) inverse_[atom] = 1.0 / diagonal[atom];
   const Green green(cell, mesh_.shape(), coarsening * smearing, truncation);
   const double density = largest_density(green, coarsening * smearing);
-  std::vector<double> influence[3];
-  for (int axis = 0; axis < 3; ++axis)
-    influence[axis] = influence_factor(mesh_.shape()[axis], preconditioner_resolution.order);
-  for_each_wave(mesh_.shape(), green, influence,
-                [&](std::int64_t, std::int64_t wave, const Vector3 &k, double factor) {
-                  const double value = green.at(dot(k, k)).value;
-                  kernel_[wave] = factor * value / (1.0 + density * value);
-                });
+  const Influence influence(mesh_.shape(), preconditioner_resolution.order);
+  for_each_wave(mesh_.shape(), [&](std::int64_t wave, const WavePlace &place) {
+    const Vector3 k = green.wave_vector(place);
+    const double value = green.at(dot(k, k)).value;
+    kernel_[wave] = influence.at(place) * value / (1.0 + density * value);
+  });
 }
 
 // Largest density of 1/D, smeared by twice the smearing, times the volume, e²/eV.
 double MeshPreconditioner::largest_density(const Green &green, double smearing) const {
-  std::vector<double> ones[3], smear(kernel_.size());
-  for (int axis = 0; axis < 3; ++axis) ones[axis].assign(mesh_.shape()[axis], 1.0);
-  for_each_wave(mesh_.shape(), green, ones, [&](std::int64_t, std::int64_t wave, const Vector3 &k, double) {
+  std::vector<double> smear(kernel_.size());
+  for_each_wave(mesh_.shape(), [&](std::int64_t wave, const WavePlace &place) {
+    const Vector3 k = green.wave_vector(place);
     smear[wave] = std::exp(-2.0 * smearing * smearing * dot(k, k));
   });
   auto density = mesh_.spread(inverse_.data());

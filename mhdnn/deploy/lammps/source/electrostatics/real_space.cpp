@@ -6,6 +6,11 @@
 #include "gaussians.h"
 
 namespace mhdnn::electrostatics {
+namespace {
+
+constexpr std::int64_t rows_at_once = 32;
+
+}  // namespace
 
 RealSpace::RealSpace(Neighbors neighbors, const std::vector<double> &widths, double smearing)
     : neighbors_(std::move(neighbors)),
@@ -15,37 +20,51 @@ RealSpace::RealSpace(Neighbors neighbors, const std::vector<double> &widths, dou
   evaluate(widths, smearing);
 }
 
+// Several rows at once, for long vectors.
 void RealSpace::evaluate(const std::vector<double> &widths, double smearing) {
+  const std::int64_t num_blocks = (neighbors_.rows.count + rows_at_once - 1) / rows_at_once;
 #pragma omp parallel
   {
     std::vector<double> squared, gamma;
-#pragma omp for schedule(dynamic, 16)
-    for (std::int64_t row = 0; row < neighbors_.rows.count; ++row) {
-      const std::int64_t start = neighbors_.starts[row], count = neighbors_.starts[row + 1] - start;
-      const double own = widths[neighbors_.rows.first + row];
-      self_[row] = self_value(own, smearing);
+#pragma omp for schedule(dynamic)
+    for (std::int64_t block = 0; block < num_blocks; ++block) {
+      const std::int64_t end = std::min((block + 1) * rows_at_once, neighbors_.rows.count);
+      const std::int64_t start = neighbors_.starts[block * rows_at_once], count = neighbors_.starts[end] - start;
       squared.resize(count);
       gamma.resize(count);
-      for (std::int64_t k = 0; k < count; ++k) {
-        const Vector3 vector = neighbors_.vector(row, start + k);
-        const double other = widths[neighbors_.atom[start + k]];
-        squared[k] = dot(vector, vector);
-        gamma[k] = std::sqrt(own * own + other * other);
+      for (std::int64_t row = block * rows_at_once; row < end; ++row) {
+        self_[row] = self_value(widths[neighbors_.rows.first + row], smearing);
+        measure(row, widths, squared.data() - start, gamma.data() - start);
       }
       pair_values(count, squared.data(), gamma.data(), smearing, &values_[start], &slopes_[start]);
     }
   }
 }
 
-void RealSpace::add_product(const std::vector<double> &q, Rows own, double *result) const {
+// Squared distances and widths of the pairs of a row.
+void RealSpace::measure(std::int64_t row, const std::vector<double> &widths, double *squared, double *gamma) const {
+  const double own = widths[neighbors_.rows.first + row];
+  const double *const width = widths.data();
+  const std::int32_t *const atom = neighbors_.atom.data();
+  const std::int64_t end = neighbors_.starts[row + 1];
+#pragma omp simd
+  for (std::int64_t pair = neighbors_.starts[row]; pair < end; ++pair) {
+    const Vector3 vector = neighbors_.vector(row, pair);
+    squared[pair] = dot(vector, vector);
+    gamma[pair] = std::sqrt(own * own + width[atom[pair]] * width[atom[pair]]);
+  }
+}
+
+void RealSpace::add_product(const std::vector<double> &charges, Rows own, double *result) const {
   const std::int64_t skipped = own.first - neighbors_.rows.first;
+  const double *const values = values_.data(), *const q = charges.data();
+  const std::int32_t *const atom = neighbors_.atom.data();
 #pragma omp parallel for schedule(static)
   for (std::int64_t row = skipped; row < skipped + own.count; ++row) {
     double sum = self_[row] * q[neighbors_.rows.first + row];
-    const std::int64_t end = neighbors_.starts[row + 1];
+    const std::int64_t start = neighbors_.starts[row], end = neighbors_.starts[row + 1];
 #pragma omp simd reduction(+ : sum)
-    for (std::int64_t pair = neighbors_.starts[row]; pair < end; ++pair)
-      sum += values_[pair] * q[neighbors_.atom[pair]];
+    for (std::int64_t pair = start; pair < end; ++pair) sum += values[pair] * q[atom[pair]];
     result[row - skipped] += sum;
   }
 }
@@ -62,25 +81,34 @@ void RealSpace::add_to_matrix(double *matrix) const {
 void RealSpace::add_derivatives(const std::vector<double> &p, const std::vector<double> &q, Rows own, Voigt &strain,
                                 Derivatives &result) const {
   const std::int64_t skipped = own.first - neighbors_.rows.first;
+  const double *const left = p.data(), *const right = q.data(), *const slopes = slopes_.data();
+  const std::int32_t *const others = neighbors_.atom.data();
   std::vector<Voigt> parts(own.count);
 #pragma omp parallel for schedule(static)
   for (std::int64_t local = 0; local < own.count; ++local) {
     const std::int64_t row = skipped + local, atom = own.first + local;
-    double x = 0.0, y = 0.0, z = 0.0;
-    Voigt part{};
-    for (std::int64_t pair = neighbors_.starts[row]; pair < neighbors_.starts[row + 1]; ++pair) {
-      const std::int64_t other = neighbors_.atom[pair];
+    const std::int64_t start = neighbors_.starts[row], end = neighbors_.starts[row + 1];
+    const double own_p = left[atom], own_q = right[atom];
+    double x = 0.0, y = 0.0, z = 0.0, xx = 0.0, yy = 0.0, zz = 0.0, yz = 0.0, xz = 0.0, xy = 0.0;
+#pragma omp simd reduction(+ : x, y, z, xx, yy, zz, yz, xz, xy)
+    for (std::int64_t pair = start; pair < end; ++pair) {
       const Vector3 vector = neighbors_.vector(row, pair);
-      const double weight = slopes_[pair] * (p[atom] * q[other] + q[atom] * p[other]);
-      x -= 2.0 * weight * vector[0];
-      y -= 2.0 * weight * vector[1];
-      z -= 2.0 * weight * vector[2];
-      for (int c = 0; c < 6; ++c) part[c] += weight * vector[voigt_row[c]] * vector[voigt_column[c]];
+      const double weight = slopes[pair] * (own_p * right[others[pair]] + own_q * left[others[pair]]);
+      const double wx = weight * vector[0], wy = weight * vector[1], wz = weight * vector[2];
+      x -= 2.0 * wx;
+      y -= 2.0 * wy;
+      z -= 2.0 * wz;
+      xx += wx * vector[0];
+      yy += wy * vector[1];
+      zz += wz * vector[2];
+      yz += wy * vector[2];
+      xz += wx * vector[2];
+      xy += wx * vector[1];
     }
     result.positions[3 * local] += x;
     result.positions[3 * local + 1] += y;
     result.positions[3 * local + 2] += z;
-    parts[local] = part;
+    parts[local] = {xx, yy, zz, yz, xz, xy};
   }
   for (std::int64_t local = 0; local < own.count; ++local)
     for (int c = 0; c < 6; ++c) {

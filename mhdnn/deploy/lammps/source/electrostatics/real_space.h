@@ -14,7 +14,7 @@ class RealSpace {
   RealSpace(Neighbors neighbors, const std::vector<double> &widths, double smearing);
 
   // Adds its part of (A q) of some of the rows.
-  void add_product(const std::vector<double> &q, Rows own, double *result) const;
+  void add_product(const std::vector<double> &charges, Rows own, double *result) const;
   void add_to_matrix(double *matrix) const;
   // Adds the derivatives of p A q of some of the rows; each atom has half of the strain derivative of its pairs.
   void add_derivatives(const std::vector<double> &p, const std::vector<double> &q, Rows own, Voigt &strain,
@@ -22,6 +22,7 @@ class RealSpace {
 
  private:
   void evaluate(const std::vector<double> &widths, double smearing);
+  void measure(std::int64_t row, const std::vector<double> &widths, double *squared, double *gamma) const;
 
   Neighbors neighbors_;
   std::vector<double> values_, slopes_;  // of the pairs: eV/e², and by r²

@@ -1,0 +1,134 @@
+"""The C++ charge equilibration as functions: compiled once for its source, called by ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.cpp_extension import include_paths
+
+from mhdnn.compilation import cache_root, compiler, compiler_flags, digest_of, only_one
+from mhdnn.deploy.lammps.plugin import SOURCE_FOLDER
+
+DRIVER = Path(__file__).parent / "electrostatics_driver.cpp"
+ELECTROSTATICS = SOURCE_FOLDER / "electrostatics"
+SOLVERS = ("auto", "dense", "iterative")
+DOUBLES = ctypes.POINTER(ctypes.c_double)
+ATOM_INPUTS = ("positions", "widths", "hardness", "electronegativity", "gradient", "start", "p", "q")
+OUTPUT_WIDTHS = {"charges": 1, "potential": 1, "adjoint": 1, "derivatives": 3, "strain": 0, "strain_per_atom": 6}
+
+
+class Input(ctypes.Structure):
+    _fields_ = (
+        ("cell", ctypes.c_double * 9),
+        ("periodic", ctypes.c_int * 3),
+        ("num_atoms", ctypes.c_int64),
+        *((name, DOUBLES) for name in ATOM_INPUTS),
+        ("total_charge", ctypes.c_double),
+        ("accuracy", ctypes.c_double),
+        ("solver", ctypes.c_int),
+        ("num_processes", ctypes.c_int),
+    )
+
+
+class Output(ctypes.Structure):
+    _fields_ = (*((name, DOUBLES) for name in OUTPUT_WIDTHS), ("iterations", ctypes.c_int * 2))
+
+
+class ChargeSystemError(RuntimeError):
+    """What all processes threw."""
+
+
+def build() -> Path:
+    """The library, from the cache if it was compiled before."""
+    libraries = Path(torch.__file__).parent / "lib"
+    arguments = [str(compiler()), *compiler_flags(), "-std=c++20", "-fPIC", "-Wall", "-Wextra", "-Werror"]
+    arguments += [f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}", f"-I{SOURCE_FOLDER}"]
+    arguments += [part for path in include_paths() for part in ("-isystem", path)]
+    folder = cache_root() / "mhdnn_tests" / digest_of(ELECTROSTATICS, [DRIVER.read_text(), torch.__version__])
+    library = folder / "electrostatics.so"
+    with only_one(folder):
+        if library.exists():
+            return library
+        sources = [DRIVER, *sorted(ELECTROSTATICS.glob("*.cpp"))]
+        objects = [folder / f"{source.stem}.o" for source in sources]
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda pair: run([*arguments, "-c", *map(str, pair[0])]),
+                          [((source, "-o", target),) for source, target in zip(sources, objects, strict=True)]))  # fmt: skip
+        aside = folder / "aside.so"
+        run([arguments[0], "-shared", "-fopenmp", *map(str, objects), "-o", str(aside), f"-L{libraries}",
+             "-Wl,--no-as-needed", "-ltorch", "-ltorch_cpu", "-lc10", f"-Wl,-rpath,{libraries}"])  # fmt: skip
+        aside.replace(library)
+    return library
+
+
+def run(command: list[str]) -> None:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def array(values: Any) -> np.ndarray:
+    return np.ascontiguousarray(values, dtype=np.float64)
+
+
+def pointer(values: np.ndarray | None) -> Any:
+    return None if values is None else values.ctypes.data_as(DOUBLES)
+
+
+class Engine:
+    """The functions of the library; arrays instead of pointers."""
+
+    def __init__(self, path: Path) -> None:
+        self.library = ctypes.CDLL(str(path))
+        self.library.good_size.restype = ctypes.c_int64
+        self.library.good_size.argtypes = (ctypes.c_double,)
+        for name, count in (("decay_length", 1), ("mesh_smearing", 3)):
+            getattr(self.library, name).restype = ctypes.c_double
+            getattr(self.library, name).argtypes = (ctypes.c_double,) * count
+        self.library.constant.restype = ctypes.c_double
+
+    def numbers(self, name: str, count: int, *arguments: float) -> list[float]:
+        """What a function writes to its last argument."""
+        result = np.empty(count)
+        getattr(self.library, name)(*map(ctypes.c_double, arguments), pointer(result))
+        return result.tolist()
+
+    def solve(
+        self, case: Any, accuracy: float = 1e-6, solver: str = "auto", num_processes: int = 1, **vectors: np.ndarray
+    ) -> dict[str, Any]:
+        """Charges, their potential, adjoint charges for ``gradient``, derivatives of p A q.
+
+        :param case: of `tests.coulomb`
+        :param vectors: gradient, start, p and q, each shape (num_atoms,)
+        """
+        num_atoms = len(case.positions)
+        arrays = {name: array(getattr(case, name)) for name in ATOM_INPUTS[:4]}
+        for name in ("gradient", "p", "q"):
+            arrays[name] = array(vectors.get(name, np.zeros(num_atoms)))
+        arrays["start"] = None if vectors.get("start") is None else array(vectors["start"])
+        given = Input(
+            (ctypes.c_double * 9)(*array(case.cell).ravel()),
+            (ctypes.c_int * 3)(*map(int, case.pbc)),
+            num_atoms,
+            *(pointer(arrays[name]) for name in ATOM_INPUTS),
+            float(case.total_charge),
+            accuracy,
+            SOLVERS.index(solver),
+            num_processes,
+        )
+        results: dict[str, Any] = {
+            name: np.full({0: 6, 1: num_atoms}.get(width, (num_atoms, width)), np.nan)
+            for name, width in OUTPUT_WIDTHS.items()
+        }
+        output = Output(*(pointer(results[name]) for name in OUTPUT_WIDTHS))
+        message = ctypes.create_string_buffer(1000)
+        thrown = self.library.solve(ctypes.byref(given), ctypes.byref(output), message, len(message))
+        if thrown:
+            assert thrown == num_processes, "some processes threw, others would wait for them"
+            raise ChargeSystemError(message.value.decode())
+        return {**results, "iterations": list(output.iterations)}

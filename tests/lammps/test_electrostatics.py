@@ -1,0 +1,268 @@
+"""Charge equilibration in C++: the numbers of the Python package, exact derivatives, any number of processes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from ase.build import bulk
+
+from mhdnn import units
+from mhdnn.compilation import compiler
+from mhdnn.electrostatics import assembly, dense, ewald, iterative, mesh, preconditioner, splines
+from tests.coulomb import OPEN, PERIODIC, SLAB, Case, cases, random_case
+from tests.lammps.electrostatics_library import ChargeSystemError, Engine, build
+from tests.tolerances import FINITE_DIFFERENCE, ROUND_OFF
+
+ACCURACIES = [1e-4, 1e-6, 1e-9]
+VOIGT = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
+RESULTS = ("charges", "potential", "adjoint", "derivatives", "strain")
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    if compiler() is None:
+        pytest.skip("no C++ compiler")
+    return Engine(build())
+
+
+def more_cases() -> dict[str, Case]:
+    """Small cells, in which every atom sees many images, and larger ones, with iterations."""
+    return {
+        **cases(),
+        "slab along y": random_case((True, False, True), num_atoms=40, edge=11.0, skew=3.0, seed=7),
+        "flat cell": replace(random_case(PERIODIC, num_atoms=2, edge=3.0, skew=2.5, total_charge=0.3, seed=8)),
+        "triclinic, many atoms": random_case(PERIODIC, num_atoms=60, edge=14.0, skew=7.0, total_charge=0.5, seed=9),
+        "molecule, many atoms": random_case(OPEN, num_atoms=60, edge=14.0, seed=10),
+    }
+
+
+def vectors_of(case: Case, *names: str) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(0)
+    return {name: generator.normal(size=len(case.positions)) for name in names}
+
+
+def in_python(case: Case, accuracy: float, solver: str, gradient, p, q) -> dict[str, np.ndarray]:
+    """The same by the package that models are trained with, derivatives by autograd."""
+    gradient, p, q = map(torch.from_numpy, (gradient, p, q))
+    strain = torch.zeros(3, 3, dtype=torch.float64, requires_grad=True)
+    free = replace(
+        case,
+        positions=case.positions.clone().requires_grad_(),
+        electronegativity=case.electronegativity.clone().requires_grad_(),
+    )
+    system = free.strained(0.5 * (strain + strain.T)).build(accuracy, solver)
+    charges = free.equilibrate(system)
+    (adjoint,) = torch.autograd.grad(gradient @ charges, free.electronegativity, retain_graph=True)
+    form = p @ system.potential(q)
+    by_positions, by_strain = torch.autograd.grad(form, (free.positions, strain))
+    potential = system.potential(charges.detach())
+    results = (charges, potential, adjoint, by_positions, torch.stack([by_strain[place] for place in VOIGT]))
+    return dict(zip(RESULTS, (tensor.detach().numpy() for tensor in results), strict=True))
+
+
+def assert_close(found, expected, tolerance=ROUND_OFF):
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("accuracy", ACCURACIES)
+@pytest.mark.parametrize("solver", ["dense", "iterative"])
+@pytest.mark.parametrize("name", list(more_cases()))
+def test_same_as_in_python(engine, name, solver, accuracy):
+    case = more_cases()[name]
+    vectors = vectors_of(case, "gradient", "p", "q")
+    found = engine.solve(case, accuracy, solver, **vectors)
+    expected = in_python(case, accuracy, solver, **vectors)
+    for result in RESULTS:
+        assert_close(found[result], expected[result])
+
+
+def test_same_parameters(engine):
+    """What both choose for an accuracy, a volume, a density."""
+    known = {
+        **{name: getattr(ewald, name) for name in ("SMEARING_PER_LENGTH", "NEIGHBORS_WITH_MESH")},
+        **{name: getattr(iterative, name) for name in ("SMALLEST_TOLERANCE", "MOST_ITERATIONS")},
+        "COULOMB_CONSTANT": units.COULOMB_CONSTANT,
+        "LARGEST_DENSE": assembly.LARGEST_DENSE,
+        "SMALLEST_PIVOT": dense.SMALLEST_PIVOT,
+        "COARSENING": preconditioner.COARSENING,
+        "NUM_ALIASES": splines.NUM_ALIASES,
+        "PRECONDITIONER_ORDER": preconditioner.RESOLUTION.order,
+        "PRECONDITIONER_SPACING": preconditioner.RESOLUTION.spacing,
+        "TOLERANCE_PER_ACCURACY": random_case(OPEN).build(1e-3).tolerance / 1e-3,
+    }
+    for name, value in known.items():
+        assert engine.library.constant(name.encode()) == pytest.approx(value, rel=1e-15), name
+    for accuracy in (1.1e-14, *(entry[0] for entry in mesh.RESOLUTIONS[:-1]), 3e-6, 9e-3):
+        decay = ewald.decay_length(accuracy)
+        assert engine.library.decay_length(accuracy) == pytest.approx(decay, rel=1e-14)
+        assert tuple(engine.numbers("choose_resolution", 2, accuracy)) == mesh.choose_resolution(accuracy)
+        for size in (30.0, 4e3, 1e6):
+            expected = ewald.choose_splitting(size, 1.9, accuracy)
+            assert engine.numbers("choose_splitting", 3, size, 1.9, accuracy) == pytest.approx(expected, rel=1e-14)
+            smearing = ewald.mesh_smearing(1.0 / size, 0.8, accuracy)
+            assert engine.library.mesh_smearing(1.0 / size, 0.8, accuracy) == pytest.approx(smearing, rel=1e-14)
+    for least in (1, 2.5, 7, 13, 17, 97, 101, 127):
+        assert engine.library.good_size(least) == mesh.good_size(least)
+
+
+@pytest.mark.parametrize("solver", ["dense", "iterative"])
+@pytest.mark.parametrize("name", list(cases()))
+def test_central_differences(engine, name, solver):
+    """Of an energy with a part that is not stationary in the charges, as the short-range energies make it."""
+    case = cases()[name]
+    gradient = vectors_of(case, "gradient")["gradient"]
+
+    def energy(changed: Case) -> float:
+        found = engine.solve(changed, 1e-9, solver)
+        return (0.5 * found["potential"] + gradient) @ found["charges"]
+
+    found = engine.solve(case, 1e-9, solver)
+    charges, potential = found["charges"], found["potential"]
+    adjoint = engine.solve(case, 1e-9, solver, gradient=potential + gradient)["adjoint"]
+    found = engine.solve(case, 1e-9, solver, p=adjoint + 0.5 * charges, q=charges)
+    step = 2e-4
+    for atom, axis in ((0, 0), (1, 1), (3, 2)):
+        shift = torch.zeros_like(case.positions)
+        shift[atom, axis] = step
+        higher, lower = (energy(replace(case, positions=case.positions + sign * shift)) for sign in (1, -1))
+        difference = (higher - lower) / (2.0 * step)
+        assert abs(found["derivatives"][atom, axis] - difference) < 10 * FINITE_DIFFERENCE * np.abs(
+            found["derivatives"]
+        ).max()
+    for element, (row, column) in enumerate(VOIGT):
+        strain = torch.zeros(3, 3, dtype=torch.float64)
+        strain[row, column] += 0.5e-4
+        strain[column, row] += 0.5e-4
+        difference = (energy(case.strained(strain)) - energy(case.strained(-strain))) / 2e-4
+        assert abs(found["strain"][element] - difference) < 10 * FINITE_DIFFERENCE * np.abs(found["strain"]).max()
+
+
+@pytest.mark.parametrize("name", list(more_cases()))
+def test_strain_per_atom(engine, name):
+    """It adds up; the Ewald sum, or pairs of an open structure, and the mesh share it out in the same way."""
+    case, vectors = more_cases()[name], {}
+    vectors = vectors_of(case, "p", "q")
+    found = {solver: engine.solve(case, 1e-9, solver, **vectors) for solver in ("dense", "iterative")}
+    for result in found.values():
+        assert_close(result["strain_per_atom"].sum(0), result["strain"])
+    assert_close(found["iterative"]["strain_per_atom"], found["dense"]["strain_per_atom"], 1e-8)
+
+
+def test_strain_per_atom_of_pairs(engine):
+    """An open structure: halves of the virials of its pairs, from differences of the pair potential."""
+    case = cases()["open"]
+    vectors = vectors_of(case, "p", "q")
+    p, q = vectors["p"], vectors["q"]
+    positions, widths = case.positions.numpy(), case.widths.numpy()
+    expected = np.zeros((len(p), 6))
+    for i in range(len(p)):
+        for j in range(len(p)):
+            if i == j:
+                continue
+            pair = replace(
+                case, **{name: getattr(case, name)[[i, j]] for name in
+                         ("positions", "widths", "hardness", "electronegativity")}
+            )  # fmt: skip
+            vector = positions[j] - positions[i]
+            distance, gamma = np.linalg.norm(vector), np.hypot(widths[i], widths[j])
+            r = torch.tensor(distance, dtype=torch.float64, requires_grad=True)
+            (slope,) = torch.autograd.grad(units.COULOMB_CONSTANT * torch.erf(r / (2**0.5 * gamma)) / r, r)
+            weight = 0.5 * (p[i] * q[j] + q[i] * p[j]) * float(slope) / distance
+            expected[i] += [weight * vector[row] * vector[column] for row, column in VOIGT]
+            assert len(pair.positions) == 2
+    for solver, tolerance in (("dense", ROUND_OFF), ("iterative", 1e-8)):
+        assert_close(engine.solve(case, 1e-9, solver, **vectors)["strain_per_atom"], expected, tolerance)
+
+
+@pytest.mark.parametrize("num_processes", [2, 4])
+@pytest.mark.parametrize("solver", ["dense", "iterative"])
+@pytest.mark.parametrize("name", list(more_cases()))
+def test_processes(engine, name, solver, num_processes):
+    """Several, one of them without atoms, find what one finds."""
+    case = more_cases()[name]
+    vectors = vectors_of(case, "gradient", "p", "q")
+    one = engine.solve(case, 1e-6, solver, **vectors)
+    several = engine.solve(case, 1e-6, solver, num_processes, **vectors)
+    for result in (*RESULTS, "strain_per_atom"):
+        assert_close(several[result], one[result])
+    assert several["iterations"] == one["iterations"]
+
+
+def test_images_of_atoms(engine):
+    """Atoms that left the cell, and not only by one vector."""
+    case = cases()["triclinic"]
+    vectors = vectors_of(case, "gradient", "p", "q")
+    numbers = torch.from_numpy(np.random.default_rng(1).integers(-3, 4, case.positions.shape)).double()
+    moved = replace(case, positions=case.positions + numbers @ case.cell)
+    for solver in ("dense", "iterative"):
+        found, expected = (engine.solve(each, 1e-6, solver, **vectors) for each in (moved, case))
+        for result in (*RESULTS, "strain_per_atom"):
+            assert_close(found[result], expected[result])
+
+
+def crystal(repeats: int, chemical_formula: str = "Li", structure: str = "bcc", constant: float = 3.49) -> Case:
+    atoms = bulk(chemical_formula, structure, a=constant, cubic=True).repeat(repeats)
+    ones = torch.ones(len(atoms), dtype=torch.float64)
+    return Case(
+        torch.from_numpy(atoms.positions), torch.from_numpy(atoms.cell[:]), PERIODIC, 1.28 * ones, 0.0 * ones,
+        3.1 * ones, 4.7 * ones, torch.zeros(1, dtype=torch.float64),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("total_charge", [0.0, 2.0])
+def test_crystal_of_one_element(engine, total_charge):
+    """All atoms alike: no charge flows, and round-off is not mistaken for a residual."""
+    case = replace(crystal(6), total_charge=torch.tensor([total_charge]))
+    noise = 1e-15 * np.random.default_rng(0).normal(size=len(case.positions))
+    case = replace(case, electronegativity=case.electronegativity + torch.from_numpy(noise))
+    found = engine.solve(case, gradient=case.electronegativity)
+    np.testing.assert_allclose(found["charges"], total_charge / len(case.positions), atol=1e-8)
+    np.testing.assert_allclose(found["adjoint"], 0.0, atol=1e-8)
+
+
+def test_which_solver(engine):
+    """Dense up to a number of atoms; a good guess saves iterations and changes nothing."""
+    assert engine.solve(crystal(5))["iterations"] == [0, 0]
+    case = crystal(6)
+    noise = torch.from_numpy(np.random.default_rng(0).normal(size=len(case.positions)))
+    case = replace(case, electronegativity=case.electronegativity + noise)
+    cold = engine.solve(case)
+    assert 5 < cold["iterations"][0] < 20
+    assert_close(cold["charges"], engine.solve(case, solver="dense")["charges"], 1e-6)
+    warm = engine.solve(case, start=cold["charges"] + 1e-4)  # its sum is put right
+    assert warm["iterations"][0] <= 1
+    assert_close(warm["charges"], cold["charges"], 1e-7)
+
+
+def wrong_cases() -> dict[str, tuple[Case, str]]:
+    case = cases()["periodic"]
+    nan = torch.full_like(case.widths, torch.nan)
+    parallel = case.cell.clone()
+    parallel[1] = 2.0 * parallel[0]
+    return {
+        "wire": (replace(case, pbc=(False, True, False)), "expected no, two or three periodic directions, got one"),
+        "parallel vectors": (replace(case, cell=parallel), "box: expected linearly independent vectors"),
+        "no slab": (replace(case, cell=parallel, pbc=SLAB), "box: expected linearly independent vectors"),
+        "positions": (replace(case, positions=case.positions / 0.0), "positions: expected finite numbers"),
+        "widths": (replace(case, widths=0.0 * case.widths), "widths: expected positive numbers in Å"),
+        "hardness": (replace(case, hardness=-case.hardness), "hardness: expected positive numbers in eV/e²"),
+        "electronegativity": (replace(case, electronegativity=nan), "electronegativity: expected finite numbers"),
+        "total charge": (replace(case, total_charge=nan[:1]), "expected finite numbers and a finite total charge"),
+    }
+
+
+@pytest.mark.parametrize("num_processes", [1, 2])
+@pytest.mark.parametrize("name", list(wrong_cases()))
+def test_errors(engine, name, num_processes):
+    case, message = wrong_cases()[name]
+    with pytest.raises(ChargeSystemError, match=message):
+        engine.solve(case, num_processes=num_processes)
+
+
+def test_accuracy_out_of_range(engine):
+    for accuracy in (0.0, 1e-14, 0.01, np.nan):
+        with pytest.raises(ChargeSystemError, match="accuracy: expected a number between 1e-14 and 1e-2"):
+            engine.solve(cases()["open"], accuracy)
