@@ -22,6 +22,7 @@ UNIMODULAR = np.array(
 ).reshape(-1, 2, 2)
 """Other bases of a lattice that are as short as the reduced one where lengths or angles are nearly equal."""
 
+ROUND_OFF = 1e-12
 SAME = 1e-6
 """Strains and twists (degrees) that differ by less are equal."""
 
@@ -46,7 +47,7 @@ class Coincidence:
     @property
     def num_cells(self) -> tuple[int, int]:
         """Cells of either plane in its supercell."""
-        return abs(round(np.linalg.det(self.matrix_1))), abs(round(np.linalg.det(self.matrix_2)))
+        return round(np.linalg.det(self.matrix_1)), round(np.linalg.det(self.matrix_2))
 
     @property
     def largest_strain(self) -> float:
@@ -84,16 +85,19 @@ def find_coincidences(
     :param max_strain: largest principal strain, absolute (0.02 is 2 %)
     :param twist: smallest and largest angle by which the second plane may be turned, degrees in -180 to 180; any if
         None
-    :raises ConfigError: if a cell is singular or a limit is out of range
+    :raises ConfigError: if a cell is singular or left-handed, or a limit out of range
     """
     for name, cell in (("cell_1", cell_1), ("cell_2", cell_2)):
-        if np.shape(cell) != (2, 2) or not abs(np.linalg.det(cell)) > 0:
-            raise ConfigError(f"`{name}`: expected two vectors that span a plane, shape (2, 2) in Å, got {cell}")
+        if np.shape(cell) != (2, 2) or not np.linalg.det(cell) > 0:
+            raise ConfigError(
+                f"`{name}`: expected two vectors that span a plane, shape (2, 2) in Å, the second one to the left of the "
+                f"first, got {np.asarray(cell).tolist()}"
+            )
     if not max_area > 0:
         raise ConfigError(f"`max_area`: expected a positive number in Å², got {max_area}")
     if not 0 < max_strain < 0.5:
         raise ConfigError(f"`max_strain`: expected a number between 0 and 0.5 (0.02 is 2 %), got {max_strain}")
-    area_1, area_2 = abs(np.linalg.det(cell_1)), abs(np.linalg.det(cell_2))
+    area_1, area_2 = np.linalg.det(cell_1), np.linalg.det(cell_2)
     found: list[Coincidence] = []
     lattices_2: dict[int, np.ndarray] = {}
     for count_1 in range(1, int(max_area / area_1 + SAME) + 1):
@@ -150,28 +154,32 @@ def _matching(
     max_strain: float,
     twist: tuple[float, float] | None,
 ) -> list[Coincidence]:
-    """Coincidences among supercells of given numbers of cells."""
-    bases = np.einsum("uab,nbc->nuac", UNIMODULAR, matrices_2).reshape(-1, 2, 2)
-    # columns are vectors; the first index runs over supercells of plane 1, the second over bases of plane 2
-    columns_1 = np.swapaxes(matrices_1 @ cell_1, 1, 2)[:, None]
-    deformation = columns_1 @ np.linalg.inv(np.swapaxes(bases @ cell_2, 1, 2))[None]
+    """Coincidences among supercells of given numbers of cells.
+
+    The two shortest lengths of a lattice change by no more than its largest strain, which leaves few pairs.
+    """
+    vectors_1, vectors_2 = matrices_1 @ cell_1, matrices_2 @ cell_2
+    ratios = np.linalg.norm(vectors_1, axis=2)[:, None] / np.linalg.norm(vectors_2, axis=2)
+    first, second = np.nonzero((np.abs(ratios - 1.0) <= max_strain + ROUND_OFF).all(2))
+    # columns are vectors; the second index runs over bases of plane 2
+    bases = UNIMODULAR @ matrices_2[second][:, None]
+    columns_1, columns_2 = np.swapaxes(vectors_1[first], 1, 2)[:, None], np.swapaxes(bases @ cell_2, 2, 3)
+    deformation = columns_1 @ np.linalg.inv(columns_2)
     strains, angles = stretch_and_turn(deformation)
-    fits = (np.abs(strains).max(-1) <= max_strain + 1e-12) & (np.linalg.det(deformation) > 0)
+    fits = (np.abs(strains).max(-1) <= max_strain + ROUND_OFF) & (np.linalg.det(deformation) > 0)
     if twist is not None:
         fits &= (angles >= twist[0] - SAME) & (angles <= twist[1] + SAME)
-    result = []
-    for one, other in np.argwhere(fits):
-        own, partner = matrices_1[one], bases[other]
-        result.append(
-            Coincidence(
-                _whole(own),
-                _whole(partner),
-                (float(strains[one, other, 0]), float(strains[one, other, 1])),
-                float(angles[one, other]),
-                float(abs(np.linalg.det(own @ cell_1))),
-            )
+    area = float(np.linalg.det(vectors_1[0]))
+    return [
+        Coincidence(
+            _whole(matrices_1[first[pair]]),
+            _whole(bases[pair, base]),
+            (float(strains[pair, base, 0]), float(strains[pair, base, 1])),
+            float(angles[pair, base]),
+            area,
         )
-    return result
+        for pair, base in np.argwhere(fits)
+    ]
 
 
 def stretch_and_turn(deformation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

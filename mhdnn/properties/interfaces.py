@@ -28,20 +28,21 @@ FLAT = 1e-6
 def plane_of(atoms: Atoms) -> np.ndarray:
     """The first two cell vectors, shape (2, 2), Å.
 
-    :raises DataError: if they don't span the plane of x and y
+    :raises DataError: if they don't span the plane of x and y, or are left-handed
     """
     cell = atoms.cell[:]
-    if np.abs(cell[:2, 2]).max() > FLAT or not abs(np.linalg.det(cell[:2, :2])) > FLAT:
+    if np.abs(cell[:2, 2]).max() > FLAT or not np.linalg.det(cell[:2, :2]) > FLAT:
         raise DataError(
-            f"`cell`: expected the first two vectors in the plane of x and y, got {cell[:2].tolist()}; turn the slab "
-            "so that z is its normal (`ase.build.surface`, `Atoms.rotate(..., rotate_cell=True)`)"
+            f"`cell`: expected the first two vectors in the plane of x and y, the second to the left of the first, got "
+            f"{cell[:2].tolist()}; turn the slab so that z is its normal (`ase.build.surface`, "
+            "`Atoms.rotate(..., rotate_cell=True)`), or exchange the vectors"
         )
     return cell[:2, :2].copy()
 
 
 def area_of(atoms: Atoms) -> float:
     """Area of the cell across z, Å²."""
-    return float(abs(np.linalg.det(plane_of(atoms))))
+    return float(np.linalg.det(plane_of(atoms)))
 
 
 def build_interface(

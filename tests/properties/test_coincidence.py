@@ -87,6 +87,7 @@ def test_rotations_of_lattices(cell, order):
     ("change", "message"),
     [
         ({"cell_1": np.ones((2, 2))}, "`cell_1`: expected two vectors that span a plane"),
+        ({"cell_2": [[0, 1], [1, 0]]}, "`cell_2`: .* to the left of the first"),
         ({"max_area": 0.0}, "`max_area`"),
         ({"max_strain": -1.0}, "`max_strain`"),
     ],
