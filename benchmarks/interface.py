@@ -3,9 +3,9 @@
     mhdnn train experiment=sn_graphene hydra.run.dir=runs/interface
     python benchmarks/interface.py runs/interface/model.pt [--output F.json] [--figure benchmarks/figures/interface.png]
 
-The points (data/sn_graphene_interface.extxyz, its card data/sn_graphene_interface.md) are single points of the code that
-labelled the training set, rigid slabs; none of them is in it. The model is evaluated on the same structures, and both sets
-of energies go through the same functions.
+The points (data/sn_graphene_interface.extxyz, its card data/sn_graphene_interface.md) are single points of rigid slabs
+by the code that labelled the training set; none of them is in it. The model is evaluated on the same structures, and
+both sets of energies go through the same functions.
 """
 
 from __future__ import annotations

@@ -90,8 +90,8 @@ def find_coincidences(
     for name, cell in (("cell_1", cell_1), ("cell_2", cell_2)):
         if np.shape(cell) != (2, 2) or not np.linalg.det(cell) > 0:
             raise ConfigError(
-                f"`{name}`: expected two vectors that span a plane, shape (2, 2) in Å, the second one to the left of the "
-                f"first, got {np.asarray(cell).tolist()}"
+                f"`{name}`: expected two vectors that span a plane, shape (2, 2) in Å, the second one to the left of "
+                f"the first, got {np.asarray(cell).tolist()}"
             )
     if not max_area > 0:
         raise ConfigError(f"`max_area`: expected a positive number in Å², got {max_area}")
