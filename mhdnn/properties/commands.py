@@ -29,7 +29,9 @@ COMMANDS: dict[str, str] = {
     "elasticity_md": "mhdnn.properties.elasticity_md:elasticity_md_report",
     "formation": "mhdnn.properties.formation:formation_report",
     "voltage": "mhdnn.properties.voltage:voltage_report",
+    "distortion": "mhdnn.properties.distortion:distortion_report",
     "structures": "mhdnn.properties.structures.catalog:structures_report",
+    "charging": "mhdnn.properties.charging_report:charging_report",
 }
 """Name of a command -> ``module:function``; the function returns a `Report`, and its signature decides the keys."""
 
