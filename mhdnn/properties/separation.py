@@ -22,6 +22,8 @@ from mhdnn.properties.relaxation import relaxed
 from mhdnn.properties.report import Report
 from mhdnn.units import JOULE_PER_SQUARE_METER_PER_EV_PER_SQUARE_ANGSTROM
 
+GAP_STEP = 0.1
+"""Å"""
 GAP_TOLERANCE = 1e-4
 """Å to which an equilibrium gap is found; the energy is stationary there."""
 
@@ -110,25 +112,33 @@ def separate_relaxed(
     )
 
 
-def at_equilibrium_gap(atoms: Atoms, calculator: Calculator, lowest: float = 1.5, highest: float = 6.0) -> Atoms:
-    """A copy with rigid slabs at the gap of least energy, found by Brent's method to 1e-4 Å.
+def at_equilibrium_gap(atoms: Atoms, calculator: Calculator, lowest: float = 1.0, highest: float = 8.0) -> Atoms:
+    """A copy with rigid slabs at the gap of the energy minimum that lies downhill from the present one.
+
+    Steps of 0.1 Å until the energy rises, then Brent's method to 1e-4 Å: what a potential says of much closer slabs,
+    perhaps without having seen any, does not matter.
 
     :param lowest: smallest gap that is tried, Å
     :param highest: largest one, Å
-    :raises PropertyError: if the energy has no minimum between them
+    :raises PropertyError: if there is no minimum between them
     """
 
     def energy(gap: float) -> float:
         return energy_of(with_gap(atoms, gap), calculator)
 
-    found = minimize_scalar(energy, bounds=(lowest, highest), method="bounded", options={"xatol": GAP_TOLERANCE})
-    gap = float(found.x)
-    if not lowest + 10 * GAP_TOLERANCE < gap < highest - 10 * GAP_TOLERANCE:
-        raise PropertyError(
-            f"`gap`: expected a minimum of the energy between {lowest} and {highest} Å, got the lowest at {gap:.3f} Å; "
-            "look whether the slabs bind at all"
-        )
-    return with_gap(atoms, gap)
+    gap = gap_of(atoms)
+    here = energy(gap)
+    step = GAP_STEP if energy(gap + GAP_STEP) < here else -GAP_STEP
+    while (there := energy(gap + step)) < here:
+        gap, here = gap + step, there
+        if not lowest < gap < highest:
+            raise PropertyError(
+                f"`gap`: expected a minimum of the energy between {lowest} and {highest} Å, downhill from "
+                f"{gap_of(atoms):.3f} Å; start from another gap, or look whether the slabs bind at all"
+            )
+    bounds = (gap - GAP_STEP, gap + GAP_STEP)
+    found = minimize_scalar(energy, bounds=bounds, method="bounded", options={"xatol": GAP_TOLERANCE})
+    return with_gap(atoms, float(found.x))
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,8 @@ def test_curves_that_say_nothing_are_refused(gaps, energies, message):
 def test_equilibrium_gap():
     atoms = square_pair(gap=4.4)
     assert gap_of(at_equilibrium_gap(atoms, TenFour())) == pytest.approx(3.0, abs=1e-3)
-    with pytest.raises(PropertyError, match="between 3.5 and 6 Å"):
+    assert gap_of(at_equilibrium_gap(square_pair(gap=2.5), TenFour())) == pytest.approx(3.0, abs=1e-3)
+    with pytest.raises(PropertyError, match="between 3.5 and 6 Å, downhill from 4.400 Å"):
         at_equilibrium_gap(atoms, TenFour(), 3.5, 6)
 
 
