@@ -9,6 +9,7 @@ charges, as a network's has; without it there would be no adjoint equation to so
 
 - cold: without charges to start from, the first time in the process
 - warm: the next steps, atoms moved by 0.01 Å, from the charges of the step before; the fastest of several
+- product: of the Coulomb matrix with charges, as in every iteration; the fastest of many
 
 Every size runs in a process of its own, for its peak memory. Where other processes use the cores, set
 OMP_WAIT_POLICY=PASSIVE, else threads that wait for one another hold on to the cores.
@@ -33,14 +34,15 @@ from ase.data import covalent_radii
 from rich.console import Console
 from rich.table import Table
 
-from mhdnn.electrostatics import build_coulomb
+from mhdnn.electrostatics import CoulombSystem, build_coulomb
+from mhdnn.electrostatics.particle_mesh import ParticleMeshBlock
 
 LATTICE_CONSTANT = 5.64  # Å
 REPEATS = (4, 5, 6, 8, 11, 16)
 """Of the cubic cell of 8 atoms: 512, 1000, 1728, 4096, 10,648 and 32,768 atoms."""
 LARGEST_DENSE = 1000
 WARM_STEPS = 4
-COLUMNS = ("system", "num_atoms", "solver", "threads", "seconds_cold", "seconds_warm", "peak_memory_mb", "iterations")
+PRODUCTS = 50
 FLOORS = {
     "exponent, iterative, cold": 1.2,
     "exponent, iterative, warm": 1.2,
@@ -77,24 +79,33 @@ def rock_salt(repeats: int) -> RockSalt:
     )
 
 
+def build(crystal: RockSalt, positions: torch.Tensor, solver: str) -> CoulombSystem:
+    structure_index = torch.zeros(len(positions), dtype=torch.int64)
+    periodic = torch.ones(1, 3, dtype=torch.bool)
+    return build_coulomb(positions, crystal.cell, periodic, structure_index, 1, crystal.widths, solver=solver)
+
+
 def step(crystal: RockSalt, solver: str, start: torch.Tensor | None) -> tuple[torch.Tensor, list[int]]:
     """Charges and forces of one geometry; returns the charges and the iterations it took."""
-    num_atoms = len(crystal.positions)
     positions = crystal.positions.clone().requires_grad_()
-    system = build_coulomb(
-        positions,
-        crystal.cell,
-        torch.ones(1, 3, dtype=torch.bool),
-        torch.zeros(num_atoms, dtype=torch.int64),
-        1,
-        crystal.widths,
-        solver=solver,
-    )
+    system = build(crystal, positions, solver)
     system.initial_charges = start
     charges = system.equilibrate(crystal.electronegativity, crystal.hardness, torch.zeros(1, dtype=torch.float64))
     energy = system.energy(charges).sum() + 0.05 * charges.pow(3).sum()
     torch.autograd.grad(energy, positions)
     return charges.detach(), system.iterations
+
+
+def product_seconds(crystal: RockSalt) -> float:
+    """Time of one product with the matrix of the iterative solver."""
+    (block,) = build(crystal, crystal.positions, "iterative").blocks
+    assert isinstance(block, ParticleMeshBlock)
+    seconds = []
+    for _ in range(PRODUCTS):
+        start = time.perf_counter()
+        block.product(crystal.electronegativity)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
 
 
 def measure(repeats: int, solver: str) -> dict[str, Any]:
@@ -109,6 +120,7 @@ def measure(repeats: int, solver: str) -> dict[str, Any]:
         seconds.append(time.perf_counter() - start)
         shift = 0.01 * torch.randn(crystal.positions.shape, generator=generator, dtype=torch.float64)
         crystal = crystal._replace(positions=crystal.positions + shift)
+    product = 1e3 * product_seconds(crystal) if solver == "iterative" else None
     return {
         "system": "rock salt",
         "num_atoms": len(crystal.positions),
@@ -116,6 +128,7 @@ def measure(repeats: int, solver: str) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "seconds_cold": seconds[0],
         "seconds_warm": min(seconds[1:]),
+        "milliseconds_product": product,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "iterations": iterations,
     }
@@ -154,12 +167,16 @@ def summary(records: list[dict[str, Any]]) -> dict[str, float]:
     return values
 
 
+def cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+    return "" if value is None else str(value)
+
+
 def show(records: list[dict[str, Any]], values: dict[str, float]) -> None:
-    table = Table(*COLUMNS, title="charges, energy and forces")
+    table = Table(*records[0], title="charges, energy and forces")
     for record in records:
-        cells = [record[column] for column in COLUMNS]
-        table.add_row(*(f"{cell:.3g}" if isinstance(cell, float) and cell < 100 else f"{cell:.0f}"
-                        if isinstance(cell, float) else str(cell) for cell in cells))  # fmt: skip
+        table.add_row(*map(cell, record.values()))
     console.print(table)
     for name, value in values.items():
         verdict = "" if value <= FLOORS[name] else "  EXCEEDED"
