@@ -61,7 +61,7 @@ def build_interface(
 
     :param coincidence: of the two slabs (`coincidences_of`)
     :param gap: Å
-    :param vacuum: above slab 2, Å; with ``periodic_normal`` the distance to the next image of slab 1
+    :param vacuum: half of it below, half above both slabs, Å; with ``periodic_normal`` the distance to the next images
     :param strained_part: part of the strain that slab 2 takes; slab 1 takes the rest
     :param periodic_normal: whether z is periodic, too
     :raises ConfigError: if a length is not positive or the part not between 0 and 1
@@ -274,7 +274,7 @@ def interface_report(
     :param max_twist: degrees
     :param choice: which of the list is built, 0 is the smallest
     :param gap: Å
-    :param vacuum: Å
+    :param vacuum: half of it below, half above both slabs, Å
     :param strained_part: part of the strain that slab 2 takes
     :param periodic_normal: whether the cell is periodic across the interface, too
     :param structure: file that the interface is written to

@@ -13,6 +13,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 from scipy.optimize import minimize_scalar
+from scipy.signal import resample
 
 from mhdnn.errors import ConfigError, DataError, PropertyError
 from mhdnn.evaluation.plots import new_figure, style_axes
@@ -22,6 +23,8 @@ from mhdnn.properties.relaxation import relaxed
 from mhdnn.properties.report import Report
 from mhdnn.units import JOULE_PER_SQUARE_METER_PER_EV_PER_SQUARE_ANGSTROM
 
+FINE = 8
+"""Points of a picture between two shifts."""
 GAP_STEP = 0.1
 """Å"""
 GAP_TOLERANCE = 1e-4
@@ -263,11 +266,11 @@ def registry_map_report(
     result = map_registry(labelled(atoms, elements_2), calculator, num_1, num_2, relax_gap, area)
     figure = new_figure(5, 4)
     axes = figure.subplots()
-    # one period more on each side, so that the picture closes
-    repeated = np.pad(result.work, ((0, 1), (0, 1)), mode="wrap")
-    fractions = np.stack(np.meshgrid(np.arange(num_1 + 1) / num_1, np.arange(num_2 + 1) / num_2, indexing="ij"), -1)
-    x, y = np.moveaxis(fractions @ result.cell, -1, 0)
+    fine = resample(resample(result.work, FINE * num_1, axis=0), FINE * num_2, axis=1)  # by the Fourier series
+    repeated = np.pad(fine, ((0, 1), (0, 1)), mode="wrap")  # the first row again as the last, so that it closes
+    x, y = np.moveaxis(np.moveaxis(np.indices(repeated.shape), 0, -1) / fine.shape @ result.cell, -1, 0)
     mesh = axes.pcolormesh(x, y, repeated, shading="gouraud", cmap="viridis")
+    axes.plot(*np.moveaxis(result.shifts, -1, 0).reshape(2, -1), ".", color="k", markersize=2)
     axes.plot(*result.best_shift, "o", color="w", markeredgecolor="k", label="largest")
     axes.set(xlabel="shift x (Å)", ylabel="shift y (Å)", aspect="equal")
     axes.legend()
