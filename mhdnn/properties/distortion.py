@@ -1,4 +1,4 @@
-"""Distortion of coordination polyhedra and sizes of blocks, for structures in different states of charge."""
+"""Distortion of coordination polyhedra, sizes of blocks and tunnels, for structures in different states of charge."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ from mhdnn.properties.polyhedra import (
 )
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.report import Report
+from mhdnn.properties.tunnels import widest_tunnel
 
 MEASURES = {
-    "quadratic_elongation": "quadratic elongation",
-    "bond_angle_variance_square_degrees": "bond-angle variance, degree²",
-    "off_centring_angstrom": "off-centring, Å",
-    "bond_length_distortion": "bond-length distortion",
+    "quadratic_elongation": ("quadratic elongation", 2e-3),
+    "bond_angle_variance_square_degrees": ("bond-angle variance, degree²", 2.0),
+    "off_centring_angstrom": ("off-centring, Å", 0.02),
+    "bond_length_distortion": ("bond-length distortion", 2e-3),
 }
-"""What is drawn, and its axis."""
+"""What is drawn: its axis, and the least that the axis spans, so that round-off is not drawn as scatter."""
 
 
 def distortion_of(polyhedron: Polyhedron) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def distortion_report(
     count: int | None = None,
     ion: str = "Li",
 ) -> Report:
-    """Distortion of polyhedra, and sizes of shear-phase blocks, for one or more states of charge.
+    """Distortion of polyhedra, blocks of shear phases and tunnels, for one or more states of charge.
 
     :param structures: one for each state of charge
     :param centers: elements in the polyhedra
@@ -92,7 +93,17 @@ def _state(atoms: Atoms, polyhedra: Sequence[Polyhedron], ion: str) -> dict[str,
         "ions_per_center": atoms.get_chemical_symbols().count(ion) / len(polyhedra),
         **means,
         "blocks": blocks,
+        "tunnel": _tunnel(atoms[np.array(atoms.get_chemical_symbols()) != ion]) if atoms.pbc.all() else None,
         "polyhedra": rows,
+    }
+
+
+def _tunnel(framework: Atoms) -> dict[str, Any]:
+    tunnel = widest_tunnel(framework)
+    return {
+        "radius_angstrom": tunnel.radius,
+        "direction": tunnel.direction,
+        "cavity_radius_angstrom": tunnel.cavity_radius,
     }
 
 
@@ -109,7 +120,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def _figure(states: Sequence[dict[str, Any]], ion: str) -> Figure:
     figure = new_figure(11, 6.4, "Distortion of polyhedra")
-    for axes, (key, label) in zip(figure.subplots(2, 2).flat, MEASURES.items(), strict=True):
+    for axes, (key, (label, span)) in zip(figure.subplots(2, 2).flat, MEASURES.items(), strict=True):
         style_axes(axes)
         for state in states:
             values = [row[key] for row in state["polyhedra"]]
@@ -118,6 +129,8 @@ def _figure(states: Sequence[dict[str, Any]], ion: str) -> Figure:
         ordered = sorted(states, key=lambda state: state["ions_per_center"])
         means = [state[f"mean_{key}"] for state in ordered]
         axes.plot([state["ions_per_center"] for state in ordered], means, "o-", color=PALETTE[1], markersize=5)
+        low, high = axes.get_ylim()
+        axes.set_ylim(min(low, 0.5 * (low + high - span)), max(high, 0.5 * (low + high + span)))
         axes.ticklabel_format(useOffset=False)
         label_axes(axes, f"{ion} per centre", label)
     return figure

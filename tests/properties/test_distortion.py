@@ -248,6 +248,8 @@ def test_report_of_states_of_charge(tmp_path):
     assert report.values["states"][0]["blocks"] == [
         {"octahedra": ["endless"] * 3, "lengths_angstrom": ["endless"] * 3, "count": 1}
     ]
+    # without lithium and undistorted: through the square of four oxygens
+    assert report.values["states"][0]["tunnel"]["radius_angstrom"] == pytest.approx(3.75 / 2, rel=1e-6)
     report.write(tmp_path)
     assert (tmp_path / "distortion.png").is_file()
 
