@@ -24,7 +24,7 @@ from ase.stress import voigt_6_to_full_3x3_stress as full_stress
 from mhdnn.errors import ConfigError
 from mhdnn.properties.elastic_tensor import invariant_stiffnesses, is_stable, moduli
 from mhdnn.properties.elasticity_figure import elasticity_figure
-from mhdnn.properties.journal import Journal, fingerprint
+from mhdnn.properties.journal import Journal, identity
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.relaxation import relaxed
 from mhdnn.properties.report import Report
@@ -113,7 +113,7 @@ def elastic_constants(
     basis = invariant_stiffnesses(atoms, symmetry_tolerance)
     amplitudes = _symmetric_amplitudes(largest_strain, num_strains)
     cells = [(0, 0.0), *itertools.product(necessary_directions(basis), amplitudes)]
-    kept = Journal(journal, {"structure": fingerprint(atoms), "max_force": max_force})
+    kept = Journal(journal, {**identity(atoms, calculator), "max_force": max_force})
 
     def stress_of(direction: int, amplitude: float) -> np.ndarray:
         deformation = deformation_gradient(direction, amplitude)

@@ -25,7 +25,7 @@ from mhdnn.properties.elasticity import (
     values_in_gpa,
 )
 from mhdnn.properties.elasticity_figure import elasticity_figure
-from mhdnn.properties.journal import Journal, fingerprint
+from mhdnn.properties.journal import Journal, identity
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.report import Report
 from mhdnn.properties.statistics import FEWEST_BLOCKS, standard_error
@@ -65,7 +65,7 @@ def elastic_constants_md(
     _check(temperature, num_steps, num_equilibration, time_step, largest_strain)
     basis = invariant_stiffnesses(atoms, symmetry_tolerance)
     settings = {
-        "structure": fingerprint(atoms),
+        **identity(atoms, calculator),
         "temperature": temperature,
         "num_steps": num_steps,
         "num_equilibration": num_equilibration,

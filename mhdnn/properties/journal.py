@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import BaseCalculator
 
 from mhdnn.errors import ConfigError
 from mhdnn.evaluation.files import write_text_atomically
@@ -22,11 +24,18 @@ def fingerprint(atoms: Atoms) -> str:
     return hashlib.sha256(rounded.tobytes() + atoms.numbers.tobytes() + atoms.pbc.tobytes()).hexdigest()[:16]
 
 
+def identity(atoms: Atoms, calculator: BaseCalculator) -> dict[str, Any]:
+    """Settings that tell structure and calculator apart from others: a fingerprint, and the energy."""
+    copy = atoms.copy()
+    copy.calc = calculator
+    return {"structure": fingerprint(atoms), "energy_ev": float(copy.get_potential_energy())}
+
+
 class Journal:
     """Results of the steps of a long calculation, in a JSON file after each step.
 
     :param path: the file; nothing is kept if None
-    :param settings: what the results depend on
+    :param settings: what the results depend on; numbers may differ by round-off
     :raises ConfigError: if the file is of another calculation, or is no journal
     """
 
@@ -59,9 +68,15 @@ class Journal:
             ) from error
         for key in self.settings.keys() | settings.keys():
             found, wanted = settings.get(key), self.settings.get(key)
-            if found != wanted:
+            if not _same(found, wanted):
                 raise ConfigError(
                     f"`{path}`: expected a journal with `{key}` {wanted}, got one with {found}; "
                     "remove it or name another"
                 )
         return results
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    if isinstance(found, float) and isinstance(wanted, float):
+        return math.isclose(found, wanted, rel_tol=1e-6, abs_tol=1e-6)
+    return bool(found == wanted)
