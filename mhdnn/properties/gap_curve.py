@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from ase import Atoms
@@ -17,10 +18,11 @@ from scipy.optimize import curve_fit
 
 from mhdnn.errors import DataError
 from mhdnn.evaluation.plots import new_figure, style_axes
+from mhdnn.properties.energies import Energies
 from mhdnn.properties.interfaces import area_of, slabs_of, with_gap
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.report import Report
-from mhdnn.properties.separation import energy_of, labelled, work_of_separation
+from mhdnn.properties.separation import labelled, work_of_separation
 from mhdnn.units import GPA_PER_JOULE_PER_SQUARE_METER_PER_ANGSTROM as GPA_PER_SLOPE
 
 SMALLEST_NUMBER = 6
@@ -152,22 +154,28 @@ def fit_universal_curve(
 
 
 def compute_gap_curve(
-    atoms: Atoms, calculator: Calculator, gaps: Sequence[float] | np.ndarray, area: float | None = None
+    atoms: Atoms,
+    calculator: Calculator,
+    gaps: Sequence[float] | np.ndarray,
+    area: float | None = None,
+    journal: str | Path | None = None,
 ) -> GapCurve:
     """Gap curve of rigid slabs.
 
     :param atoms: labelled interface, whatever its gap
     :param gaps: Å
     :param area: Å², the cell's if None
+    :param journal: JSON file of energies, from which an interrupted curve continues
     :raises DataError: as `analyse_gap_curve`, and if the cell has no room for a gap
     """
-    energy_1, energy_2 = (energy_of(part, calculator) for part in slabs_of(atoms))
+    energies = Energies(calculator, journal, atoms.info.get("total_charge"))
+    energy_1, energy_2 = (energies(part) for part in slabs_of(atoms))
     area = area_of(atoms) if area is None else area
-    energies = [
-        -work_of_separation(energy_1, energy_2, energy_of(with_gap(atoms, gap), calculator), area)
+    interaction = [
+        -work_of_separation(energy_1, energy_2, energies(with_gap(atoms, gap)), area)
         for gap in tracked([float(gap) for gap in gaps], "gap curve")
     ]
-    return analyse_gap_curve(gaps, energies)
+    return analyse_gap_curve(gaps, interaction)
 
 
 def gap_curve_report(
@@ -176,14 +184,16 @@ def gap_curve_report(
     elements_2: list[str] | None = None,
     gaps: list[float] | None = None,
     area: float | None = None,
+    journal: Path | None = None,
 ) -> Report:
     """Energy against the gap: equilibrium gap, strength, universal binding curve.
 
     :param elements_2: elements of the upper slab, if the file has no array `slab`
     :param gaps: Å; 17 from 2 to 7 if not given
     :param area: Å², if not the cell's
+    :param journal: JSON file of energies, from which an interrupted curve continues
     """
-    curve = compute_gap_curve(labelled(atoms, elements_2), calculator, gaps or DEFAULT_GAPS, area)
+    curve = compute_gap_curve(labelled(atoms, elements_2), calculator, gaps or DEFAULT_GAPS, area, journal)
     fit = curve.fit
     figure = new_figure(5, 4)
     axes = figure.subplots()

@@ -7,6 +7,7 @@ the lowest of slab 2.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ase.build import make_supercell
 from scipy.spatial import ConvexHull, QhullError
 
 from mhdnn.errors import ConfigError, DataError
+from mhdnn.evaluation.files import write_text_atomically
 from mhdnn.evaluation.plots import new_figure
 from mhdnn.properties.coincidence import Coincidence, find_coincidences
 from mhdnn.properties.report import Report
@@ -284,8 +286,9 @@ def interface_report(
     if not 0 <= choice < len(found):
         raise ConfigError(f"`choice`: expected a number from 0 to {len(found) - 1}, got {choice}")
     atoms = build_interface(slab_1, slab_2, found[choice], gap, vacuum, strained_part, periodic_normal)
-    structure.parent.mkdir(parents=True, exist_ok=True)
-    ase.io.write(structure, atoms, format="extxyz")
+    text = io.StringIO()
+    ase.io.write(text, atoms, format="extxyz")
+    write_text_atomically(structure, text.getvalue())
     figure = new_figure(5, 4)
     axes = figure.subplots()
     axes.scatter([one.area for one in found], [100 * one.largest_strain for one in found], s=14, color="0.6")

@@ -8,6 +8,7 @@ with the energies of the two slabs apart and together and the area A of the inte
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from ase import Atoms
@@ -17,6 +18,7 @@ from scipy.signal import resample
 
 from mhdnn.errors import ConfigError, DataError, PropertyError
 from mhdnn.evaluation.plots import new_figure, style_axes
+from mhdnn.properties.energies import Energies, energy_of
 from mhdnn.properties.interfaces import area_of, gap_of, label_slabs, moved_slab, plane_of, slabs_of, with_gap
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.relaxation import relaxed
@@ -68,13 +70,6 @@ def work_of_separation(energy_1: float, energy_2: float, energy_12: float, area:
     return (energy_1 + energy_2 - energy_12) / area * JOULE_PER_SQUARE_METER_PER_EV_PER_SQUARE_ANGSTROM
 
 
-def energy_of(atoms: Atoms, calculator: Calculator) -> float:
-    """Energy of a copy of the atoms, eV."""
-    copy = atoms.copy()
-    copy.calc = calculator
-    return float(copy.get_potential_energy())
-
-
 def separate(atoms: Atoms, calculator: Calculator, area: float | None = None) -> Separation:
     """Work of separation of rigid slabs, in the cell and the geometry of the interface.
 
@@ -115,7 +110,7 @@ def separate_relaxed(
     )
 
 
-def at_equilibrium_gap(atoms: Atoms, calculator: Calculator, lowest: float = 1.0, highest: float = 8.0) -> Atoms:
+def at_equilibrium_gap(atoms: Atoms, energies: Energies, lowest: float = 1.0, highest: float = 8.0) -> Atoms:
     """A copy with rigid slabs at the gap of the energy minimum that lies downhill from the present one.
 
     Steps of 0.1 Å until the energy rises, then Brent's method to 1e-4 Å: what a potential says of much closer slabs,
@@ -127,7 +122,7 @@ def at_equilibrium_gap(atoms: Atoms, calculator: Calculator, lowest: float = 1.0
     """
 
     def energy(gap: float) -> float:
-        return energy_of(with_gap(atoms, gap), calculator)
+        return energies(with_gap(atoms, gap))
 
     gap = gap_of(atoms)
     here = energy(gap)
@@ -179,13 +174,21 @@ def registry_cell_of(atoms: Atoms) -> np.ndarray:
 
 
 def map_registry(
-    atoms: Atoms, calculator: Calculator, num_1: int, num_2: int, relax_gap: bool = False, area: float | None = None
+    atoms: Atoms,
+    calculator: Calculator,
+    num_1: int,
+    num_2: int,
+    relax_gap: bool = False,
+    area: float | None = None,
+    journal: str | Path | None = None,
 ) -> RegistryMap:
     """Work of separation of rigid slabs for shifts over one period of the registry.
 
     :param num_1: shifts along the first period
     :param num_2: along the second one
     :param relax_gap: whether the gap is that of least energy at each shift, not the given one
+    :param area: Å², the cell's if None
+    :param journal: JSON file of energies, from which an interrupted map continues
     :raises ConfigError: if a number is below 1
     """
     if min(num_1, num_2) < 1:
@@ -193,14 +196,15 @@ def map_registry(
     cell = registry_cell_of(atoms)
     fractions = np.stack(np.meshgrid(np.arange(num_1) / num_1, np.arange(num_2) / num_2, indexing="ij"), -1)
     shifts = fractions @ cell
-    energy_1, energy_2 = (energy_of(part, calculator) for part in slabs_of(atoms))
+    energies = Energies(calculator, journal, atoms.info.get("total_charge"))
+    energy_1, energy_2 = (energies(part) for part in slabs_of(atoms))
     area = area_of(atoms) if area is None else area
     work, gaps = np.zeros((num_1, num_2)), np.zeros((num_1, num_2))
     for place in tracked(list(np.ndindex(num_1, num_2)), "registry"):
         moved = moved_slab(atoms, [*shifts[place], 0.0])
         if relax_gap:
-            moved = at_equilibrium_gap(moved, calculator)
-        work[place] = work_of_separation(energy_1, energy_2, energy_of(moved, calculator), area)
+            moved = at_equilibrium_gap(moved, energies)
+        work[place] = work_of_separation(energy_1, energy_2, energies(moved), area)
         gaps[place] = gap_of(moved)
     return RegistryMap(shifts, work, gaps, cell)
 
@@ -254,6 +258,7 @@ def registry_map_report(
     num_2: int = 8,
     relax_gap: bool = False,
     area: float | None = None,
+    journal: Path | None = None,
 ) -> Report:
     """Work of separation over all registries of the two slabs.
 
@@ -262,8 +267,9 @@ def registry_map_report(
     :param num_2: shifts along the second period
     :param relax_gap: whether each registry has its own equilibrium gap
     :param area: Å², if not the cell's
+    :param journal: JSON file of energies, from which an interrupted map continues
     """
-    result = map_registry(labelled(atoms, elements_2), calculator, num_1, num_2, relax_gap, area)
+    result = map_registry(labelled(atoms, elements_2), calculator, num_1, num_2, relax_gap, area, journal)
     figure = new_figure(5, 4)
     axes = figure.subplots()
     fine = resample(resample(result.work, FINE * num_1, axis=0), FINE * num_2, axis=1)  # by the Fourier series

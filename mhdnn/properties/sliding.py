@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from ase import Atoms
@@ -17,12 +18,12 @@ from ase.calculators.calculator import Calculator
 
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.evaluation.plots import new_figure, style_axes
+from mhdnn.properties.energies import Energies
 from mhdnn.properties.interfaces import area_of, gap_of, moved_slab, slabs_of
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.report import Report
 from mhdnn.properties.separation import (
     at_equilibrium_gap,
-    energy_of,
     labelled,
     registry_cell_of,
     work_of_separation,
@@ -138,6 +139,7 @@ def compute_sliding(
     num_points: int = 12,
     relax_gap: bool = False,
     area: float | None = None,
+    journal: str | Path | None = None,
 ) -> Sliding:
     """Work of separation of rigid slabs while slab 2 slides by one period.
 
@@ -147,11 +149,13 @@ def compute_sliding(
     :param num_points: of the path, without its end
     :param relax_gap: whether the gap is that of least energy at each point (no normal load), not the given one
     :param area: Å², the cell's if None
+    :param journal: JSON file of energies, from which an interrupted path continues
     :raises ConfigError: if the energy at the vector's end is not that of its start, to 1e-5 eV per atom
     """
     shift = registry_cell_of(atoms)[0] if vector is None else np.asarray(vector, dtype=float)
-    energy_1, energy_2 = (energy_of(part, calculator) for part in slabs_of(atoms))
-    start, end = (energy_of(moved_slab(atoms, [*part, 0.0]), calculator) for part in (0.0 * shift, shift))
+    energies = Energies(calculator, journal, atoms.info.get("total_charge"))
+    energy_1, energy_2 = (energies(part) for part in slabs_of(atoms))
+    start, end = energies(atoms), energies(moved_slab(atoms, [*shift, 0.0]))
     if abs(end - start) > 1e-5 * len(atoms):
         raise ConfigError(
             f"`vector`: expected a shift of slab 2 by which nothing changes, got {shift.tolist()} Å, which changes the "
@@ -162,8 +166,8 @@ def compute_sliding(
     for step in tracked(range(num_points), "sliding"):
         moved = moved_slab(atoms, [*(step / num_points * shift), 0.0])
         if relax_gap:
-            moved = at_equilibrium_gap(moved, calculator)
-        work.append(work_of_separation(energy_1, energy_2, energy_of(moved, calculator), area))
+            moved = at_equilibrium_gap(moved, energies)
+        work.append(work_of_separation(energy_1, energy_2, energies(moved), area))
         gaps.append(gap_of(moved))
     period = float(np.linalg.norm(shift))
     return analyse_sliding(period / num_points * np.arange(num_points), work, period, gaps)
@@ -177,6 +181,7 @@ def sliding_report(
     num_points: int = 12,
     relax_gap: bool = False,
     area: float | None = None,
+    journal: Path | None = None,
 ) -> Report:
     """Sliding by one period: work of separation, traction and its maximum.
 
@@ -185,8 +190,9 @@ def sliding_report(
     :param num_points: along the period
     :param relax_gap: whether each point has its own equilibrium gap
     :param area: Å², if not the cell's
+    :param journal: JSON file of energies, from which an interrupted path continues
     """
-    result = compute_sliding(labelled(atoms, elements_2), calculator, vector, num_points, relax_gap, area)
+    result = compute_sliding(labelled(atoms, elements_2), calculator, vector, num_points, relax_gap, area, journal)
     fine = np.linspace(0.0, result.period, 400)
     figure = new_figure(5, 5)
     upper, lower = figure.subplots(2, 1, sharex=True)

@@ -12,6 +12,7 @@ from ase.calculators.lj import LennardJones
 from ase.constraints import FixAtoms
 
 from mhdnn.errors import ConfigError, DataError, PropertyError
+from mhdnn.properties.energies import Energies
 from mhdnn.properties.gap_curve import (
     analyse_gap_curve,
     compute_gap_curve,
@@ -176,10 +177,37 @@ def test_curves_that_say_nothing_are_refused(gaps, energies, message):
 
 def test_equilibrium_gap():
     atoms = square_pair(gap=4.4)
-    assert gap_of(at_equilibrium_gap(atoms, TenFour())) == pytest.approx(3.0, abs=1e-3)
-    assert gap_of(at_equilibrium_gap(square_pair(gap=2.5), TenFour())) == pytest.approx(3.0, abs=1e-3)
+    assert gap_of(at_equilibrium_gap(atoms, Energies(TenFour()))) == pytest.approx(3.0, abs=1e-3)
+    assert gap_of(at_equilibrium_gap(square_pair(gap=2.5), Energies(TenFour()))) == pytest.approx(3.0, abs=1e-3)
     with pytest.raises(PropertyError, match="between 3.5 and 6 Å, downhill from 4.400 Å"):
-        at_equilibrium_gap(atoms, TenFour(), 3.5, 6)
+        at_equilibrium_gap(atoms, Energies(TenFour()), 3.5, 6)
+
+
+class Breaking(CosineRegistry):
+    """Counts its calculations and breaks after some."""
+
+    calls, most = 0, 10**6
+
+    def calculate(self, *arguments, **keywords):
+        if self.calls == self.most:
+            raise KeyboardInterrupt
+        self.calls += 1
+        super().calculate(*arguments, **keywords)
+
+
+def test_interrupted_scans_continue(tmp_path):
+    atoms, gaps = square_pair(), np.linspace(2.4, 4.0, 9)
+    calculator = Breaking()
+    calculator.most = 5
+    with pytest.raises(KeyboardInterrupt):
+        compute_gap_curve(atoms, calculator, gaps, journal=tmp_path / "steps.json")
+    calculator.most = 10**6
+    continued = compute_gap_curve(atoms, calculator, gaps, journal=tmp_path / "steps.json")
+    assert calculator.calls == 11
+    np.testing.assert_allclose(continued.energies, compute_gap_curve(atoms, Breaking(), gaps).energies)
+    atoms.info["total_charge"] = 1.0
+    with pytest.raises(ConfigError, match="`total_charge`"):
+        compute_gap_curve(atoms, calculator, gaps, journal=tmp_path / "steps.json")
 
 
 @pytest.mark.parametrize("relax_gap", [False, True])
