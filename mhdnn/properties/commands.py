@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "interface_stress": "mhdnn.properties.interface_stress:interface_stress_report",
     "elasticity": "mhdnn.properties.elasticity:elasticity_report",
     "elasticity_md": "mhdnn.properties.elasticity_md:elasticity_md_report",
+    "layer_elasticity": "mhdnn.properties.layer_elasticity:layer_elasticity_report",
     "formation": "mhdnn.properties.formation:formation_report",
     "voltage": "mhdnn.properties.voltage:voltage_report",
     "distortion": "mhdnn.properties.distortion:distortion_report",

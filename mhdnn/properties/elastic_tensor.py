@@ -5,6 +5,9 @@ Voigt notation: xx yy zz yz xz xy, shear strains doubled, :math:`\sigma_i = C_{i
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 import numpy as np
 from ase import Atoms
 from ase.spacegroup.symmetrize import check_symmetry
@@ -86,28 +89,25 @@ def rotated(stiffness: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     return of_stress @ stiffness @ of_stress.T
 
 
-def invariant_stiffnesses(atoms: Atoms, tolerance: float = 1e-3) -> np.ndarray:
+def invariant_stiffnesses(atoms: Atoms, tolerance: float = 1e-3, components: Sequence[int] = range(6)) -> np.ndarray:
     """An orthonormal basis of the stiffnesses that the crystal's point group leaves as they are.
 
     Three for a cubic crystal, five for a hexagonal one, 21 for a triclinic one. Atoms of one element with different
     initial magnetic moments or charges count as different.
 
+    :param atoms: with three cell vectors; a layer as a crystal of layers with vacuum between
     :param tolerance: distance within which atoms are equivalent, Å
+    :param components: Voigt indices of the strains that exist, xx, yy and xy for a layer; others have no stiffness
     :return: shape (num_constants, 6, 6)
-    :raises ConfigError: if the structure has fewer than three periodic directions
+    :raises ConfigError: if spglib is not installed
+    :raises PropertyError: if no symmetry, not even the identity, is found
     """
-    if not (atoms.pbc.all() and atoms.cell.rank == 3):
-        raise ConfigError(
-            f"`atoms`: expected three periodic directions, got pbc {atoms.pbc.tolist()}; elastic constants per "
-            "volume are defined for crystals"
-        )
     rotations = [_rotation_of_stress(rotation) for rotation in point_group(atoms, tolerance)]
     averaged = []
-    for i in range(6):
-        for j in range(i, 6):
-            unit = np.zeros((6, 6))
-            unit[i, j] = unit[j, i] = 1.0
-            averaged.append(sum(m @ unit @ m.T for m in rotations).ravel() / len(rotations))
+    for i, j in itertools.combinations_with_replacement(components, 2):
+        unit = np.zeros((6, 6))
+        unit[i, j] = unit[j, i] = 1.0
+        averaged.append(sum(m @ unit @ m.T for m in rotations).ravel() / len(rotations))
     _, values, vectors = np.linalg.svd(np.array(averaged))
     rank = int(np.sum(values > 1e-6 * values[0]))
     return vectors[:rank].reshape(rank, 6, 6)
@@ -116,10 +116,15 @@ def invariant_stiffnesses(atoms: Atoms, tolerance: float = 1e-3) -> np.ndarray:
 def point_group(atoms: Atoms, tolerance: float) -> list[np.ndarray]:
     """Rotations of the crystal's point group in Cartesian coordinates, each of shape (3, 3).
 
+    :raises ConfigError: if spglib is not installed
     :raises PropertyError: if no symmetry, not even the identity, is found
     """
-    from spglib import SpglibError
-
+    try:
+        from spglib import SpglibError
+    except ImportError as error:
+        raise ConfigError(
+            "`spglib`: expected it for the symmetry of elastic constants, found none; pip install mhdnn[properties]"
+        ) from error
     kinds = np.stack([atoms.numbers, atoms.get_initial_magnetic_moments(), atoms.get_initial_charges()], axis=1)
     _, labels = np.unique(kinds, axis=0, return_inverse=True)
     labelled = Atoms(labels.ravel() + 1, atoms.positions, cell=atoms.cell, pbc=True)

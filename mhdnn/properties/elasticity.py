@@ -109,8 +109,30 @@ def elastic_constants(
     :raises ConfigError: if the structure is no crystal, the calculator has no stress, or the strains don't suffice
     :raises PropertyError: if a relaxation does not converge
     """
-    _check_strains(largest_strain, num_strains, degree)
+    if not (atoms.pbc.all() and atoms.cell.rank == 3):
+        raise ConfigError(
+            f"`atoms`: expected three periodic directions, got pbc {atoms.pbc.tolist()}; a layer has its own function, "
+            "`layer_elastic_constants`"
+        )
     basis = invariant_stiffnesses(atoms, symmetry_tolerance)
+    return strain_and_fit(atoms, calculator, basis, largest_strain, num_strains, degree, max_force, journal)
+
+
+def strain_and_fit(
+    atoms: Atoms,
+    calculator: Calculator,
+    basis: np.ndarray,
+    largest_strain: float,
+    num_strains: int,
+    degree: int,
+    max_force: float,
+    journal: str | Path | None,
+) -> ElasticConstants:
+    """Elastic constants that symmetry allows, from as few strained cells as determine them.
+
+    :param basis: what symmetry allows, shape (num_constants, 6, 6); for the others see `elastic_constants`
+    """
+    _check_strains(largest_strain, num_strains, degree)
     amplitudes = _symmetric_amplitudes(largest_strain, num_strains)
     cells = [(0, 0.0), *itertools.product(necessary_directions(basis), amplitudes)]
     kept = Journal(journal, {**identity(atoms, calculator), "max_force": max_force})

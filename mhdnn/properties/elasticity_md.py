@@ -63,6 +63,8 @@ def elastic_constants_md(
     :raises ConfigError: if the structure is no crystal, the calculator has no stress, or a number is out of range
     """
     _check(temperature, num_steps, num_equilibration, time_step, largest_strain)
+    if not (atoms.pbc.all() and atoms.cell.rank == 3):
+        raise ConfigError(f"`atoms`: expected three periodic directions, got pbc {atoms.pbc.tolist()}")
     basis = invariant_stiffnesses(atoms, symmetry_tolerance)
     settings = {
         **identity(atoms, calculator),

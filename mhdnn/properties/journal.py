@@ -66,7 +66,7 @@ class Journal:
             raise ConfigError(
                 f"`{path}`: expected a journal to continue, got another file; remove it or name another"
             ) from error
-        for key in self.settings.keys() | settings.keys():
+        for key in [*self.settings, *settings]:
             found, wanted = settings.get(key), self.settings.get(key)
             if not _same(found, wanted):
                 raise ConfigError(

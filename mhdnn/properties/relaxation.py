@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ase import Atoms
@@ -16,20 +17,25 @@ LARGEST_FOR_BFGS = 300
 
 
 def relaxed(
-    atoms: Atoms, calculator: BaseCalculator, max_force: float = 1e-4, cell: bool = False, max_steps: int = 2000
+    atoms: Atoms,
+    calculator: BaseCalculator,
+    max_force: float = 1e-4,
+    cell: bool | Sequence[bool] = False,
+    max_steps: int = 2000,
 ) -> Atoms:
     """A relaxed copy with the calculator; the constraints of the atoms hold.
 
     :param max_force: largest force on an atom at the end, eV/Å; with the cell also the largest component of the
         virial per atom, eV
-    :param cell: whether the cell relaxes, too
+    :param cell: whether the cell relaxes, too; or for each strain xx yy zz yz xz xy whether it does
     :raises ConfigError: if the calculator has no forces, or no stress, which the cell needs
     :raises PropertyError: if it is not relaxed after ``max_steps`` steps
     """
     result = atoms.copy()
     result.calc = calculator
     optimizer = BFGS if len(atoms) <= LARGEST_FOR_BFGS else FIRE
-    moving: Any = FrechetCellFilter(result) if cell else result
+    mask = None if isinstance(cell, bool) else list(cell)
+    moving: Any = FrechetCellFilter(result, mask=mask) if cell else result
     try:
         converged = optimizer(moving, logfile=None).run(fmax=max_force, steps=max_steps)
     except PropertyNotImplementedError as error:
