@@ -58,8 +58,11 @@ def build() -> Path:
         sources = [DRIVER, *sorted(ELECTROSTATICS.glob("*.cpp"))]
         objects = [folder / f"{source.stem}.o" for source in sources]
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda pair: run([*arguments, "-c", *map(str, pair[0])]),
-                          [((source, "-o", target),) for source, target in zip(sources, objects, strict=True)]))  # fmt: skip
+            commands = [
+                [*arguments, "-c", str(source), "-o", str(target)]
+                for source, target in zip(sources, objects, strict=True)
+            ]
+            list(pool.map(run, commands))
         aside = folder / "aside.so"
         run([arguments[0], "-shared", "-fopenmp", *map(str, objects), "-o", str(aside), f"-L{libraries}",
              "-Wl,--no-as-needed", "-ltorch", "-ltorch_cpu", "-lc10", f"-Wl,-rpath,{libraries}"])  # fmt: skip
@@ -110,12 +113,13 @@ class Engine:
         arrays = {name: array(getattr(case, name)) for name in ATOM_INPUTS[:4]}
         for name in ("gradient", "p", "q"):
             arrays[name] = array(vectors.get(name, np.zeros(num_atoms)))
-        arrays["start"] = None if vectors.get("start") is None else array(vectors["start"])
+        if "start" in vectors:
+            arrays["start"] = array(vectors["start"])
         given = Input(
             (ctypes.c_double * 9)(*array(case.cell).ravel()),
             (ctypes.c_int * 3)(*map(int, case.pbc)),
             num_atoms,
-            *(pointer(arrays[name]) for name in ATOM_INPUTS),
+            *(pointer(arrays.get(name)) for name in ATOM_INPUTS),
             float(case.total_charge),
             accuracy,
             SOLVERS.index(solver),

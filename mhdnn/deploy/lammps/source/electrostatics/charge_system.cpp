@@ -37,7 +37,9 @@ void check_arguments(const std::vector<double> &positions, const std::vector<dou
 
 void Processes::sum(double *, std::int64_t) const {}
 
-void Processes::gather(const double *local, double *all, int width) const { std::copy_n(local, width * num_local, all); }
+void Processes::gather(const double *local, double *all, int width) const {
+  std::copy_n(local, width * num_local, all);
+}
 
 ChargeSystem::ChargeSystem(const Box &box, std::vector<double> positions, std::vector<double> widths,
                            std::vector<double> hardness, double accuracy, SolverChoice choice,

@@ -15,9 +15,9 @@ std::int64_t floor_division(std::int64_t a, std::int64_t b) { return a >= 0 ? a 
 
 // Atoms sorted by bins that divide the cell along its vectors.
 struct Bins {
-  std::array<std::int64_t, 3> count;  // along each vector
-  std::array<std::int64_t, 3> reach;  // bins that the cutoff spans
-  std::array<std::int64_t, 3> images;  // most cells that the cutoff spans
+  std::array<std::int64_t, 3> count;                // along each vector
+  std::array<std::int64_t, 3> reach;                // bins that the cutoff spans
+  std::array<std::int64_t, 3> images;               // most cells that the cutoff spans
   std::vector<std::array<std::int64_t, 3>> bin_of;  // of each atom
   std::vector<std::int64_t> starts;                 // of each bin
   std::vector<std::int32_t> atom;                   // sorted by bins
@@ -105,7 +105,7 @@ void collect(const Bins &bins, std::int64_t atom, std::int64_t start, std::int64
   const std::int64_t count = stop - start;
   found.squared.resize(std::max<std::size_t>(found.squared.size(), count));
   double *const squared = found.squared.data();
-  const double *const xs = &bins.x[start], *const ys = &bins.y[start], *const zs = &bins.z[start];
+  const double *const xs = bins.x.data() + start, *const ys = bins.y.data() + start, *const zs = bins.z.data() + start;
 #pragma omp simd
   for (std::int64_t k = 0; k < count; ++k) {
     const double dx = xs[k] - x, dy = ys[k] - y, dz = zs[k] - z;

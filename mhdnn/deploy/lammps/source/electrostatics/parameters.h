@@ -11,8 +11,8 @@ namespace mhdnn::electrostatics {
 constexpr double pi = 3.14159265358979323846;
 constexpr double coulomb_constant = 14.399645;  // units.py, eV Å/e²
 
-constexpr std::int64_t largest_dense = 400;  // assembly.py: atoms
-constexpr double smallest_pivot = 1e-13;     // dense.py
+constexpr std::int64_t largest_dense = 400;      // assembly.py: atoms
+constexpr double smallest_pivot = 1e-13;         // dense.py
 constexpr double smearing_per_length = 0.11;     // ewald.py
 constexpr double neighbors_with_mesh = 200.0;    // ewald.py
 constexpr double smearing_step = 1.1;            // ewald.py: in_steps

@@ -31,7 +31,7 @@ ParticleMesh::ParticleMesh(const Matrix3 &cell, const std::vector<double> &posit
 }
 
 std::vector<double> ParticleMesh::spread(const std::vector<double> &q) const {
-  auto mesh = mesh_.spread(&q[processes_.first]);
+  auto mesh = mesh_.spread(q.data() + processes_.first);
   processes_.sum(mesh.data(), num_points(mesh_.shape()));
   return mesh;
 }

@@ -36,7 +36,8 @@ void RealSpace::evaluate(const std::vector<double> &widths, double smearing) {
         self_[row] = self_value(widths[neighbors_.rows.first + row], smearing);
         measure(row, widths, squared.data() - start, gamma.data() - start);
       }
-      pair_values(count, squared.data(), gamma.data(), smearing, &values_[start], &slopes_[start]);
+      pair_values(count, squared.data(), gamma.data(), smearing, values_.data() + start,
+                  slopes_.data() + start);
     }
   }
 }
