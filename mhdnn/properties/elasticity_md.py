@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -31,15 +33,42 @@ from mhdnn.properties.report import Report
 from mhdnn.properties.statistics import FEWEST_BLOCKS, standard_error
 
 
+@dataclass(frozen=True)
+class Dynamics:
+    """Settings of the molecular dynamics of each cell.
+
+    :param temperature: K
+    :param num_steps: after the equilibration
+    :param num_equilibration: steps before stresses are taken
+    :param time_step: fs
+    :param friction: of the Langevin thermostat, 1/fs
+    :raises ConfigError: if a number is out of range
+    """
+
+    temperature: float
+    num_steps: int = 20000
+    num_equilibration: int = 2000
+    time_step: float = 1.0
+    friction: float = 0.01
+
+    def __post_init__(self) -> None:
+        limits = {
+            "temperature": (self.temperature > 0, "a positive number, K"),
+            "num_steps": (self.num_steps >= FEWEST_BLOCKS, f"at least {FEWEST_BLOCKS}"),
+            "num_equilibration": (self.num_equilibration >= 0, "at least 0"),
+            "time_step": (self.time_step > 0, "a positive number, fs"),
+            "friction": (self.friction > 0, "a positive number, 1/fs"),
+        }
+        for name, (allowed, expected) in limits.items():
+            if not allowed:
+                raise ConfigError(f"`{name}`: expected {expected}, got {getattr(self, name)}")
+
+
 def elastic_constants_md(
     atoms: Atoms,
     calculator: Calculator,
-    temperature: float,
-    num_steps: int = 20000,
-    num_equilibration: int = 2000,
-    time_step: float = 1.0,
-    friction: float = 0.01,
-    largest_strain: float = 0.01,
+    dynamics: Dynamics,
+    strain: float = 0.01,
     seed: int = 0,
     symmetry_tolerance: float = 0.1,
     journal: str | Path | None = None,
@@ -51,33 +80,19 @@ def elastic_constants_md(
     errors (`mhdnn.properties.statistics.standard_error`).
 
     :param atoms: a supercell with its mean cell at the temperature, atoms near their sites, without constraints
-    :param temperature: K
-    :param num_steps: of each cell, after the equilibration
-    :param num_equilibration: steps before stresses are taken
-    :param time_step: fs
-    :param friction: of the thermostat, 1/fs
-    :param largest_strain: the strain, in both signs
+    :param strain: of the cells, in both signs
     :param seed: of velocities and thermostat
     :param symmetry_tolerance: distance within which atoms are equivalent, Å
     :param journal: JSON file to which mean stresses are written; an interrupted calculation continues from it
-    :raises ConfigError: if the structure is no crystal, the calculator has no stress, or a number is out of range
+    :raises ConfigError: if the structure is no crystal, the calculator has no stress, or the strain is out of range
     """
-    _check(temperature, num_steps, num_equilibration, time_step, largest_strain)
+    if not 0.0 < strain < 0.5:
+        raise ConfigError(f"`strain`: expected a number between 0 and 0.5, for example 0.01, got {strain}")
     if not (atoms.pbc.all() and atoms.cell.rank == 3):
         raise ConfigError(f"`atoms`: expected three periodic directions, got pbc {atoms.pbc.tolist()}")
     basis = invariant_stiffnesses(atoms, symmetry_tolerance)
-    settings = {
-        **identity(atoms, calculator),
-        "temperature": temperature,
-        "num_steps": num_steps,
-        "num_equilibration": num_equilibration,
-        "time_step": time_step,
-        "friction": friction,
-        "seed": seed,
-    }
-    kept = Journal(journal, settings)
-    cells = [(0, 0.0)]
-    cells += [(d, sign * largest_strain) for d in necessary_directions(basis) for sign in (-1, 1)]
+    kept = Journal(journal, {**identity(atoms, calculator), **asdict(dynamics), "seed": seed})
+    cells = [(0, 0.0), *itertools.product(necessary_directions(basis), (-strain, strain))]
 
     def stress_of(step: str, direction: int, amplitude: float) -> dict[str, np.ndarray]:
         deformation = deformation_gradient(direction, amplitude)
@@ -85,7 +100,7 @@ def elastic_constants_md(
         strained.calc = calculator
         # another stream of random numbers for each cell, the same whether or not others were done before
         generator = np.random.default_rng([seed, zlib.crc32(step.encode())])
-        series = stress_series(strained, temperature, num_steps, num_equilibration, time_step, friction, generator)
+        series = stress_series(strained, dynamics, generator)
         samples = np.array([piola_kirchhoff(stress, deformation) for stress in series])
         return {"mean": samples.mean(axis=0), "error": standard_error(samples)}
 
@@ -98,37 +113,25 @@ def elastic_constants_md(
     return fit_stiffness(basis, StrainedStresses(directions.astype(int), strains, stresses, errors), degree=2)
 
 
-def stress_series(
-    atoms: Atoms,
-    temperature: float,
-    num_steps: int,
-    num_equilibration: int,
-    time_step: float,
-    friction: float,
-    generator: np.random.Generator,
-) -> np.ndarray:
+def stress_series(atoms: Atoms, dynamics: Dynamics, generator: np.random.Generator) -> np.ndarray:
     """Stress, with its kinetic part, after every step of Langevin dynamics: shape (num_steps, 6), eV/Å³.
 
     :param atoms: with a calculator; they are moved
-    :param temperature: K
-    :param time_step: fs
-    :param friction: 1/fs
     """
-    spread = np.sqrt(units.kB * temperature * atoms.get_masses())[:, None]
+    spread = np.sqrt(units.kB * dynamics.temperature * atoms.get_masses())[:, None]
     atoms.set_momenta(spread * generator.normal(size=(len(atoms), 3)), apply_constraint=False)
-    dynamics = Langevin(
+    integrator = Langevin(
         atoms,
-        time_step * units.fs,
-        temperature_K=temperature,
-        friction=friction / units.fs,
+        dynamics.time_step * units.fs,
+        temperature_K=dynamics.temperature,
+        friction=dynamics.friction / units.fs,
         fixcm=False,
         rng=generator,
-        logfile=None,
     )
-    dynamics.run(num_equilibration)
+    integrator.run(dynamics.num_equilibration)
     stresses = []
-    for _ in range(num_steps):
-        dynamics.run(1)
+    for _ in range(dynamics.num_steps):
+        integrator.run(1)
         stresses.append(stress_with(atoms, kinetic=True))
     return np.array(stresses)
 
@@ -141,7 +144,7 @@ def elasticity_md_report(
     num_equilibration: int = 2000,
     time_step: float = 1.0,
     friction: float = 0.01,
-    largest_strain: float = 0.01,
+    strain: float = 0.01,
     seed: int = 0,
     journal: Path | None = None,
 ) -> Report:
@@ -154,35 +157,12 @@ def elasticity_md_report(
     :param num_equilibration: steps before stresses are taken
     :param time_step: fs
     :param friction: of the Langevin thermostat, 1/fs
-    :param largest_strain: in both signs
+    :param strain: of the cells, in both signs
     :param seed: of velocities and thermostat
     :param journal: JSON file from which an interrupted calculation continues
     """
-    constants = elastic_constants_md(
-        atoms,
-        calculator,
-        temperature,
-        num_steps,
-        num_equilibration,
-        time_step,
-        friction,
-        largest_strain,
-        seed,
-        journal=journal,
-    )
+    dynamics = Dynamics(temperature, num_steps, num_equilibration, time_step, friction)
+    constants = elastic_constants_md(atoms, calculator, dynamics, strain, seed, journal=journal)
     values = {"num_atoms": len(atoms), "temperature_k": temperature, "volume_cubic_angstrom": atoms.get_volume()}
     title = f"{atoms.get_chemical_formula()}: elastic constants at {temperature:g} K"
     return Report("elasticity_md", values | values_in_gpa(constants), elasticity_figure(constants, title))
-
-
-def _check(temperature: float, num_steps: int, num_equilibration: int, time_step: float, strain: float) -> None:
-    limits = {
-        "temperature": (temperature, temperature > 0, "a positive number, K"),
-        "num_steps": (num_steps, num_steps >= FEWEST_BLOCKS, f"at least {FEWEST_BLOCKS}"),
-        "num_equilibration": (num_equilibration, num_equilibration >= 0, "at least 0"),
-        "time_step": (time_step, time_step > 0, "a positive number, fs"),
-        "largest_strain": (strain, 0 < strain < 0.5, "a number between 0 and 0.5, for example 0.01"),
-    }
-    for name, (value, allowed, expected) in limits.items():
-        if not allowed:
-            raise ConfigError(f"`{name}`: expected {expected}, got {value}")

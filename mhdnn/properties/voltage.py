@@ -14,6 +14,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -215,12 +216,17 @@ def voltage_report(
     ion_energy = energy_per_atom(at_rest[0], ion)
     states = intercalation(at_rest[1:], ion)
     plateaus = voltage_profile(states, ion_energy, electrons)
+    values = _values(states, plateaus, electrons)
+    return Report("voltage", {"ion_energy_ev": ion_energy, **values}, voltage_figure(states, plateaus))
+
+
+def _values(states: Intercalation, plateaus: Sequence[Plateau], electrons: int) -> dict[str, Any]:
+    """Everything that follows from the hull, for a report."""
     mean = average_voltage(plateaus)
     stable = np.isin(np.arange(len(states.ions)), states.stable)
-    values = {
+    return {
         "host": states.host,
-        "ion": ion,
-        "ion_energy_ev": ion_energy,
+        "ion": states.ion,
         "average_voltage_v": mean,
         "capacity_mah_per_g": capacity(states, electrons),
         "specific_energy_wh_per_kg": mean * capacity(states, electrons),
@@ -240,4 +246,3 @@ def voltage_report(
             for plateau in plateaus
         ],
     }
-    return Report("voltage", values, voltage_figure(states, plateaus))

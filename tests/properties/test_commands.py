@@ -10,12 +10,16 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
 from mhdnn.cli import main
+from mhdnn.deploy.model_file import metadata_of, save_model
 from mhdnn.errors import ConfigError
 from mhdnn.evaluation.plots import new_figure
+from mhdnn.prediction import predict
 from mhdnn.properties import commands
 from mhdnn.properties.arguments import PARSERS, keys_of
 from mhdnn.properties.calculators import resolve_calculator
 from mhdnn.properties.report import Report
+from tests.builders import batch_of, model_settings, random_potential
+from tests.tolerances import ROUND_OFF
 
 
 def toy_report(
@@ -125,6 +129,15 @@ def test_calculators(tmp_path):
     assert resolve_calculator("my_calculators:make").parameters.sigma == 2.5
     with pytest.raises(ConfigError, match="got int"):
         resolve_calculator(3)
+
+
+def test_model_file_as_calculator(tmp_path, capsys):
+    potential = random_potential([14])
+    save_model(potential, tmp_path / "model.pt", metadata_of(potential, model_settings([14]), {"data": "none"}))
+    ase.io.write("si.xyz", bulk("Si"))
+    assert run("atoms=si.xyz", "calculator=model.pt", "scale=1", "output=out") == 0
+    found = json.loads((tmp_path / "out" / "toy.json").read_text())["energy_ev"]
+    assert found == pytest.approx(predict(potential, batch_of(bulk("Si"))).energy.item(), abs=ROUND_OFF)
 
 
 @pytest.mark.parametrize("name", sorted(commands.COMMANDS))

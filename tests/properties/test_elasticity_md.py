@@ -7,7 +7,7 @@ from ase.calculators.emt import EMT
 
 from mhdnn.errors import ConfigError
 from mhdnn.properties.elasticity import elastic_constants
-from mhdnn.properties.elasticity_md import elastic_constants_md, elasticity_md_report
+from mhdnn.properties.elasticity_md import Dynamics, elastic_constants_md, elasticity_md_report
 from mhdnn.properties.relaxation import relaxed
 from mhdnn.properties.statistics import standard_error
 
@@ -23,9 +23,8 @@ class IdealGas(Calculator):
 def test_ideal_gas():
     """S = -(N k T/V) (1 + 2η)^-1, so that for strains of ± 0.3 the slopes are as below; C12 = 0."""
     atoms = bulk("Ar", "sc", a=5.0) * (4, 4, 4)
-    found = elastic_constants_md(
-        atoms, IdealGas(), 300.0, num_steps=800, num_equilibration=20, time_step=20.0, largest_strain=0.3
-    )
+    dynamics = Dynamics(300.0, num_steps=800, num_equilibration=20, time_step=20.0)
+    found = elastic_constants_md(atoms, IdealGas(), dynamics, strain=0.3)
     pressure = len(atoms) * units.kB * 300.0 / atoms.get_volume()
     np.testing.assert_allclose(found.residual_stress[3:], 0.0, atol=0.05 * pressure)
     slopes = {(0, 0): (1 / 0.4 - 1 / 1.6) / 0.6, (3, 3): 1 / (1 - 0.3**2), (0, 1): 0.0}
@@ -39,9 +38,8 @@ def test_cold_crystal_has_the_constants_of_the_crystal_at_rest():
     """At 1 K the thermal part, of the order of N k T/V = 0.001 eV/Å³, is a thousandth of C11."""
     crystal = relaxed(bulk("Cu", cubic=True), EMT(), 1e-6, cell=True)
     at_rest = elastic_constants(crystal, EMT()).stiffness
-    found = elastic_constants_md(
-        crystal, EMT(), 1.0, num_steps=400, num_equilibration=150, time_step=5.0, largest_strain=0.005
-    )
+    dynamics = Dynamics(1.0, num_steps=400, num_equilibration=150, time_step=5.0)
+    found = elastic_constants_md(crystal, EMT(), dynamics, strain=0.005)
     assert (found.errors[[0, 0, 3], [0, 1, 3]] < 0.01 * at_rest[0, 0]).all()
     assert (np.abs(found.stiffness - at_rest) <= 4 * found.errors + 3e-3 * at_rest[0, 0]).all()
 
@@ -91,10 +89,11 @@ def test_resumed_calculation_gives_the_same(tmp_path):
         ({"num_steps": 3}, "`num_steps`"),
         ({"num_equilibration": -1}, "`num_equilibration`"),
         ({"time_step": 0.0}, "`time_step`"),
-        ({"largest_strain": 0.0}, "`largest_strain`"),
+        ({"friction": 0.0}, "`friction`"),
+        ({"strain": 0.0}, "`strain`"),
         ({"atoms": Atoms("Cu", cell=[3, 3, 9], pbc=[True, True, False])}, "three periodic directions"),
     ],
 )
 def test_bad_input(settings, words):
     with pytest.raises(ConfigError, match=words):
-        elastic_constants_md(**{"atoms": bulk("Cu"), "calculator": EMT(), "temperature": 300.0} | settings)
+        elasticity_md_report(**{"atoms": bulk("Cu"), "calculator": EMT()} | settings)
