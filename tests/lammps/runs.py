@@ -62,6 +62,11 @@ class Frame:
         self.rotation = orthogonal * signs  # columns: LAMMPS's axes in ASE's frame
         self.positions = atoms.positions @ self.rotation
 
+    @property
+    def as_lammps_has_it(self) -> Atoms:
+        """The same atoms in LAMMPS's frame: sums on a mesh depend on where it lies, to their accuracy."""
+        return Atoms(self.atoms.numbers, positions=self.positions, cell=self.cell, pbc=self.atoms.pbc)
+
     def data_file(self, charges: bool = False) -> str:
         (lx, _, _), (xy, ly, _), (xz, yz, lz) = self.cell
         lines = [

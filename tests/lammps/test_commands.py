@@ -122,7 +122,7 @@ def test_grand_canonical_and_swaps(model, tmp_path):
     """Insertions, deletions and swaps together with dynamics: the energy is that of the atoms there are."""
     atoms = bulk("Si", "diamond", a=6.2, cubic=True).repeat((2, 1, 1))
     atoms.numbers[::2] = 6
-    script = script_for(tmp_path, atoms, model, "solver dense", atom_style="charge") + (
+    script = script_for(tmp_path, atoms, model, "solver dense") + (
         "fix insert all gcmc 2 10 10 2 29494 3000.0 -0.5 0.3 overlap_cutoff 1.2\n"
         "fix swap all atom/swap 5 5 12345 3000 ke no types 1 2\nfix integrate all nve\n"
         "thermo 1\nthermo_style custom step atoms pe press f_insert[4] f_insert[6] f_swap[2]\ntimestep 0.0002\nrun 10\n"
@@ -130,9 +130,8 @@ def test_grand_canonical_and_swaps(model, tmp_path):
     )
     energy, inserted, deleted = printed(run_lammps(tmp_path, script).stdout, "END")[0]
     assert inserted + deleted > 0
-    again = script_for(tmp_path, atoms, model, "solver dense", atom_style="charge")
+    again = script_for(tmp_path, atoms, model, "solver dense")
     again = again.replace("atoms.data", "end.data") + 'run 0\nprint "END $(pe:%.17g)"\n'
-    # write_data keeps 17 digits; charges at the start differ, the minimum does not
     assert printed(run_lammps(tmp_path, again).stdout, "END")[0, 0] == pytest.approx(energy, rel=1e-9)
 
 

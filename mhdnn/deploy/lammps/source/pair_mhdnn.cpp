@@ -274,6 +274,9 @@ void PairMHDNN::respond() {
 void PairMHDNN::add_energies(const std::vector<double> &energies, double &total) {
   for (std::size_t node = 0; node < energies.size(); ++node) {
     const double energy = energy_unit_ * energies[node];
+    if (!std::isfinite(energy))
+      error->one(FLERR, "pair_style mhdnn: energy of atom {} is not a number; look for atoms at the same place",
+                 atom->tag[neighborhood_.atoms()[node]]);
     if (eflag_global) total += energy;
     if (eflag_atom) eatom[neighborhood_.atoms()[node]] += energy;
   }
