@@ -233,6 +233,15 @@ def test_edge_sharing_octahedra_are_blocks_of_one():
         np.testing.assert_allclose(block.lengths, 2 * 1.92, atol=0.05)
 
 
+def test_bent_corners_are_no_links():
+    """Rutile: octahedra share edges along c (99° at the oxygen) and corners at 131°."""
+    rutile = crystal(
+        ["Ti", "O"], [(0, 0, 0), (0.3053, 0.3053, 0)], spacegroup=136, cellpar=[4.594, 4.594, 2.959, 90, 90, 90]
+    )
+    blocks = find_blocks(find_polyhedra(rutile, ["Ti"], count=6))
+    assert [block.size for block in blocks] == [(1, 1, 1)] * 2
+
+
 def test_report_of_states_of_charge(tmp_path):
     """Rhenium off its centre by 0, 0.1, 0.2 Å while lithium enters."""
     states = []
