@@ -62,12 +62,14 @@ def _draw_stresses(axes: Axes, constants: ElasticConstants) -> None:
 
 def _draw_youngs_modulus(axes: Axes, stiffness: np.ndarray) -> None:
     angle = np.linspace(0.0, 2.0 * np.pi, 361)
+    largest = 0.0
     for number, (name, (first, second)) in enumerate(PLANES.items()):
         directions = np.zeros((len(angle), 3))
         directions[:, first], directions[:, second] = np.cos(angle), np.sin(angle)
         modulus = GPA * directional_youngs_modulus(stiffness, directions)
+        largest = max(largest, modulus.max())
         axes.plot(angle, modulus, color=PALETTE[number], linewidth=1.5, label=name)
-    axes.set_ylim(bottom=0.0)
+    axes.set_ylim(0.0, 1.15 * largest)
     axes.tick_params(labelsize=8, colors=INK)
     axes.legend(frameon=False, fontsize=9, loc="lower right", bbox_to_anchor=(1.3, -0.1))
     axes.set_title("Young's modulus, GPa", color=INK, fontsize=10, loc="left")

@@ -8,6 +8,7 @@ A layer has no thickness, so that stress is force per length: the stress of the 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -97,7 +98,7 @@ def layer_elasticity_report(
         at_rest, calculator, largest_strain, num_strains, degree, max_force, symmetry_tolerance, journal
     )
     stiffness, errors = NEWTON_PER_METER * stiffness, NEWTON_PER_METER * errors
-    values = {
+    values: dict[str, Any] = {
         "num_atoms": len(atoms),
         "cell_angstrom": at_rest.cell[:],
         "elastic_constants_n_per_m": stiffness,
@@ -105,7 +106,8 @@ def layer_elasticity_report(
         "born_stable": is_stable(stiffness),
         "layer_modulus_n_per_m": float(stiffness[:2, :2].sum() / 4.0),
     }
-    for name, angle in (("x", 0.0), ("y", np.pi / 2)):
+    # moduli of an unstable layer mean nothing
+    for name, angle in (("x", 0.0), ("y", np.pi / 2)) if is_stable(stiffness) else ():
         for key, value in layer_moduli(stiffness, angle).items():
             values[f"{key}_{name}" if "ratio" in key else f"{key}_{name}_n_per_m"] = value
     return Report("layer_elasticity", values, _figure(stiffness, errors, atoms.get_chemical_formula()))
@@ -123,18 +125,23 @@ def _check_layer(atoms: Atoms) -> None:
 
 def _figure(stiffness: np.ndarray, errors: np.ndarray, formula: str) -> Figure:
     figure = new_figure(9, 4.2, f"{formula}: elasticity of the layer")
-    table, polar = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2, projection="polar")
+    panels = figure.add_gridspec(1, 2)
+    table = figure.add_subplot(panels[0])
     style_axes(table, grid="")
     limit = np.abs(stiffness).max()
     table.imshow(stiffness, cmap="RdBu_r", vmin=-limit, vmax=limit, alpha=0.75)
     for (i, j), value in np.ndenumerate(stiffness):
-        table.text(j, i, f"{value:.4g}\n±{errors[i, j]:.1g}", ha="center", va="center", fontsize=9, color=INK)
+        if abs(value) > 5e-4 * limit:
+            table.text(j, i, f"{value:.4g}\n±{errors[i, j]:.1g}", ha="center", va="center", fontsize=9, color=INK)
     table.set_xticks(range(3), ("xx", "yy", "xy"))
     table.set_yticks(range(3), ("xx", "yy", "xy"))
     label_axes(table, "", "", "$C_{ij}$, N/m")
-    angles = np.linspace(0.0, 2.0 * np.pi, 361)
-    polar.plot(angles, [layer_moduli(stiffness, angle)["youngs_modulus"] for angle in angles], color=PALETTE[0])
-    polar.set_ylim(bottom=0.0)
-    polar.tick_params(labelsize=8, colors=INK)
-    polar.set_title("Young's modulus, N/m", color=INK, fontsize=11, fontweight="bold", loc="left")
+    if is_stable(stiffness):
+        polar = figure.add_subplot(panels[1], projection="polar")
+        angles = np.linspace(0.0, 2.0 * np.pi, 361)
+        modulus = [layer_moduli(stiffness, angle)["youngs_modulus"] for angle in angles]
+        polar.plot(angles, modulus, color=PALETTE[0], linewidth=1.5)
+        polar.set_ylim(0.0, 1.15 * max(modulus))
+        polar.tick_params(labelsize=8, colors=INK)
+        polar.set_title("Young's modulus, N/m", color=INK, fontsize=11, fontweight="bold", loc="left")
     return figure

@@ -100,6 +100,15 @@ def test_report(tmp_path):
     assert (tmp_path / "layer_elasticity.png").is_file()
 
 
+def test_unstable_layer():
+    """A square net of copper shears into a triangular one."""
+    net = relaxed(Atoms("Cu", cell=[2.4, 2.4, 12], pbc=(1, 1, 0)), EMT(), 1e-4, cell=[True, True, *[False] * 4])
+    values = layer_elasticity_report(net, EMT(), relax_cell=False).values
+    assert not values["born_stable"]
+    assert values["elastic_constants_n_per_m"][2, 2] < 0
+    assert "youngs_modulus_x_n_per_m" not in values
+
+
 def test_bad_input(monkeypatch):
     for atoms in (bulk("Cu"), Atoms("Cu", cell=[3, 3, 0], pbc=(1, 1, 0)), Atoms("Cu", cell=[3, 3, 9])):
         with pytest.raises(ConfigError, match="expected a layer"):
