@@ -1,0 +1,132 @@
+r"""What is recorded of a state of charge: energy, voltage, volume, stress, charges, distortion.
+
+Voltages against the metal M of the ion, of a step and of the whole charging,
+
+.. math:: V = -\frac{E_2 - E_1 - (N_2 - N_1) E_M}{z (N_2 - N_1)}
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase import Atoms
+from scipy.spatial import ConvexHull
+
+from mhdnn.properties.insertion import host_atoms, inserted_ions
+from mhdnn.properties.interface_stress import stress_profile
+from mhdnn.properties.polyhedra import bond_angle_variance, find_polyhedra, off_centring, quadratic_elongation
+from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
+
+if TYPE_CHECKING:
+    from mhdnn.properties.charging import ChargingSettings
+
+STRESS_BINS, STRESS_SMEARING = 40, 0.5
+"""Bins and smearing (Å) of the stress profile whose maximum is recorded."""
+
+
+def record_of(
+    atoms: Atoms,
+    settings: ChargingSettings,
+    host_energy: float | None = None,
+    before: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Numbers of a state; what the calculator does not have is None.
+
+    ``num_ions``, ``state_of_charge`` (of ``settings.num_ions``), ``energy_ev``, ``voltage_v`` of the step,
+    ``average_voltage_v`` since the empty host, ``volume_angstrom3`` (`occupied_volume`),
+    ``largest_force_ev_per_angstrom``, ``stress_gpa`` (Voigt, per occupied volume), ``largest_interface_stress_gpa`` (in
+    the plane, of bins along z), ``ion_charges_e`` in the order of insertion, ``host_charge_e``, and means over the
+    octahedra around ``settings.distortion_center``: ``bond_angle_variance_degree2``, ``quadratic_elongation``,
+    ``off_centring_angstrom``.
+
+    :param atoms: relaxed, with a calculator
+    :param host_energy: of the empty host, eV; None: these are the host
+    :param before: record of the state before
+    """
+    ions = inserted_ions(atoms)
+    energy = float(atoms.get_potential_energy())
+    record: dict[str, Any] = {
+        "num_ions": len(ions),
+        "state_of_charge": len(ions) / settings.num_ions,
+        "energy_ev": energy,
+        "voltage_v": None,
+        "average_voltage_v": None,
+        "volume_angstrom3": occupied_volume(atoms),
+        "largest_force_ev_per_angstrom": float(np.linalg.norm(atoms.get_forces(), axis=1).max()),
+    }
+    if before is not None and host_energy is not None:
+        record["voltage_v"] = voltage(energy - before["energy_ev"], len(ions) - before["num_ions"], settings)
+        record["average_voltage_v"] = voltage(energy - host_energy, len(ions), settings)
+    return record | _stress(atoms) | _charges(atoms, ions) | _distortion(atoms, settings.distortion_center)
+
+
+def voltage(energy_difference: float, num_ions: int, settings: ChargingSettings) -> float | None:
+    """Voltage at which so many more ions cost so much energy, V; None without a change.
+
+    :param energy_difference: eV
+    :param num_ions: difference of the numbers of ions
+    """
+    if num_ions == 0:
+        return None
+    return -(energy_difference - num_ions * settings.reference_energy) / (settings.electrons * num_ions)
+
+
+def occupied_volume(atoms: Atoms) -> float:
+    """Volume of the cell times the part that atoms occupy in directions without periodicity, Å³.
+
+    Three periodic directions: the cell. A slab or sheet: the area times the height between its outermost atoms. A wire:
+    its length times the convex hull of its cross-section. A particle: the convex hull of its atoms (0 if they are in
+    a plane).
+    """
+    open_directions = np.flatnonzero(~atoms.pbc)
+    if not len(open_directions):
+        return float(atoms.get_volume())
+    periodic = atoms.cell[:][atoms.pbc]
+    # an orthonormal basis of what is perpendicular to the periodic vectors
+    _, _, basis = np.linalg.svd(np.vstack([periodic, np.zeros((3, 3))]))
+    extent = atoms.positions @ basis[len(periodic) :].T
+    measure = float(np.sqrt(np.linalg.det(periodic @ periodic.T))) if len(periodic) else 1.0
+    if extent.shape[1] == 1:
+        return measure * float(np.ptp(extent))
+    spread = np.linalg.matrix_rank(extent - extent.mean(axis=0), tol=1e-6)
+    if spread < extent.shape[1]:
+        return 0.0
+    return measure * float(ConvexHull(extent).volume)
+
+
+def _stress(atoms: Atoms) -> dict[str, Any]:
+    """Stress of the electrode and the largest stress of a layer, if the calculator has them."""
+    result: dict[str, Any] = {"stress_gpa": None, "largest_interface_stress_gpa": None}
+    known = atoms.calc.implemented_properties
+    if atoms.cell.rank == 3 and "stress" in known:
+        share = atoms.get_volume() / occupied_volume(atoms) if occupied_volume(atoms) > 0 else 1.0
+        result["stress_gpa"] = (GPA_PER_EV_PER_CUBIC_ANGSTROM * share * atoms.get_stress()).tolist()
+    if atoms.cell.rank == 3 and "stresses" in known:
+        profile = stress_profile([atoms], atoms.calc, STRESS_BINS, STRESS_SMEARING)
+        result["largest_interface_stress_gpa"] = profile.largest(profile.in_plane)[0]
+    return result
+
+
+def _charges(atoms: Atoms, ions: np.ndarray) -> dict[str, Any]:
+    """Charges of the ions and of the host, if the calculator has charges."""
+    if "charges" not in atoms.calc.implemented_properties:
+        return {"ion_charges_e": None, "host_charge_e": None}
+    charges = atoms.get_charges()
+    return {"ion_charges_e": charges[ions].tolist(), "host_charge_e": float(charges.sum() - charges[ions].sum())}
+
+
+def _distortion(atoms: Atoms, center: str | None) -> dict[str, Any]:
+    """Means over the octahedra of the host around an element."""
+    measures = {
+        "bond_angle_variance_degree2": bond_angle_variance,
+        "quadratic_elongation": quadratic_elongation,
+        "off_centring_angstrom": off_centring,
+    }
+    if center is None:
+        return dict.fromkeys(measures)
+    octahedra = find_polyhedra(atoms[host_atoms(atoms)], [center], count=6)
+    return {
+        name: float(np.mean([measure(octahedron.vectors) for octahedron in octahedra]))
+        for name, measure in measures.items()
+    }

@@ -1,0 +1,158 @@
+"""The command ``charging``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mhdnn.evaluation.plots import PALETTE, label_axes, new_figure, style_axes
+from mhdnn.properties.charging import CHARGING, ChargingSettings, charge
+from mhdnn.properties.report import Report
+
+PANELS = (
+    ("voltage_v", "voltage of the step (V)"),
+    ("average_voltage_v", "average voltage (V)"),
+    ("relative_volume", "volume / volume of the host"),
+    ("mean_ion_charge_e", "mean charge of the ions (e)"),
+    ("pressure_gpa", "pressure (GPa)"),
+    ("quadratic_elongation", "quadratic elongation"),
+)
+"""Quantities of the picture and their labels; those that are not known are left out."""
+
+
+def charging_report(
+    atoms: Atoms,
+    calculator: Calculator,
+    reference_energy: float,
+    ion: str = "Li",
+    num_ions: int = 8,
+    ions_per_step: int = 1,
+    method: str = "random",
+    where: str = "surface",
+    nearest: float = 1.5,
+    farthest: float = 3.0,
+    min_distance: float = 1.8,
+    chemical_potential: float = 0.0,
+    discharge_potential: float = -5.0,
+    moves: int = 50,
+    max_steps: int = 100,
+    force: float = 0.1,
+    direction: list[float] | None = None,
+    drive_steps: int = 50,
+    temperature: float = 300.0,
+    minimise: bool = False,
+    time_step: float = 1.0,
+    friction: float = 0.02,
+    relax_steps: int = 200,
+    max_force: float = 0.05,
+    relax_cell: bool = False,
+    discharge: bool = False,
+    electrons: int = 1,
+    distortion_center: str | None = None,
+    seed: int = 0,
+    journal: Path | None = Path("charging_journal.json"),
+    trajectory: Path | None = Path("charging.extxyz"),
+) -> Report:
+    """Charging and discharging: insert ions, drive them into the host, relax, and again; continues if interrupted.
+
+    :param atoms: the host, with a cell
+    :param calculator: charges and stress are recorded if it has them
+    :param reference_energy: of an atom of the ion's metal with the same calculator, eV; the zero of voltage
+    :param ion: symbol of what is inserted
+    :param num_ions: when the electrode is full
+    :param ions_per_step: inserted or removed in a step (random)
+    :param method: random (free places, reverse order) or grand_canonical
+    :param where: surface (a layer over the host's highest atom) or volume (the whole cell)
+    :param nearest: lower end of that layer over the highest atom, Å
+    :param farthest: its upper end, Å
+    :param min_distance: from a new ion to all atoms, Å
+    :param chemical_potential: relative to the reference energy, eV; minus the applied voltage (grand_canonical)
+    :param discharge_potential: the same while discharging, eV
+    :param moves: trial insertions and removals in a step (grand_canonical)
+    :param max_steps: of charging, and again of discharging
+    :param force: on every inserted ion, eV/Å
+    :param direction: of the force; 0,0,-1 if none is given, the opposite way while discharging
+    :param drive_steps: with the force
+    :param temperature: of dynamics and grand-canonical moves, K
+    :param minimise: drive by minimisation instead of dynamics
+    :param time_step: fs
+    :param friction: of the thermostat, 1/fs
+    :param relax_steps: at most, after driving
+    :param max_force: at which relaxation ends, eV/Å
+    :param relax_cell: whether the cell relaxes, too
+    :param discharge: whether discharging follows
+    :param electrons: charge number of the ion
+    :param distortion_center: element whose octahedra are measured
+    :param seed: of everything random
+    :param journal: JSON file with every finished step; the same command continues from it
+    :param trajectory: extended XYZ file of the relaxed states
+    """
+    given = dict(locals())
+    given["direction"] = tuple(direction) if direction is not None else (0.0, 0.0, -1.0)
+    settings = ChargingSettings(**{name: given[name] for name in ChargingSettings.__dataclass_fields__})
+    records = charge(atoms, calculator, settings, journal, trajectory)
+    charging = [record for record in records if record["phase"] == CHARGING]
+    values: dict[str, Any] = {
+        "ion": ion,
+        "num_states": len(records),
+        "num_ions_charged": charging[-1]["num_ions"],
+        "num_ions_at_end": records[-1]["num_ions"],
+        "average_voltage_v": charging[-1]["average_voltage_v"],
+        "relative_volume_charged": _relative_volumes(records)[len(charging) - 1],
+        "records": records,
+    }
+    return Report("charging", values, charging_figure(records, ion))
+
+
+def charging_figure(records: Sequence[dict[str, Any]], ion: str) -> Figure:
+    """Voltage, volume, charges, pressure and distortion against the state of charge.
+
+    :param records: of `charge`
+    """
+    curves = {name: _values(records, name) for name, _ in PANELS}
+    panels = [(name, label) for name, label in PANELS if np.isfinite(curves[name]).any()]
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = new_figure(4.2 * columns, 3.4 * rows, f"{ion}: charging")
+    axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
+    for place, (name, label) in zip(axes, panels, strict=False):
+        _draw(place, records, curves[name])
+        label_axes(place, "state of charge", label)
+    for place in axes[len(panels) :]:
+        place.set_visible(False)
+    return figure
+
+
+def _draw(axes: Axes, records: Sequence[dict[str, Any]], values: np.ndarray) -> None:
+    state = np.array([record["state_of_charge"] for record in records])
+    style_axes(axes)
+    phases = [record["phase"] for record in records]
+    for phase, color in zip(dict.fromkeys(phases), PALETTE, strict=False):
+        chosen = np.array([item == phase for item in phases]) & np.isfinite(values)
+        axes.plot(state[chosen], values[chosen], "o-", color=color, markersize=3.5, linewidth=1.4, label=phase)
+    if len(set(phases)) > 1:
+        axes.legend(frameon=False, fontsize=9)
+
+
+def _values(records: Sequence[dict[str, Any]], name: str) -> np.ndarray:
+    """A quantity of all records, NaN where it is not known."""
+    if name == "relative_volume":
+        return _relative_volumes(records)
+    if name == "mean_ion_charge_e":
+        return np.array([np.mean(record["ion_charges_e"]) if record["ion_charges_e"] else np.nan for record in records])
+    if name == "pressure_gpa":
+        return np.array([-np.mean(record["stress_gpa"][:3]) if record["stress_gpa"] else np.nan for record in records])
+    return np.array([np.nan if record[name] is None else record[name] for record in records], dtype=float)
+
+
+def _relative_volumes(records: Sequence[dict[str, Any]]) -> np.ndarray:
+    """Volumes by that of the host; NaN if the host is flat."""
+    volumes = np.array([record["volume_angstrom3"] for record in records], dtype=float)
+    return volumes / volumes[0] if volumes[0] > 0 else np.full(len(volumes), np.nan)
