@@ -14,6 +14,7 @@ import numpy as np
 from ase import Atoms
 from ase.units import Bohr, Hartree, kB
 from dft.codes import NotConverged
+from dft.hirshfeld import partition
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
@@ -175,7 +176,7 @@ def free_atom(symbol: str) -> CubicSpline:
 
 
 def hirshfeld_charges(numbers: np.ndarray, distance: np.ndarray, electrons: np.ndarray, free: FreeAtoms) -> np.ndarray:
-    """Charge of each atom: its nucleus without its share of the electrons, as in the sum of free atoms.
+    """Hirshfeld charges of a molecule.
 
     :param numbers: atomic numbers, shape (num_atoms,)
     :param distance: from every atom to every grid point, shape (num_atoms, num_points), bohr
@@ -187,9 +188,7 @@ def hirshfeld_charges(numbers: np.ndarray, distance: np.ndarray, electrons: np.n
     for part, number, own in zip(parts, numbers, distance, strict=True):
         near = own < FREE_ATOM_REACH
         part[near] = free[number](own[near])
-    total = parts.sum(axis=0)
-    shares = parts / np.where(total > 0, total, 1.0)  # no electrons where no free atom reaches
-    return numbers - shares @ electrons
+    return partition(numbers, parts, electrons)
 
 
 def bond_directions(atoms: Atoms) -> np.ndarray:

@@ -17,6 +17,7 @@ from ase.neighborlist import neighbor_list
 
 LATTICE_GRAPHENE = 2.46
 NUM_HOT_GROUPS = 66
+NUM_BUNDLED = 342  # of the list; these were calculated
 FIRST_WARM_GROUP = 50  # groups of a family from this number on are warm
 CELL_HEIGHT = 15.0  # Å, cell length normal to a sheet
 LAYER_DISTANCE = 3.35
@@ -350,3 +351,13 @@ def _groups(seed: int, regime: Regime) -> Iterator[list[Candidate]]:
                 Candidate(f"{group.replace('/', '-')}-{k}", group, atoms, family.k_points)
                 for k, atoms in enumerate(relatives)
             ]
+
+
+def charged(seed: int) -> list[Candidate]:
+    """Those of the bundled set that get charges: sheets, and tin and lithium on them; groups in random order."""
+    families = ("graphene", "bilayer", "lithium")
+    bundled = candidates(seed)[:NUM_BUNDLED]
+    chosen = [c for c in bundled if c.group.startswith(families) or "_on_graphene" in c.group]
+    groups = sorted({candidate.group for candidate in chosen})
+    np.random.default_rng(seed).shuffle(groups)
+    return sorted(chosen, key=lambda candidate: groups.index(candidate.group))
