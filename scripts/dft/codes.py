@@ -82,8 +82,9 @@ class GPAWHirshfeld:
         self.description = {
             "charge_scheme": "hirshfeld",
             "charge_settings": (
-                f"GPAW {gpaw.__version__}, plane waves {cutoff:g} eV, density converged to 1e-3 electrons per valence electron, "
-                "free atoms of GPAW's all-electron solver, scalar-relativistic, not polarised, not confined"
+                f"GPAW {gpaw.__version__}, plane waves {cutoff:g} eV, density converged to 1e-3 electrons for each "
+                "valence electron, free atoms of GPAW's all-electron solver, scalar-relativistic, not polarised, "
+                "not confined"
             ),
         }
         self._free: dict[str, CubicSpline] = {}
