@@ -228,9 +228,9 @@ def test_charge_model_survives_kill(tmp_path):
     """Eight lithium in a host with a charge model; the run is killed twice and ends as one that was left alone."""
     write_charge_model(tmp_path / "model.pt")
     ase.io.write("host.extxyz", slab())
-    words = "atoms=../host.extxyz calculator=../model.pt reference_energy=-1.0 num_ions=8 discharge=true"
+    words = "atoms=../host.extxyz calculator=../model.pt reference_energy=-1.0 num_ions=8"
     program = str(Path(sys.executable).parent / "mhdnn")
-    command = [program, "properties", "charging", *words.split(), "drive_steps=8", "relax_steps=10"]
+    command = [program, "properties", "charging", *words.split(), "drive_steps=5", "relax_steps=6"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def start(folder):
@@ -238,7 +238,7 @@ def test_charge_model_survives_kill(tmp_path):
         return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     alone = start(tmp_path / "alone")
-    for steps in (3, 10):
+    for steps in (3, 6):
         killed = start(tmp_path / "killed")
         while finished_steps(tmp_path / "killed") < steps:
             assert killed.poll() is None, killed.stdout.read().decode()
@@ -256,7 +256,7 @@ def test_charge_model_survives_kill(tmp_path):
     ]
     assert results[0] == results[1]
     records = results[0]["records"]
-    assert [record["num_ions"] for record in records] == [*range(9), *range(7, -1, -1)]
+    assert [record["num_ions"] for record in records] == list(range(9))
     full = records[8]
     assert len(full["ion_charges_e"]) == 8
     assert min(full["ion_charges_e"]) > 0.05

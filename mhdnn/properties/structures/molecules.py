@@ -11,7 +11,7 @@ from ase.io import read
 from mhdnn.errors import ConfigError
 
 FILE = Path(__file__).with_name("molecules.xyz")
-"""EC, DMC and LiTFSI at the minimum of PBE0/def2-SVP, made by scripts/dft/molecules.py with PySCF 2.14."""
+"""Made by scripts/dft/molecules.py with PySCF 2.14 and tblite; the method stands with each molecule."""
 
 MOLECULES = ("EC", "DMC", "LiTFSI", "H2O")
 
@@ -19,7 +19,8 @@ MOLECULES = ("EC", "DMC", "LiTFSI", "H2O")
 def molecule(name: str) -> Atoms:
     """Ethylene carbonate (EC), dimethyl carbonate (DMC), LiTFSI as a contact ion pair, or water (H2O).
 
-    Water is that of the G2 set in ASE (MP2), the others are relaxed with PBE0/def2-SVP.
+    Water is that of the G2 set in ASE (MP2); EC and DMC are relaxed with PBE0/def2-SVP, LiTFSI with
+    GFN2-xTB, lithium held 1.87 Å from two oxygens; its bonds between sulfur and carbon are 0.05 Å longer than in crystals.
 
     :return: the molecule around its centre of mass, without a cell
     :raises ConfigError: for another name
