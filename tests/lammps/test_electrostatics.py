@@ -16,7 +16,8 @@ from tests.coulomb import OPEN, PERIODIC, SLAB, Case, cases, random_case
 from tests.lammps.electrostatics_library import ChargeSystemError, Engine, build
 from tests.tolerances import FINITE_DIFFERENCE, ROUND_OFF
 
-ACCURACIES = [1e-4, 1e-6, 1e-9]
+pytestmark = pytest.mark.slow  # compiles the library
+ACCURACIES = [1e-4, 1e-6, 1e-8]
 VOIGT = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
 STEP = 2e-4
 RESULTS = ("charges", "potential", "adjoint", "derivatives", "strain")
@@ -257,20 +258,19 @@ def test_errors(engine, name, num_processes):
         engine.solve(case, num_processes=num_processes)
 
 
-@pytest.mark.parametrize("num_processes", [1, 3])
 @pytest.mark.parametrize(
-    ("solver", "message"),
+    ("solver", "hardness", "message"),
     [
-        ("dense", "hardness: expected a positive definite Coulomb matrix"),
-        ("iterative", "charges: expected a residual below 1.0e-12 of the first one, got .* after 1000 iterations"),
+        ("dense", 1e-12, "hardness: expected a positive definite Coulomb matrix"),
+        ("iterative", 1e-6, "charges: expected a residual below 1.0e-12 of the first one, got .* iterations; look for"),
     ],
 )
-def test_wide_gaussians_without_hardness(engine, solver, message, num_processes):
+def test_wide_gaussians_without_hardness(engine, solver, hardness, message):
     """Nothing resists short waves of charge: the matrix is singular within round-off."""
     case = random_case(PERIODIC, num_atoms=60, edge=14.0, skew=3.0, seed=9)
-    case = replace(case, hardness=torch.full_like(case.hardness, 1e-12), widths=8.0 * case.widths)
+    case = replace(case, hardness=torch.full_like(case.hardness, hardness), widths=7.0 * case.widths)
     with pytest.raises(ChargeSystemError, match=message):
-        engine.solve(case, 1e-10, solver, num_processes)
+        engine.solve(case, 1e-10, solver, num_processes=2)
 
 
 def test_accuracy_out_of_range(engine):

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "dense_solver.h"
+#include "iterative_solver.h"
 #include "parameters.h"
 #include "particle_mesh.h"
 #include "preconditioner.h"

@@ -1,3 +1,5 @@
+#include "dense_solver.h"
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cholesky_solve.h>
 #include <ATen/ops/from_blob.h>
@@ -5,7 +7,6 @@
 #include <ATen/ops/ones.h>
 
 #include "parameters.h"
-#include "solver.h"
 
 namespace mhdnn::electrostatics {
 namespace {
@@ -16,12 +17,6 @@ at::Tensor column_of(const std::vector<double> &values) {
 }
 
 }  // namespace
-
-std::runtime_error indefinite(const std::string &what) {
-  return std::runtime_error(
-      "hardness: expected a positive definite Coulomb matrix plus hardness, got an indefinite or singular one for " +
-      what + "; look for atoms at the same place and for a hardness that is too small");
-}
 
 DenseSolver::DenseSolver(at::Tensor matrix, const std::vector<double> &hardness, const Processes &processes)
     : processes_(processes) {

@@ -1,10 +1,11 @@
+#include "iterative_solver.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <numeric>
 
 #include "parameters.h"
-#include "solver.h"
 
 namespace mhdnn::electrostatics {
 

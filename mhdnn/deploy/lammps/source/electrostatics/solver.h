@@ -1,19 +1,11 @@
-// Solves (A + J) x + µ = b at a given sum of x: dense.py and iterative.py.
+// Solves (A + J) x + µ = b at a given sum of x.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
-#include <functional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "charge_system.h"
-
 namespace mhdnn::electrostatics {
-
-// The error of a matrix without a minimum of the energy.
-std::runtime_error indefinite(const std::string &what);
 
 class Solver {
  public:
@@ -24,50 +16,11 @@ class Solver {
   virtual int iterations() const { return 0; }
 };
 
-// By Cholesky factors, every process for itself.
-class DenseSolver : public Solver {
- public:
-  // The matrix is A plus a constant that makes it positive definite.
-  DenseSolver(at::Tensor matrix, const std::vector<double> &hardness, const Processes &processes);
-
-  std::vector<double> solve(const std::vector<double> &right_side_local, double total,
-                            const double *start_all) override;
-
- private:
-  const Processes &processes_;
-  at::Tensor factor_;    // shape (num_atoms, num_atoms)
-  at::Tensor response_;  // to a potential of one for all atoms, shape (num_atoms, 1)
-};
-
-// By conjugate gradients within the charges that add up to zero.
-class IterativeSolver : public Solver {
- public:
-  using Product = std::function<std::vector<double>(const std::vector<double> &)>;  // of own atoms' values
-
-  // product: A x of own atoms for x of all.
-  IterativeSolver(Product product, std::vector<double> hardness_local, std::vector<Product> preconditioners,
-                  double tolerance, const Processes &processes);
-
-  std::vector<double> solve(const std::vector<double> &right_side_local, double total,
-                            const double *start_all) override;
-  int iterations() const override { return iterations_; }
-
- private:
-  std::vector<double> gather(const std::vector<double> &x) const;
-  std::vector<double> multiply(const std::vector<double> &x) const;
-  double sum(double value) const;
-  double product_of(const std::vector<double> &a, const std::vector<double> &b) const;
-  void shift_sum(std::vector<double> &x, double total) const;
-  std::vector<double> residual_of(const std::vector<double> &right_side, const std::vector<double> &x) const;
-  std::vector<double> iterate(std::vector<double> x, std::vector<double> residual, double target,
-                              const Product &preconditioner);
-
-  Product product_;
-  std::vector<double> hardness_;
-  std::vector<Product> preconditioners_;
-  double tolerance_;
-  const Processes &processes_;
-  int iterations_ = 0;
-};
+// The error of a matrix without a minimum of the energy.
+inline std::runtime_error indefinite(const std::string &what) {
+  return std::runtime_error(
+      "hardness: expected a positive definite Coulomb matrix plus hardness, got an indefinite or singular one for " +
+      what + "; look for atoms at the same place and for a hardness that is too small");
+}
 
 }  // namespace mhdnn::electrostatics
