@@ -47,12 +47,12 @@ std::vector<double> wave_vectors(const Matrix3 &cell, double cutoff) {
   return result;
 }
 
-// c, s: sums over atoms of charges times cosine and sine.
+// Sums over atoms of charges times cosine and sine, times the weights.
 struct Sums {
   at::Tensor cosine, sine;
 };
 
-// For (M, n) coefficients of each wave: cos (w C) + sin (w S) and its like, shape (num_atoms, n).
+// Sum of the waves with amplitudes for cosine and sine times n coefficients of each wave, shape (num_atoms, n).
 at::Tensor waves_at(const at::Tensor &cosine, const at::Tensor &sine, const at::Tensor &by_cosine,
                     const at::Tensor &by_sine, const at::Tensor &coefficients) {
   return at::matmul(cosine, by_cosine.unsqueeze(1) * coefficients) +
