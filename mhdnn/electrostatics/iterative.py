@@ -63,11 +63,13 @@ class IterativeSolver(Solver):
         with torch.no_grad():
             x = self._spread(totals)
             residual = right_side - self._multiply(x) if bool(totals.any()) else right_side
+            # where all atoms are alike the projection leaves nothing but the round-off of what it takes away
+            round_off = SMALLEST_TOLERANCE * float(torch.linalg.vector_norm(residual))
             scale = float(torch.linalg.vector_norm(self._project(residual)))
             if start is not None and scale > 0.0:
                 x = start + self._spread(totals - self.groups.sum(start))
                 residual = right_side - self._multiply(x)
-            target = max(self.tolerance, SMALLEST_TOLERANCE) * scale
+            target = max(max(self.tolerance, SMALLEST_TOLERANCE) * scale, round_off)
             self.iterations.append(0)
             for preconditioner in self.preconditioners:
                 x = self._iterate(x, self._project(residual), target, preconditioner)

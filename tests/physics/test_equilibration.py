@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from ase.build import bulk
 
 from mhdnn.electrostatics import build_coulomb
 from mhdnn.errors import DataError, ElectrostaticsError, MHDNNError
@@ -300,6 +301,19 @@ def test_fragment_of_two_structures():
     )  # fmt: skip
     with pytest.raises(DataError, match="within one structure"):
         system.equilibrate(torch.zeros(4), torch.ones(4), None, torch.tensor([0, 1, 1, 1]), torch.zeros(2))
+
+
+@pytest.mark.parametrize("electronegativity", [-1.0, 0.3, 2.7])
+def test_atoms_that_are_all_alike(electronegativity):
+    """A perfect crystal: no charges, and of the first residual nothing but round-off."""
+    atoms = bulk("Li", "bcc", a=3.51, cubic=True).repeat(6)
+    ones = torch.ones(len(atoms), dtype=torch.float64)
+    system = build_coulomb(
+        torch.from_numpy(atoms.positions), torch.from_numpy(atoms.cell[:])[None], torch.ones(1, 3, dtype=torch.bool),
+        torch.zeros(len(atoms), dtype=torch.int64), 1, 1.28 * ones, solver="iterative",
+    )  # fmt: skip
+    charges = system.equilibrate(electronegativity * ones, 5.0 * ones, torch.zeros(1, dtype=torch.float64))
+    assert charges.abs().max() < 1e-10
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
