@@ -20,12 +20,14 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
+from ase.data import atomic_numbers
 from ase.io.jsonio import decode, encode
 
 from mhdnn.errors import ConfigError, PropertyError
 from mhdnn.properties.charging_records import record_of
 from mhdnn.properties.driving import drive, settle
 from mhdnn.properties.insertion import (
+    ORDER,
     GrandCanonical,
     inserted_ions,
     insertion_region,
@@ -106,7 +108,17 @@ class ChargingSettings:
         """
         if self.method not in ("random", "grand_canonical"):
             raise ConfigError(f"`method`: expected random or grand_canonical, got {self.method!r}")
-        least = {"num_ions": 1, "ions_per_step": 1, "moves": 1, "max_steps": 1, "drive_steps": 0, "relax_steps": 0}
+        if self.ion not in atomic_numbers:
+            raise ConfigError(f"`ion`: expected the symbol of an element, got {self.ion!r}")
+        least = {
+            "electrons": 1,
+            "num_ions": 1,
+            "ions_per_step": 1,
+            "moves": 1,
+            "max_steps": 1,
+            "drive_steps": 0,
+            "relax_steps": 0,
+        }
         for name, limit in least.items():
             if getattr(self, name) < limit:
                 raise ConfigError(f"`{name}`: expected at least {limit}, got {getattr(self, name)}")
@@ -176,6 +188,7 @@ class _Run:
     def start(self, host: Atoms) -> dict[str, Any]:
         """The relaxed host."""
         atoms = host.copy()
+        atoms.set_array(ORDER, None)  # ions of a run before are part of the host now
         insertion_region(atoms, self.settings.where, self.settings.nearest, self.settings.farthest)
         atoms.calc = self.calculator
         is_relaxed = settle(atoms, self.settings.max_force, self.settings.relax_steps, self.settings.relax_cell)

@@ -104,6 +104,7 @@ def charging_report(
         "num_states": len(records),
         "num_ions_charged": charging[-1]["num_ions"],
         "num_ions_at_end": records[-1]["num_ions"],
+        "num_not_relaxed": sum(not record["is_relaxed"] for record in records),
         "average_voltage_v": charging[-1]["average_voltage_v"],
         "relative_volume_charged": _relative_volumes(records)[len(charging) - 1],
         "records": records,

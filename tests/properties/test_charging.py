@@ -191,11 +191,27 @@ def test_an_interrupted_run_continues():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"method": "magic"}, {"num_ions": 0}, {"temperature": 0.0}, {"direction": (0.0, 0.0, 0.0)}, {"relax_steps": -1}],
+    [
+        {"method": "magic"},
+        {"ion": "Xx1"},
+        {"electrons": 0},
+        {"num_ions": 0},
+        {"temperature": 0.0},
+        {"direction": (0.0, 0.0, 0.0)},
+        {"relax_steps": -1},
+    ],
 )
 def test_impossible_settings(changes):
     with pytest.raises(ConfigError, match=next(iter(changes))):
         ChargingSettings(0.0, **changes)
+
+
+def test_ions_of_a_run_before_belong_to_the_host(tmp_path):
+    settings = ChargingSettings(0.0, ion="Ag", num_ions=1, **QUICK)
+    charge(copper(), EMT(), settings, trajectory=tmp_path / "one.extxyz")
+    charged = ase.io.read(tmp_path / "one.extxyz")
+    assert charged.get_array("insertion_order").max() == 1
+    assert [record["num_ions"] for record in charge(charged, EMT(), settings)] == [0, 1]
 
 
 def test_an_energy_that_is_not_finite_stops():

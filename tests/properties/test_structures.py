@@ -12,6 +12,8 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 
 from mhdnn.errors import ConfigError
+from mhdnn.properties.blocks import find_blocks
+from mhdnn.properties.polyhedra import find_polyhedra
 from mhdnn.properties.structures.crystals import CRYSTALS, element_crystal
 from mhdnn.properties.structures.defects import defective_graphene
 from mhdnn.properties.structures.layers import dichalcogenide, graphene_sheet, lithium_cobalt_oxide
@@ -228,6 +230,16 @@ def test_shear_blocks(block, tetrahedra, formula):
     oxygens = atoms[atoms.numbers == 8]
     assert neighbor_list("d", oxygens, 3.0).min() == pytest.approx(1.9 * np.sqrt(2))
     assert min(neighbor_list("d", atoms[atoms.numbers == 41], 3.0).min(), 3.0) > 2.1
+
+
+@pytest.mark.parametrize(("block", "tetrahedra"), [((3, 3), False), ((4, 4), True), ((4, 5), True)])
+def test_blocks_are_found_again(block, tetrahedra):
+    """Chains of octahedra that share corners, searched without knowledge of the builder."""
+    atoms = shear_block(block, tetrahedra, bond_length=1.9)
+    atoms.numbers[atoms.get_tags() == TETRAHEDRAL] = 74
+    found = find_blocks(find_polyhedra(atoms, ["Nb"], ["O"], count=6))
+    assert [part.size for part in found] == [(*block, np.inf)]
+    assert found[0].lengths[:2] == pytest.approx([3.8 * length for length in block])
 
 
 @pytest.mark.parametrize(

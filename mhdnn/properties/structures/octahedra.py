@@ -1,8 +1,8 @@
 r"""Oxides of ideal octahedra: shear phases of blocks (Nb–W–O, Ti–Nb–O) and bronzes with hexagonal tunnels (Mo–V–O).
 
 A Wadsley–Roth phase has blocks of n × m corner-sharing octahedra, endless along the third axis, which share
-edges with the blocks around them, displaced by half an octahedron (Roth and Wadsley, Acta Cryst. 19, 32 and 38
-(1965); Griffith, Forse, Griffin and Grey, J. Am. Chem. Soc. 138, 8888 (2016), https://doi.org/10.1021/jacs.6b04345).
+edges with the blocks around them, displaced by half an octahedron (Roth and Wadsley, Acta Cryst. 19, 26, 32 and 38
+(1965); Cava, Murphy and Zahurak, J. Electrochem. Soc. 130, 2345 (1983)).
 With d, the length of a diagonal of an octahedron, as unit, the blocks stand on the lattice
 
 .. math:: (n - \tfrac12, t, \tfrac12),\quad (s, m - \tfrac12, \tfrac12),\quad (0, 0, 1)
@@ -55,8 +55,8 @@ SHEAR_PHASES = {
     "Nb16W5O55": ShearPhase((4, 5), True, {"Nb": 16, "W": 4}, "W", (29.79, 3.82, 23.11, 90, 126.5, 90)),
     "Nb14W3O44": ShearPhase((4, 4), True, {"Nb": 14, "W": 2}, "W", (21.02, 21.02, 3.824, 90, 90, 90)),
 }
-"""TiNb2O7 (C2/m): Wadsley, Acta Cryst. 14, 660 (1961), https://doi.org/10.1107/S0365110X61001959. Nb16W5O55 (C2) and
-Nb14W3O44 (I-4): Roth and Wadsley, Acta Cryst. 19, 32 and 38 (1965)."""
+"""TiNb2O7 (C2/m): Wadsley, Acta Cryst. 14, 660 (1961). Nb16W5O55 (C2) and Nb14W3O44 (I-4): Roth and Wadsley, Acta
+Cryst. 19, 32 and 38 (1965)."""
 
 
 def shear_phase(formula: str = "Nb14W3O44", seed: int = 0, size: Sequence[int] = (1, 1, 1)) -> Atoms:
@@ -148,9 +148,9 @@ def tunnel_bronze(
     """An oxide MO3 with hexagonal and trigonal tunnels (hexagonal tungsten bronze, P6/mmm): three octahedra a cell.
 
     Regular octahedra share all corners; seen along the tunnels, the oxygens of a layer are the corners of the tiling
-    3.4.6.4, octahedra its squares (Gérand et al., J. Solid State Chem. 29, 429 (1979),
-    https://doi.org/10.1016/0022-4596(79)90199-3). Mo–V–O phases have such tunnels beside pentagonal ones whose
-    seven-cornered polyhedra no regular octahedra make; those are not built here.
+    3.4.6.4, octahedra its squares (Gérand et al., J. Solid State Chem. 29, 429 (1979)).
+    Mo–V–O phases have such tunnels beside pentagonal ones whose seven-cornered polyhedra no regular octahedra make;
+    those are not built here.
 
     :param metals: and their shares; None: two Mo for one V
     :param bond_length: metal to oxygen, Å
