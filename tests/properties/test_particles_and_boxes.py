@@ -84,6 +84,16 @@ def test_octahedron():
     assert np.ptp(cube.positions, axis=0) == pytest.approx(np.ptp(cube.positions[:, 0]))
 
 
+@pytest.mark.parametrize("unit", [0.01, 100.0])
+def test_only_ratios_of_distances_matter(unit):
+    facets = {(1, 1, 1): 1.0, (1, 0, 0): 1.15}
+    one = nanoparticle("Si", diameter=20.0, shape="faceted", facets=facets)
+    other = nanoparticle(
+        "Si", diameter=20.0, shape="faceted", facets={key: unit * value for key, value in facets.items()}
+    )
+    assert other.positions == pytest.approx(one.positions)
+
+
 def test_orientation():
     """With (111) upwards the top face is a flat layer."""
     options = {"diameter": 24.0, "shape": "faceted", "facets": {(1, 1, 1): 1.0}}

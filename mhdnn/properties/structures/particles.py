@@ -32,6 +32,11 @@ class Gauge(NamedTuple):
     volume: float
     reach: float
 
+    @property
+    def size_per_length(self) -> float:
+        """How much larger the body must be for all faces to lie at least 1 Å farther out."""
+        return 1.0 if self.normals is None else float(np.linalg.norm(self.normals, axis=1).max())
+
     def __call__(self, positions: np.ndarray) -> np.ndarray:
         """Size of the body on whose surface each position lies."""
         if self.normals is None:
@@ -131,7 +136,8 @@ def _around_center(
     )
     limit = (volume / gauge.volume) ** (1 / 3)
     margin = 6.0 * data.bond if data.molecule > 1 else 3.0 * data.bond
-    radius = gauge.reach * limit + margin
+    size = limit + margin * gauge.size_per_length
+    radius = gauge.reach * size
     heights = 1 / np.linalg.norm(unit_cell.cell.reciprocal()[:], axis=1)
     repeats = 2 * np.ceil(radius / heights).astype(int) + 1
     supply = unit_cell.repeat(repeats)
@@ -140,7 +146,7 @@ def _around_center(
     centers = _molecule_centers(supply, data)
     supply.positions -= centers[np.argmin(np.linalg.norm(centers - middle, axis=1))]
     supply.cell[:] = 0.0
-    return supply[gauge(supply.positions) < limit * (1 + margin / radius) + margin]
+    return supply[gauge(supply.positions) < size]
 
 
 def _bonds(atoms: Atoms, length: float) -> tuple[np.ndarray, np.ndarray]:
