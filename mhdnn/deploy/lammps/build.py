@@ -56,8 +56,12 @@ def _compile(plugin: Path, lammps: Lammps, command: str, flags: Sequence[str], o
                 pool.submit(_run, [*arguments, "-c", str(source), "-o", str(target)])
                 for source, target in zip(sources, objects, strict=True)
             ]
-            for job in jobs:
-                job.result()
+            try:
+                for job in jobs:
+                    job.result()
+            except BuildError:
+                pool.shutdown(cancel_futures=True)  # the others would fail alike, and take minutes
+                raise
         link = [
             *map(str, objects), "-shared", "-fopenmp", "-o", f"{folder}/{plugin.name}",
             # libraries that register operators and devices: needed although no symbol of theirs is named
