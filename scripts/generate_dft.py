@@ -25,13 +25,14 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one process per core is faster than threads here
 
-from dft import interface, structures
+from dft import adhesion, interface, structures
 from dft.codes import GPAWHirshfeld, GPAWPlaneWaves, NotConverged
 from dft.structures import Candidate
 
 SEED = 7
 STRUCTURES: dict[str, Callable[[], list[Candidate]]] = {
     "training": lambda: structures.candidates(SEED),
+    "adhesion": lambda: adhesion.candidates(SEED),
     "interface": interface.candidates,
 }
 

@@ -333,14 +333,18 @@ def candidates(seed: int) -> list[Candidate]:
     Of the hot groups the first ``NUM_HOT_GROUPS`` are taken.
     """
     rng = np.random.default_rng(seed)
-    hot, warm = list(_groups(seed, HOT)), list(_groups(seed, WARM))
+    hot, warm = (list(groups_of(FAMILIES, 0, seed, regime)) for regime in (HOT, WARM))
     rng.shuffle(hot)
     rng.shuffle(warm)
     return [candidate for group in hot[:NUM_HOT_GROUPS] + warm for candidate in group]
 
 
-def _groups(seed: int, regime: Regime) -> Iterator[list[Candidate]]:
-    for family_index, family in enumerate(FAMILIES):
+def groups_of(families: list[Family], first_index: int, seed: int, regime: Regime) -> Iterator[list[Candidate]]:
+    """The structures of each group.
+
+    :param first_index: number of the first family; with the seed and the group's number it seeds the group
+    """
+    for family_index, family in enumerate(families, start=first_index):
         hot = range(family.num_hot)
         warm = range(FIRST_WARM_GROUP, FIRST_WARM_GROUP + family.num_warm)
         for number in hot if regime == HOT else warm:
