@@ -49,6 +49,33 @@ def test_experiments(name):
     assert build_loss(config.loss).force_weight > 0
 
 
+def own_values(name):
+    """What the file of an experiment sets itself, as (dotted name, value)."""
+    values = OmegaConf.to_container(OmegaConf.create(CONFIGS.joinpath("experiment", f"{name}.yaml").read_text()))
+    values.pop("defaults", None)
+    open_ones = list(values.items())
+    while open_ones:
+        key, value = open_ones.pop()
+        if isinstance(value, dict):
+            open_ones += [(f"{key}.{inner}", below) for inner, below in value.items()]
+        else:
+            yield key, value
+
+
+@pytest.mark.parametrize("name", choices("experiment"))
+def test_experiments_prevail(name):
+    with initialize_config_module("mhdnn.configs", version_base="1.3"):
+        config = compose("train", overrides=[f"experiment={name}"])
+    found = list(own_values(name))
+    assert ("name", name) in found
+    for key, value in found:
+        assert OmegaConf.select(config, key) == value, key
+
+
+def test_arguments_prevail_over_experiments():
+    assert composed("experiment=sn_graphene", "cutoff=4.0", "name=mine").cutoff == 4.0
+
+
 @pytest.mark.parametrize(
     "choice", [f"{group}={name}" for group in ("descriptor", "network") for name in choices(group)]
 )
