@@ -3,12 +3,15 @@
     /usr/bin/python3 scripts/generate_dft.py label records/ --workers 2     # a Python that has GPAW
     python scripts/generate_dft.py collect records/ data/sn_graphene.h5     # a Python that has mhdnn
 
+    /usr/bin/python3 scripts/generate_dft.py label more/ --structures adhesion
+    python scripts/generate_dft.py append more/ data/sn_graphene.h5
+
     /usr/bin/python3 scripts/generate_dft.py label points/ --structures interface
     python scripts/generate_dft.py collect-interface points/ data/sn_graphene_interface.extxyz
 
 ``label`` writes one record per structure as soon as it is done and skips records that exist, so it can
 be interrupted and started again. ``collect`` adds the D3(BJ) dispersion, drops what did not converge
-(and says how many), and writes the store.
+(and says how many), and writes the store; ``append`` puts further records behind those of a store.
 """
 
 from __future__ import annotations
@@ -107,6 +110,13 @@ def collect(folder: Path, target: Path) -> None:
     write_store(folder, target)
 
 
+def append(folder: Path, target: Path) -> None:
+    """Put all converged records behind those of a store."""
+    from dft.collect import append_records
+
+    append_records(folder, target)
+
+
 def add_charges(folder: Path, target: Path) -> None:
     """Write the store again with the charges of the records."""
     from dft.collect import add_charges
@@ -137,6 +147,10 @@ def main(arguments: list[str]) -> None:
     collecting.add_argument("folder", type=Path)
     collecting.add_argument("target", type=Path)
     collecting.set_defaults(run=lambda a: collect(a.folder, a.target))
+    appending = commands.add_parser("append", help="further records to the end of an HDF5 file")
+    appending.add_argument("folder", type=Path)
+    appending.add_argument("target", type=Path)
+    appending.set_defaults(run=lambda a: append(a.folder, a.target))
     adding = commands.add_parser("add-charges", help="records of charges into an HDF5 file")
     adding.add_argument("folder", type=Path)
     adding.add_argument("target", type=Path)

@@ -46,6 +46,7 @@ def structure_of(record: dict[str, Any], dispersion: Dispersion) -> Structure:
         forces=np.array(record["forces"]) + dispersion.forces,
         stress=np.array(record["stress"]) + dispersion.stress,
         group=record["group"],
+        total_charge=0.0,
     )
 
 
@@ -78,10 +79,35 @@ def write_store(folder: Path, target: Path) -> None:
         for record, part in zip(converged, split, strict=True):
             dispersion = dispersion_of(atoms_of(record))
             writer.append(structure_of(record, dispersion), dispersion, str(part))
-    families = Counter(record["group"].split("/")[0] for record in converged)
+    print_families(converged)
+    print(f"{target}: {len(converged)} structures, {len(records) - len(converged)} dropped, {dict(Counter(split))}")
+
+
+def append_records(folder: Path, target: Path) -> None:
+    """Write a store again with every converged record at its end, split by themselves; all else stays as it was."""
+    records = read_records(folder)
+    converged = [record for record in records if record["converged"]]
+    reader = StoreReader(target)
+    known = {record["group"] for record in converged} & set(reader.groups)
+    if known:
+        raise SystemExit(f"{target}: has groups of {folder} already ({', '.join(sorted(known)[:3])}); append them once")
+    dropped = int(reader.attributes["num_dropped_unconverged"]) + len(records) - len(converged)
+    split = assign_split([record["group"] for record in converged], VALIDATION, TEST, SPLIT_SEED)
+    with StoreWriter(target, {**reader.attributes, "num_dropped_unconverged": str(dropped)}) as writer:
+        for frame in reader.frames():
+            writer.append(*frame())
+        for record, part in zip(converged, split, strict=True):
+            dispersion = dispersion_of(atoms_of(record))
+            writer.append(structure_of(record, dispersion), dispersion, str(part))
+    print_families(converged)
+    print(f"{target}: {len(reader)} structures and {len(converged)} more, {dict(Counter(split))}")
+
+
+def print_families(records: list[dict[str, Any]]) -> None:
+    """How many records there are of each family."""
+    families = Counter(record["group"].split("/")[0] for record in records)
     for family, count in sorted(families.items()):
         print(f"{family:32s}{count:5d}")
-    print(f"{target}: {len(converged)} structures, {len(records) - len(converged)} dropped, {dict(Counter(split))}")
 
 
 def add_charges(folder: Path, target: Path) -> None:
