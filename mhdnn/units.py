@@ -6,7 +6,7 @@ Inside the package: Å, eV, e, eV/Å, eV/Å³, amu, fs. Values are CODATA 2018.
 COULOMB_CONSTANT = 14.399645
 """Coulomb constant :math:`k_e`, eV·Å/e²."""
 
-GPA_PER_EV_PER_CUBIC_ANGSTROM = 160.21766208
+GPA_PER_EV_PER_CUBIC_ANGSTROM = 160.2176634
 """1 eV/Å³ in GPa."""
 
 MEV_PER_EV = 1000.0

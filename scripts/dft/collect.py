@@ -136,7 +136,7 @@ def add_charges(folder: Path, target: Path) -> None:
                 missing.append(charges.sum())
                 structure = replace(structure, charges=charges - charges.mean())
                 counts[structure.group.split("/")[0]] += 1
-            writer.append(replace(structure, total_charge=0.0), dispersion, part)
+            writer.append(structure, dispersion, part)
     for family, count in sorted(counts.items()):
         print(f"{family:32s}{count:5d}")
     print(

@@ -12,7 +12,7 @@ from tests.lammps.runs import Frame, evaluate
 
 pytestmark = pytest.mark.slow
 RELATIVE = 1e-8  # energies, forces, stress and charges in float64
-SHARES = 1e-6  # of atoms in the virial: split in another order on meshes, which have an accuracy of 1e-8
+SHARES_OFF_MESH = 1e-6  # of atoms in the virial where a mesh meets open directions: equal to its accuracy (1e-8) only
 BETWEEN_RANKS = 1e-9
 CELLS = ["triclinic", "tiny", "slab", "sheet", "wire", "molecule", "tin_on_graphene"]
 
@@ -48,7 +48,8 @@ def assert_same(result, atoms, model, total_charge=0.0, solver="auto"):
     batch = batch_of(atoms, cutoff=metadata["cutoff"], total_charge=total_charge)
     expected = predict(potential, batch, solver=solver, atomic_virials=True)
     assert_close(result.virials.sum(0), frame.tensor_to_ase(expected.virial[0].numpy()), RELATIVE)
-    assert_close(result.virials, frame.tensor_to_ase(expected.atomic_virials.numpy()), SHARES)
+    shares = SHARES_OFF_MESH if solver == "iterative" and not atoms.pbc.all() else RELATIVE
+    assert_close(result.virials, frame.tensor_to_ase(expected.atomic_virials.numpy()), shares)
     if atoms.pbc.all():
         assert_close(result.stress, frame.tensor_to_ase(atoms.get_stress()), RELATIVE)
     if len(result.charges):

@@ -18,7 +18,7 @@ from mhdnn.properties.interface_stress import (
 )
 from tests.builders import model_settings, random_potential
 
-GPA = 160.21766208
+GPA = 160.2176634
 CALCULATOR = LennardJones(epsilon=0.0104, sigma=3.4, rc=8.0)
 
 

@@ -63,7 +63,7 @@ class TestSound:
         forces = np.concatenate([s.forces for s in crystals])
         assert report.force_rms == pytest.approx(np.sqrt((forces**2).mean()))
         assert report.force_max == pytest.approx(max(np.linalg.norm(force) for force in forces))
-        stresses = np.array([s.stress for s in crystals]) * 160.21766208
+        stresses = np.array([s.stress for s in crystals]) * 160.2176634
         assert report.stress_range == pytest.approx((stresses.min(), stresses.max()))
 
     def test_printed(self, tmp_path, crystals):

@@ -57,7 +57,7 @@ class TestOtherAseFormats:
         assert found.energy == -3.9
         assert found.group == "run7"
         assert found.forces.tolist() == [[0, 0, 0.5], [0, 0, -0.5]]
-        kilobar = 0.1 / 160.21766208  # VASP's stress is compression positive
+        kilobar = 0.1 / 160.2176634  # VASP's stress is compression positive
         np.testing.assert_allclose(found.stress[:3], [-10 * kilobar, -20 * kilobar, -30 * kilobar], rtol=1e-6)
         (free,) = converted(tmp_path, run / "vasprun.xml", LabelKeys(energy="free_energy"))
         assert free.energy == -4.0
@@ -279,7 +279,7 @@ class TestCp2k:
         assert structure.energy == pytest.approx(-12.5 * HARTREE, rel=1e-12)
         forces = np.array([[0.01, 0.02, 0.03], [-0.01, -0.02, -0.03]]) * HARTREE / BOHR
         np.testing.assert_allclose(structure.forces, forces, rtol=1e-12)
-        tension = np.array([7.5, 8.0, -8.5, 0.2, 0.0, 0.1]) / 160.21766208  # CP2K: compression positive
+        tension = np.array([7.5, 8.0, -8.5, 0.2, 0.0, 0.1]) / 160.2176634  # CP2K: compression positive
         np.testing.assert_allclose(structure.stress, tension, **EXACT)
         assert structure.total_charge == 1.0
         assert structure.pbc.tolist() == [True, True, text is CP2K_OLD]

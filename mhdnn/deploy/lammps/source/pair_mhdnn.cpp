@@ -217,8 +217,6 @@ std::vector<double> PairMHDNN::of_centers(const double *values) const {
   return result;
 }
 
-void PairMHDNN::spread_to_ghosts() { comm->forward_comm(this); }
-
 void PairMHDNN::equilibrate() {
   const int num_centers = neighborhood_.num_centers();
   mhdnn::Box box{{{domain->xprd, 0.0, 0.0}, {domain->xy, domain->yprd, 0.0}, {domain->xz, domain->yz, domain->zprd}},
@@ -242,7 +240,7 @@ void PairMHDNN::equilibrate() {
   pvector[1] = charges_->iterations();
   buffer_.assign(atom->nmax, 0.0);
   for (int node = 0; node < num_centers; ++node) buffer_[neighborhood_.atoms()[node]] = charges[node];
-  spread_to_ghosts();
+  comm->forward_comm(this);
   charge_of_atom_ = buffer_;
   charges_known_ = true;
   if (atom->q_flag)

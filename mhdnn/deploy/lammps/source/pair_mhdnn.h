@@ -48,7 +48,6 @@ class PairMHDNN : public Pair {
   void add_pair_forces(const std::vector<double> &gradient);
   void add_charge_derivatives(const mhdnn::Derivatives &);
   void add_energies(const std::vector<double> &energies, double &total);
-  void spread_to_ghosts();
   std::vector<double> of_nodes(const double *values) const;
   std::vector<double> of_centers(const double *values) const;
 
