@@ -3,10 +3,10 @@
 python scripts/dft/molecules.py molecules.xyz     # a Python that has PySCF, geomeTRIC, tblite, RDKit and ASE
 
 Start: RDKit's distance geometry and MMFF94. EC and DMC: PBE0/def2-SVP with density fitting to geomeTRIC's default
-convergence. LiTFSI: the anion with lithium between oxygens of both sulfurs, GFN2-xTB with two kinds of bonds held that it
-gets wrong: lithium 1.87 Å from these oxygens (it would pull it to 1.66 Å; ab initio contact ion pairs have 1.8 to 1.9)
-and sulfur 1.83 Å from carbon as in crystals (it has 1.88). Each molecule is written as soon as it is done; those in the
-file are skipped.
+convergence. LiTFSI: the anion with lithium between oxygens of both sulfurs, GFN2-xTB with two kinds of bonds held
+that it gets wrong: lithium 1.87 Å from these oxygens (it would pull it to 1.66 Å; ab initio contact ion pairs have
+1.8 to 1.9) and sulfur 1.83 Å from carbon as in crystals (it has 1.88). Each molecule is written as soon as it is done;
+those in the file are skipped.
 """
 
 from __future__ import annotations
