@@ -33,7 +33,7 @@ class StoreDataModule(pl.LightningDataModule):
     :param cutoff: of the neighbour lists, Å
     :param validation_fraction: of the training store, where it has no written split
     :param split_by: group, structure or auto (group where groups are named ``family/member``)
-    :param dispersion: whether labels include the stored dispersion part
+    :param dispersion: whether labels include the stored dispersion part; else `dispersion_left_out` names it
     :param total_charge: of structures without a total charge and without atomic charges, e; for potentials
         with charges
     """
@@ -63,6 +63,7 @@ class StoreDataModule(pl.LightningDataModule):
         for part, path in (("validation", validation), ("test", test)):
             if path is not None:
                 self.readers[part] = StoreReader(path, subtract_dispersion=not dispersion)
+        self.dispersion_left_out = None if dispersion else self._named_dispersion()
         self.indices = self._split(validation_fraction, split_by, split_seed)
         for part, reader in self.readers.items():
             self._check_labels(part, reader)
@@ -71,6 +72,18 @@ class StoreDataModule(pl.LightningDataModule):
     @property
     def train_reader(self) -> StoreReader:
         return self.readers["train"]
+
+    def _named_dispersion(self) -> str:
+        """The correction that all stores name by their attribute ``dispersion``."""
+        for reader in self.readers.values():
+            name = reader.attributes.get("dispersion")
+            if not name or name != self.train_reader.attributes.get("dispersion"):
+                raise DataError(
+                    f"{reader.path}: attribute `dispersion` must name the correction that `data.dispersion=false` "
+                    f"leaves out, the same in all stores, found {name!r}; write it by `mhdnn data convert OLD.h5 "
+                    "NEW.h5 --attribute 'dispersion=d3 bj pbe'`"
+                )
+        return self.train_reader.attributes["dispersion"]
 
     def _split(self, validation_fraction: float, split_by: str, split_seed: int) -> dict[str, np.ndarray]:
         reader = self.train_reader

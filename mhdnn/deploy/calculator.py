@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from mhdnn.deploy.model_file import load_model
+from mhdnn.dispersion import DispersionCorrection
 from mhdnn.errors import ConfigError, ModelError
 from mhdnn.neighbors import NeighborPairs, find_pairs, pair_vectors
 from mhdnn.prediction import ChargeGeometry, predict
@@ -29,8 +31,10 @@ class MHDNNCalculator(Calculator):
     :param skin: Å
     :param total_charge: of all atoms, e; for models with charges (also `atoms.info["total_charge"]`)
     :param solver: of the charges: auto, dense or iterative
-    :raises ModelError: if the file is no model
-    :raises ConfigError: if the skin is negative
+    :param dispersion: the correction that is added: model (what the model was trained without), none, or a name as
+        in `mhdnn.dispersion.DispersionCorrection.parse`; with one there are no ``stresses``
+    :raises ModelError: if the file is no model, or leaves out a correction that can't be added here
+    :raises ConfigError: if the skin is negative, or a correction would be counted twice
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "stresses", "charges", "dipole"]
@@ -42,6 +46,7 @@ class MHDNNCalculator(Calculator):
         skin: float = 0.5,
         total_charge: float = 0.0,
         solver: str = "auto",
+        dispersion: str = "model",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -53,8 +58,11 @@ class MHDNNCalculator(Calculator):
         self.skin = skin
         self.total_charge = total_charge
         self.solver = solver
+        self.dispersion = chosen_dispersion(self.metadata, dispersion)
+        missing = ["stresses"] if self.dispersion else []
         if not self.metadata.get("charges"):
-            self.implemented_properties = [p for p in self.implemented_properties if p not in ("charges", "dipole")]
+            missing += ["charges", "dipole"]
+        self.implemented_properties = [p for p in self.implemented_properties if p not in missing]
         self.num_neighbor_searches = 0
         self._pairs: NeighborPairs | None = None
         self._searched: Atoms | None = None
@@ -73,7 +81,8 @@ class MHDNNCalculator(Calculator):
         super().calculate(atoms, properties, system_changes)
         self._check_elements()
         known = self._charges if self._charges is not None and len(self._charges) == len(self.atoms) else None
-        shares = "stresses" in (properties or ()) and bool(self.atoms.cell.rank == 3)
+        asked = properties or ()
+        shares = "stresses" in asked and bool(self.atoms.cell.rank == 3)
         prediction = predict(
             self.potential, self._batch(), solver=self.solver, initial_charges=known, atomic_virials=shares
         )
@@ -94,6 +103,18 @@ class MHDNNCalculator(Calculator):
             self.results["charges"] = charges
             # of the charges alone, about the origin; in a periodic direction it depends on the choice of the cell
             self.results["dipole"] = charges @ self.atoms.positions
+        if self.dispersion:
+            self._add_dispersion(self.dispersion, atomic="energies" in asked)
+
+    def _add_dispersion(self, correction: DispersionCorrection, atomic: bool) -> None:
+        part, results = correction.labels(self.atoms), self.results
+        results["energy"] = results["free_energy"] = results["energy"] + part.energy
+        results["forces"] = results["forces"] + part.forces
+        if part.stress is not None:
+            results["stress"] = results["stress"] + part.stress
+        energies = results.pop("energies")
+        if atomic:  # as costly as all the rest of the correction
+            results["energies"] = energies + correction.atomic_energies(self.atoms)
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """What has changed since the last calculation; for ASE."""
@@ -185,3 +206,28 @@ class MHDNNCalculator(Calculator):
             return False
         moved = np.linalg.norm(self.atoms.positions - last.positions, axis=1)
         return bool(2 * moved.max(initial=0.0) < self.skin)
+
+
+def chosen_dispersion(metadata: Mapping[str, Any], choice: str) -> DispersionCorrection | None:
+    """The correction that is to be added to a model.
+
+    :param metadata: of the model file
+    :param choice: model, none, or the name of a correction
+    :raises ModelError: if the model leaves out a correction that can't be added here
+    :raises ConfigError: if the name is none, or the correction would be counted twice
+    """
+    left_out = metadata.get("dispersion_left_out", "")
+    if choice == "none" or (choice == "model" and not left_out):
+        return None
+    if choice != "model":
+        included = metadata["training"].get("attributes", {}).get("dispersion")
+        if included and not left_out:
+            raise ConfigError(f"`dispersion`: the model was trained on labels with {included}; leave out {choice!r}")
+        return DispersionCorrection.parse(choice)
+    try:
+        return DispersionCorrection.parse(left_out)
+    except ConfigError as error:
+        raise ModelError(
+            f"`model`: was trained without the correction {left_out!r}, which can't be added here; open it with "
+            '`dispersion="none"` and add the correction by ase.calculators.mixing.SumCalculator'
+        ) from error

@@ -48,6 +48,7 @@ def metadata_of(potential: Potential, settings: Mapping[str, Any], training: Map
         "dtype": settings["dtype"],
         "units": UNITS,
         "charges": bool(settings.get("charges")),
+        "dispersion_left_out": settings.get("dispersion_left_out", ""),
         "settings": dict(settings),
         "reference_energies": potential.reference_energies.tolist(),
         "functions": potential.descriptor.names(numbers),

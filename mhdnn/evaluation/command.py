@@ -24,7 +24,7 @@ def evaluate(
     output: str | None = None,
     report: str | None = None,
     split: str | None = None,
-    dispersion: str = "true",
+    dispersion: str = "model",
     total_charge: str | None = None,
 ) -> Errors:
     """Print the errors of a model on a dataset; write them as JSON and as a report if asked.
@@ -32,15 +32,17 @@ def evaluate(
     :param output: path of the JSON file
     :param report: folder of the report
     :param split: only the structures with this split (train, validation, test)
-    :param dispersion: ``false`` compares with labels without the stored dispersion part
+    :param dispersion: ``false`` compares with labels without the stored dispersion part, ``model`` does so if the
+        model was trained without it
     :param total_charge: of structures that have none in the dataset, e; for models with charges
     :raises ConfigError: if an argument is out of range
     :raises DataError: if the dataset lacks the split or has an element the model doesn't know
     """
-    if dispersion not in ("true", "false"):
-        raise ConfigError(f"`dispersion`: expected true or false, got {dispersion!r}")
+    if dispersion not in ("true", "false", "model"):
+        raise ConfigError(f"`dispersion`: expected true, false or model, got {dispersion!r}")
     script, metadata = load_model(model)
-    reader = StoreReader(data, subtract_dispersion=dispersion == "false")
+    left_out = bool(metadata.get("dispersion_left_out")) if dispersion == "model" else dispersion == "false"
+    reader = StoreReader(data, subtract_dispersion=left_out)
     charge = None if total_charge is None else float(total_charge)
     dataset = StructureDataset(reader, _chosen(reader, split), metadata["cutoff"], 0, charge)
     items = track((dataset[i] for i in range(len(dataset))), "evaluating", len(dataset), transient=True)

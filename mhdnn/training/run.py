@@ -166,6 +166,8 @@ def model_settings(config: DictConfig, data: StoreDataModule) -> dict[str, Any]:
         "descriptor": OmegaConf.to_container(config.descriptor, resolve=True),
         "network": OmegaConf.to_container(config.network, resolve=True),
     }
+    if data.dispersion_left_out:
+        settings["dispersion_left_out"] = data.dispersion_left_out
     if config.charges.kind != "none":
         charges = cast(dict[str, Any], OmegaConf.to_container(config.charges, resolve=True))
         of_the_model = ("widths", "initial_hardness", "screening", "accuracy", "network")

@@ -27,7 +27,8 @@ from dft.structures import (
 LATTICES = (4.6, 4.95)  # Å; α-Sn(111) has 4.67, 2×2 graphene 4.92
 BUCKLING = (0.85, 1.05)  # factors on the height of a bilayer whose bonds are 2.95 Å long
 HEIGHT = 18.0  # Å, cell length normal to the sheet: 10 Å of vacuum at the widest gap
-GAPS = (2.4, 6.5)  # Å, from the sheet to the lower plane of tin
+WIDE_GAPS = (2.4, 6.5)  # Å, from the sheet to the lower plane of tin
+REST_GAPS = (3.0, 4.6)  # Å, where the two attract each other
 
 
 def bilayer(lattice: float, rng: np.random.Generator) -> Atoms:
@@ -46,13 +47,13 @@ def wide_sheet(lattice: float) -> Atoms:
     return atoms
 
 
-def bilayer_on_sheet(strain: float, widths: tuple[float, float]) -> Builder:
-    """Builder: a bilayer over a sheet, gaps drawn one from each part of ``GAPS``, whose parts widen outwards."""
+def bilayer_on_sheet(gaps: tuple[float, float], strain: float, widths: tuple[float, float]) -> Builder:
+    """Builder: a bilayer over a sheet, gaps drawn one from each part of a range, whose parts widen outwards."""
 
     def build(rng: np.random.Generator, count: int, regime: Regime) -> list[Atoms]:
         lattice = rng.uniform(*LATTICES)
         base, tin = wide_sheet(lattice), bilayer(lattice, rng)
-        edges = np.geomspace(*GAPS, count + 1)
+        edges = np.geomspace(*gaps, count + 1)
         result = []
         for gap in rng.uniform(edges[:-1], edges[1:]):
             layer = tin.copy()
@@ -69,9 +70,10 @@ def bilayer_on_sheet(strain: float, widths: tuple[float, float]) -> Builder:
 ADHESION_FAMILIES = [
     Family("tin_bilayer", (4, 4, 1), 0, 5, 3,
         flat(lambda rng: bilayer(rng.uniform(*LATTICES), rng), 0.02, (0.02, 0.12))),
-    Family("tin_bilayer_on_graphene", (4, 4, 1), 0, 6, 3, bilayer_on_sheet(0.02, (0.02, 0.12))),
+    Family("tin_bilayer_on_graphene", (4, 4, 1), 0, 6, 3, bilayer_on_sheet(WIDE_GAPS, 0.02, (0.02, 0.12))),
     Family("graphene_strained", (4, 4, 1), 0, 2, 2,
         flat(lambda rng: wide_sheet(rng.uniform(*LATTICES)), 0.02, (0.02, 0.12))),
+    Family("tin_bilayer_near_rest", (4, 4, 1), 0, 6, 4, bilayer_on_sheet(REST_GAPS, 0.01, (0.01, 0.06))),
 ]
 # fmt: on
 

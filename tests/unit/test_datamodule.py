@@ -4,20 +4,22 @@ import numpy as np
 import pytest
 
 from mhdnn.data.datamodule import StoreDataModule
+from mhdnn.data.schema import Dispersion
 from mhdnn.data.writer import StoreWriter
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.structure import Structure
 
 
-def store(path, groups, split=None):
+def store(path, groups, split=None, **attributes):
     rng = np.random.default_rng(0)
-    with StoreWriter(path, {}) as writer:
+    with StoreWriter(path, attributes) as writer:
         for number, group in enumerate(groups):
             structure = Structure(
                 np.array([6, 6]), rng.normal(size=(2, 3)) + [[0, 0, 0], [3, 0, 0]], np.zeros((3, 3)), np.zeros(3, bool),
                 energy=float(number), group=group,
             )  # fmt: skip
-            writer.append(structure, split=split[number] if split else None)
+            part = Dispersion(energy=-0.1) if attributes else None
+            writer.append(structure, part, split=split[number] if split else None)
     return str(path)
 
 
@@ -91,3 +93,12 @@ def test_sample_is_about_as_large_as_asked_for(tmp_path):
     batches = list(data.sample(500))
     assert sum(batch.num_atoms for batch in batches) == pytest.approx(500, abs=2)
     assert max(batch.num_atoms for batch in batches) <= 201
+
+
+def test_a_correction_that_is_left_out_must_be_named(tmp_path):
+    named, other = (store(tmp_path / f"{name[:2]}.h5", ["x"] * 3, dispersion=name) for name in ("d3 bj pbe", "d4 pbe"))
+    assert module(named).dispersion_left_out is None
+    assert module(named, named, dispersion=False).dispersion_left_out == "d3 bj pbe"
+    for train, validation in ((store(tmp_path / "a.h5", ["x"] * 3, source="here"), None), (named, other)):
+        with pytest.raises(DataError, match="attribute `dispersion` must name the correction"):
+            module(train, validation, dispersion=False)

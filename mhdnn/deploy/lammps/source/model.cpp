@@ -52,6 +52,7 @@ Metadata parse(const std::string &text, const std::string &path) {
   result.reference_energies = json.at("reference_energies").get<std::vector<double>>();
   result.cutoff = json.at("cutoff").get<double>();
   result.charges = json.at("charges").get<bool>();
+  result.dispersion_left_out = json.value("dispersion_left_out", "");
   return result;
 }
 

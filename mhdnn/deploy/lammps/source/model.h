@@ -12,6 +12,7 @@ namespace mhdnn {
 struct Metadata {
   int format_version = 0;
   std::string mhdnn_version, dtype, operator_library;
+  std::string dispersion_left_out;  // correction that is to be added, as in `d3 bj pbe`; empty: none
   std::vector<std::string> elements;
   std::vector<double> reference_energies;  // of the elements, eV
   double cutoff = 0.0;                     // Å

@@ -154,7 +154,18 @@ void PairMHDNN::init_style() {
       domain->periodicity[0] + domain->periodicity[1] + domain->periodicity[2] == 1)
     error->all(FLERR, "pair_style mhdnn: charges of a system with one periodic direction are not supported; use "
                "`boundary p p p` with vacuum around it");
+  warn_of_dispersion();
   neighbor->add_request(this, NeighConst::REQ_FULL);
+}
+
+void PairMHDNN::warn_of_dispersion() const {
+  std::string left_out = model_->metadata().dispersion_left_out;
+  if (left_out.empty() || force->pair_match("^dispersion/", 0) || comm->me != 0) return;
+  std::string remedy = "add it";
+  if (left_out.rfind("d3 ", 0) == 0)  // cutoffs as in mhdnn/dispersion.py
+    remedy = fmt::format("use `pair_style hybrid/overlay mhdnn dispersion/d3 {} 30.0 20.0`", left_out.substr(3));
+  error->warning(FLERR, "pair_style mhdnn: the model was trained without dispersion ({}), and none is added: {}",
+                 left_out, remedy);
 }
 
 double PairMHDNN::init_one(int, int) { return model_->metadata().cutoff; }

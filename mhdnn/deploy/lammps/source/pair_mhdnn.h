@@ -40,6 +40,7 @@ class PairMHDNN : public Pair {
   void allocate();
   void map_elements();
   void print_model() const;
+  void warn_of_dispersion() const;
   void check_positions() const;
   void check_extrapolation();
   void equilibrate();
