@@ -1,12 +1,12 @@
 """Work of separation, gap curve and sliding of a tin/graphene interface: a model against DFT points.
 
     mhdnn train experiment=sn_graphene data.dispersion=false hydra.run.dir=runs/interface
-    python benchmarks/interface.py runs/interface/model.pt --dispersion [--output F.json] [--figure F.png]
+    python benchmarks/interface.py runs/interface/model.pt [--output F.json] [--figure F.png]
 
 The points (data/sn_graphene_interface.extxyz, its card data/sn_graphene_interface.md) are single points of rigid slabs
 by the code that labelled the training set; none of them is in it. The model is evaluated on the same structures, and
-both sets of energies go through the same functions. --dispersion adds the D3(BJ) part that is stored with the points to
-a model that was trained without it: it reaches farther than the model's cutoff.
+both sets of energies go through the same functions. A model that was trained without dispersion gets it back from the
+calculator.
 """
 
 from __future__ import annotations
@@ -118,21 +118,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("--points", type=Path, default=ROOT / "data/sn_graphene_interface.extxyz")
-    parser.add_argument("--dispersion", action="store_true", help="the model was trained with data.dispersion=false")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--figure", type=Path, default=ROOT / "benchmarks/figures/interface.png")
     arguments = parser.parse_args()
     calculator = MHDNNCalculator(arguments.model)
-
-    def model_energy(atoms: Atoms) -> float:
-        return energy_of(atoms, calculator) + (atoms.info["dispersion_energy"] if arguments.dispersion else 0.0)
 
     points = ase.io.read(arguments.points, index=":")
     records = {}
     for name in sorted({atoms.info["interface"] for atoms in points}):
         chosen = [atoms for atoms in points if atoms.info["interface"] == name]
         reference = curves_of(chosen, lambda atoms: atoms.get_potential_energy())
-        model = curves_of(chosen, model_energy)
+        model = curves_of(chosen, lambda atoms: energy_of(atoms, calculator))
         table = Table(name, "DFT", "model", "difference")
         values, found = reference.values(), model.values()
         for key, value in values.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -24,6 +25,8 @@ class Prediction(NamedTuple):
     :param charges: shape (num_atoms,), e; None for a potential without charges
     :param atomic_virials: shares of the atoms in :math:`V\sigma`, Voigt, shape (num_atoms, 6), eV; None if not
         asked for
+    :param outside_training: whether a symmetry function of an atom is out of the range of the training set, shape
+        (num_atoms,), bool; None if not asked for
     """
 
     energy: torch.Tensor
@@ -32,6 +35,7 @@ class Prediction(NamedTuple):
     atomic_energies: torch.Tensor
     charges: torch.Tensor | None = None
     atomic_virials: torch.Tensor | None = None
+    outside_training: torch.Tensor | None = None
 
     def detach(self) -> Prediction:
         return self._replace(**{name: x.detach() for name, x in self._asdict().items() if x is not None})
@@ -49,6 +53,7 @@ def predict(
     solver: str = "auto",
     initial_charges: torch.Tensor | None = None,
     atomic_virials: bool = False,
+    outside_training: bool = False,
 ) -> Prediction:
     r"""Energies, forces and virials of a batch.
 
@@ -67,21 +72,45 @@ def predict(
     :param solver: of the charges: auto, dense or iterative
     :param initial_charges: where an iterative solution starts from, shape (num_atoms,), e
     :param atomic_virials: whether each atom's share in the virial is computed, too; it has no gradient
+    :param outside_training: whether atoms unlike those of the training set are marked, too
     :raises DataError: if a potential with charges is given a structure without total charge
     """
     with torch.enable_grad():
         if has_charges(potential):
             geometry = ChargeGeometry(potential, batch, solver, initial_charges)
-            charges = geometry.charges(potential)
-            result = geometry.predict(charges, potential(*geometry.pairs(), charges), create_graph, atomic_virials)
+            charges, atoms = geometry.charges(), geometry.atoms
+            short_range = atoms.energies(charges) + geometry.screening(charges)
+            result = geometry.predict(charges, short_range, create_graph, atomic_virials)
         else:
-            result = _short_range(potential, batch, create_graph, atomic_virials)
+            atoms = SeenAtoms(potential, batch)
+            result = _short_range(atoms, create_graph, atomic_virials)
+        if outside_training:
+            result = result._replace(outside_training=potential.outside_training(atoms.functions))
     return result if create_graph else result.detach()
 
 
-def _pair_variables(batch: Batch) -> torch.Tensor:
-    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
-    return vectors.detach().requires_grad_()
+class SeenAtoms:
+    """The atoms of a batch as the networks see them: pair vectors as variables, and what is computed of them once.
+
+    :param potential: a `Potential`, scripted or not
+    """
+
+    def __init__(self, potential: Any, batch: Batch) -> None:
+        self.potential, self.batch = potential, batch
+        vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
+        self.vectors = vectors.detach().requires_grad_()
+        self.element_index = potential.element_index(batch.atomic_numbers)
+
+    @cached_property
+    def functions(self) -> torch.Tensor:
+        """Scaled symmetry functions, shape (num_atoms, num_functions)."""
+        batch = self.batch
+        pairs = (self.vectors, batch.center_index, batch.neighbor_index)
+        return self.potential.scaled_functions(*pairs, self.element_index, batch.num_atoms)
+
+    def energies(self, charges: torch.Tensor | None = None) -> torch.Tensor:
+        """Energies by the network, shape (num_atoms,), eV."""
+        return self.potential.energies_of(self.functions, self.element_index, charges)
 
 
 def _pair_forces_and_virial(
@@ -98,9 +127,8 @@ def _shared_pair_virials(batch: Batch, vectors: torch.Tensor, gradient: torch.Te
     return segment_sum(half, batch.center_index, batch.num_atoms).index_add(0, batch.neighbor_index, half)
 
 
-def _short_range(potential: Any, batch: Batch, create_graph: bool, atomic_virials: bool) -> Prediction:
-    vectors = _pair_variables(batch)
-    energies = potential(vectors, batch.center_index, batch.neighbor_index, batch.atomic_numbers)
+def _short_range(atoms: SeenAtoms, create_graph: bool, atomic_virials: bool) -> Prediction:
+    batch, vectors, energies = atoms.batch, atoms.vectors, atoms.energies()
     (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=create_graph, allow_unused=True)
     gradient = torch.zeros_like(vectors) if gradient is None else gradient
     forces, virial = _pair_forces_and_virial(batch, vectors, gradient)
@@ -117,6 +145,7 @@ def _voigt(by_strain: torch.Tensor) -> torch.Tensor:
 class ChargeGeometry:
     """A batch as variables: pair vectors for short ranges, positions and strain for the electrostatics.
 
+    :param potential: a `ChargePotential`, scripted or not
     :param initial_charges: where an iterative solution starts from, shape (num_atoms,), e
     :ivar electronegativity: of the charges computed last, shape (num_atoms,), eV/e
     :raises DataError: if a structure has no total charge
@@ -132,8 +161,8 @@ class ChargeGeometry:
                 f"`total_charge`: structure {number} has none, but the model equilibrates charges; write it into the "
                 "dataset, or give the one of all structures without (data.total_charge=0)"
             )
-        self.batch = batch
-        self.vectors = _pair_variables(batch)
+        self.potential, self.batch = potential, batch
+        self.atoms = SeenAtoms(potential, batch)
         self.positions = batch.positions.detach().requires_grad_()
         self.strain = torch.zeros_like(batch.cell).requires_grad_()
         symmetric = 0.5 * (self.strain + self.strain.transpose(1, 2))
@@ -150,16 +179,18 @@ class ChargeGeometry:
         )
         self.coulomb.initial_charges = initial_charges
 
-    def pairs(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Arguments of the potential's methods."""
-        return self.vectors, self.batch.center_index, self.batch.neighbor_index, self.batch.atomic_numbers
-
-    def charges(self, potential: Any) -> torch.Tensor:
+    def charges(self) -> torch.Tensor:
         """Equilibrated charges, shape (num_atoms,), e."""
-        self.electronegativity = potential.electronegativity(*self.pairs())
-        return self.coulomb.equilibrate(
-            self.electronegativity, potential.hardness(self.batch.atomic_numbers), self.batch.total_charge
-        )
+        atoms, batch = self.atoms, self.batch
+        self.electronegativity = self.potential.electronegativity_of(atoms.functions, atoms.element_index)
+        hardness = self.potential.hardness(batch.atomic_numbers)
+        return self.coulomb.equilibrate(self.electronegativity, hardness, batch.total_charge)
+
+    def screening(self, charges: torch.Tensor) -> torch.Tensor:
+        """What takes the electrostatics of close pairs out again, shape (num_atoms,), eV."""
+        batch = self.batch
+        pairs = (self.atoms.vectors, batch.center_index, batch.neighbor_index)
+        return self.potential.screening(*pairs, batch.atomic_numbers, charges)
 
     def predict(
         self, charges: torch.Tensor, short_range: torch.Tensor, create_graph: bool, atomic_virials: bool = False
@@ -170,9 +201,9 @@ class ChargeGeometry:
         :param short_range: atomic energies without electrostatics, shape (num_atoms,), eV
         :param atomic_virials: as in `predict`
         """
-        batch = self.batch
+        batch, vectors = self.batch, self.atoms.vectors
         energies = short_range + 0.5 * charges * self.coulomb.potential(charges)
-        variables = [self.vectors, self.positions, self.strain]
+        variables = [vectors, self.positions, self.strain]
         by_pair, by_position, by_strain, *by_electronegativity = torch.autograd.grad(
             energies.sum(),
             [*variables, self.electronegativity] if atomic_virials else variables,
@@ -181,11 +212,11 @@ class ChargeGeometry:
             allow_unused=True,
             materialize_grads=True,
         )
-        forces, virial = _pair_forces_and_virial(batch, self.vectors, by_pair)
+        forces, virial = _pair_forces_and_virial(batch, vectors, by_pair)
         energy = segment_sum(energies, batch.structure_index, batch.num_structures)
         shares = None
         if atomic_virials:
-            shares = _shared_pair_virials(batch, self.vectors, by_pair)
+            shares = _shared_pair_virials(batch, vectors, by_pair)
             shares = shares + self._shared_coulomb_virials(charges, 0.5 * charges + by_electronegativity[0])
         return Prediction(energy, forces - by_position, virial + _voigt(by_strain), energies, charges, shares)
 
@@ -207,11 +238,11 @@ class ChargeGeometry:
 
 def predict_charges(potential: Any, batch: Batch, solver: str = "auto") -> torch.Tensor:
     """Charges alone, shape (num_atoms,), e; differentiable by the potential's parameters."""
-    return ChargeGeometry(potential, batch, solver).charges(potential)
+    return ChargeGeometry(potential, batch, solver).charges()
 
 
 def predict_electrostatics(potential: Any, batch: Batch, solver: str = "auto") -> Prediction:
     """The part that the short-range network doesn't have to learn: screened electrostatics with its charges."""
     geometry = ChargeGeometry(potential, batch, solver)
-    charges = geometry.charges(potential)
-    return geometry.predict(charges, potential.screening(*geometry.pairs(), charges), False).detach()
+    charges = geometry.charges()
+    return geometry.predict(charges, geometry.screening(charges), False).detach()

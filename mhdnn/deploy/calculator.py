@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,12 @@ from mhdnn.neighbors import NeighborPairs, find_pairs, pair_vectors
 from mhdnn.prediction import ChargeGeometry, predict
 from mhdnn.structure import Batch
 
+EXTRAPOLATION = ("warn", "off", "stop")
+
+
+class ExtrapolationWarning(UserWarning):
+    """A model is asked about atoms unlike all that it was trained on."""
+
 
 class MHDNNCalculator(Calculator):
     """A trained model as an ASE calculator: energy, free energy, atomic energies, forces, stress, charges, dipole.
@@ -33,8 +40,12 @@ class MHDNNCalculator(Calculator):
     :param solver: of the charges: auto, dense or iterative
     :param dispersion: the correction that is added: model (what the model was trained without), none, or a name as
         in `mhdnn.dispersion.DispersionCorrection.parse`; with one there are no ``stresses``
+    :param extrapolation: about atoms with a symmetry function out of the range of the training set: warn (at the
+        1st, 10th, 100th ... such calculation), off, or stop
+    :ivar outside_training: such atoms of the last calculation, shape (num_atoms,), bool
+    :ivar num_extrapolations: calculations with such atoms
     :raises ModelError: if the file is no model, or leaves out a correction that can't be added here
-    :raises ConfigError: if the skin is negative, or a correction would be counted twice
+    :raises ConfigError: if an argument is out of range, or a correction would be counted twice
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "stresses", "charges", "dipole"]
@@ -47,11 +58,14 @@ class MHDNNCalculator(Calculator):
         total_charge: float = 0.0,
         solver: str = "auto",
         dispersion: str = "model",
+        extrapolation: str = "warn",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if skin < 0:
             raise ConfigError(f"`skin`: expected a length of at least 0 Å, got {skin}")
+        if extrapolation not in EXTRAPOLATION:
+            raise ConfigError(f"`extrapolation`: expected one of {', '.join(EXTRAPOLATION)}, got {extrapolation!r}")
         self.device = torch.device(device)
         self.potential, self.metadata = load_model(model, self.device)
         self.cutoff = float(self.metadata["cutoff"])
@@ -63,6 +77,9 @@ class MHDNNCalculator(Calculator):
         if not self.metadata.get("charges"):
             missing += ["charges", "dipole"]
         self.implemented_properties = [p for p in self.implemented_properties if p not in missing]
+        self.extrapolation = extrapolation
+        self.outside_training = np.zeros(0, dtype=bool)
+        self.num_extrapolations = 0
         self.num_neighbor_searches = 0
         self._pairs: NeighborPairs | None = None
         self._searched: Atoms | None = None
@@ -76,7 +93,8 @@ class MHDNNCalculator(Calculator):
     ) -> None:
         """Called by ASE; fills ``self.results``.
 
-        :raises ModelError: if the model does not know an element
+        :raises ModelError: if the model does not know an element, or an atom is unlike all that it was trained on
+            and `extrapolation` is stop
         """
         super().calculate(atoms, properties, system_changes)
         self._check_elements()
@@ -84,9 +102,16 @@ class MHDNNCalculator(Calculator):
         asked = properties or ()
         shares = "stresses" in asked and bool(self.atoms.cell.rank == 3)
         prediction = predict(
-            self.potential, self._batch(), solver=self.solver, initial_charges=known, atomic_virials=shares
+            self.potential,
+            self._batch(),
+            solver=self.solver,
+            initial_charges=known,
+            atomic_virials=shares,
+            outside_training=self.extrapolation != "off",
         )
         self._charges = prediction.charges
+        if prediction.outside_training is not None:
+            self._check_extrapolation(prediction.outside_training.cpu().numpy())
         energy = float(prediction.energy)
         self.results = {
             "energy": energy,
@@ -105,6 +130,27 @@ class MHDNNCalculator(Calculator):
             self.results["dipole"] = charges @ self.atoms.positions
         if self.dispersion:
             self._add_dispersion(self.dispersion, atomic="energies" in asked)
+
+    def _check_extrapolation(self, outside: np.ndarray) -> None:
+        self.outside_training = outside
+        if not outside.any():
+            return
+        self.num_extrapolations += 1
+        numbers = np.flatnonzero(outside)
+        formula = self.atoms.symbols[numbers].get_chemical_formula()
+        found = (
+            f"{len(numbers)} of {len(outside)} atoms ({formula}, the first is number {numbers[0]}) are outside the "
+            "range of the training data"
+        )
+        if self.extrapolation == "stop":
+            raise ModelError(f'`atoms`: {found}; train on such structures, or choose `extrapolation="warn"`')
+        if is_power_of_ten(self.num_extrapolations):
+            warnings.warn(
+                f"{found}: energies and forces may be wrong. Train on such structures; `outside_training` marks them, "
+                f"`num_extrapolations` counts such calculations ({self.num_extrapolations} so far)",
+                ExtrapolationWarning,
+                stacklevel=2,
+            )
 
     def _add_dispersion(self, correction: DispersionCorrection, atomic: bool) -> None:
         part, results = correction.labels(self.atoms), self.results
@@ -206,6 +252,11 @@ class MHDNNCalculator(Calculator):
             return False
         moved = np.linalg.norm(self.atoms.positions - last.positions, axis=1)
         return bool(2 * moved.max(initial=0.0) < self.skin)
+
+
+def is_power_of_ten(number: int) -> bool:
+    """Whether a positive number is 1, 10, 100 ..."""
+    return str(number).strip("0") == "1"
 
 
 def chosen_dispersion(metadata: Mapping[str, Any], choice: str) -> DispersionCorrection | None:

@@ -13,26 +13,20 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from dft import interface
-from dftd3.ase import DFTD3
 
 from mhdnn.data.split import assign_split
 from mhdnn.data.store import Dispersion, StoreReader, StoreWriter
+from mhdnn.dispersion import DispersionCorrection
 from mhdnn.structure import Structure
 
 VALIDATION, TEST, SPLIT_SEED = 0.1, 0.15, 0
 SAME_POSITION = 1e-6  # Å; records are drawn from the same seed, perhaps by another version of numpy
+DISPERSION = DispersionCorrection("bj", "pbe")
 ATTRIBUTES = {
-    "dispersion": "D3(BJ), PBE parameters, by the package dftd3; included in energy, forces and stress",
+    "dispersion": str(DISPERSION),
     "source": "scripts/generate_dft.py of mhdnn",
     "licence": "CC0-1.0",
 }
-
-
-def dispersion_of(atoms: Atoms) -> Dispersion:
-    """D3(BJ) for PBE: energy (eV), forces (eV/Å), stress (eV/Å³)."""
-    atoms = atoms.copy()
-    atoms.calc = DFTD3(method="PBE", damping="d3bj")
-    return Dispersion(float(atoms.get_potential_energy()), atoms.get_forces(), atoms.get_stress())
 
 
 def structure_of(record: dict[str, Any], dispersion: Dispersion) -> Structure:
@@ -77,7 +71,7 @@ def write_store(folder: Path, target: Path) -> None:
     }
     with StoreWriter(target, attributes) as writer:
         for record, part in zip(converged, split, strict=True):
-            dispersion = dispersion_of(atoms_of(record))
+            dispersion = DISPERSION.labels(atoms_of(record))
             writer.append(structure_of(record, dispersion), dispersion, str(part))
     print_families(converged)
     print(f"{target}: {len(converged)} structures, {len(records) - len(converged)} dropped, {dict(Counter(split))}")
@@ -97,7 +91,7 @@ def append_records(folder: Path, target: Path) -> None:
         for frame in reader.frames():
             writer.append(*frame())
         for record, part in zip(converged, split, strict=True):
-            dispersion = dispersion_of(atoms_of(record))
+            dispersion = DISPERSION.labels(atoms_of(record))
             writer.append(structure_of(record, dispersion), dispersion, str(part))
     print_families(converged)
     print(f"{target}: {len(reader)} structures and {len(converged)} more, {dict(Counter(split))}")
@@ -153,7 +147,7 @@ def write_interface(folder: Path, target: Path) -> None:
         if not record["converged"]:
             continue
         atoms = atoms_of(record)
-        part = dispersion_of(atoms)
+        part = DISPERSION.labels(atoms)
         atoms.info = {**told[record["name"]], "group": record["group"]}
         atoms.info |= {"dispersion_energy": part.energy, "dispersion_stress": part.stress}
         atoms.arrays["dispersion_forces"] = part.forces

@@ -8,9 +8,10 @@ from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 
 from mhdnn import MHDNNCalculator
+from mhdnn.deploy.calculator import ExtrapolationWarning
 from mhdnn.deploy.model_file import METADATA_FILE, load_model, metadata_of, save_model
 from mhdnn.errors import ConfigError, ModelError
-from mhdnn.prediction import predict
+from mhdnn.prediction import SeenAtoms, predict
 from tests.builders import batch_of, model_settings, random_potential, structures
 from tests.tolerances import FINITE_DIFFERENCE, ROUND_OFF
 
@@ -93,6 +94,48 @@ def test_unknown_element_is_named(model_path):
     atoms = Atoms("SiAu", positions=[[0, 0, 0], [2.3, 0, 0]], calculator=MHDNNCalculator(model_path))
     with pytest.raises(ModelError, match=r"does not know Au; it was trained for C, Si, Sn"):
         atoms.get_potential_energy()
+
+
+@pytest.fixture(scope="module")
+def narrow_model(tmp_path_factory):
+    """A model whose training set had functions up to those of a crystal, and no further."""
+    path, potential, atoms = tmp_path_factory.mktemp("model") / "narrow.pt", random_potential(ELEMENTS), bulk("Si")
+    functions = SeenAtoms(potential, batch_of(atoms)).functions / potential.function_scale + potential.function_mean
+    potential.function_minimum.zero_()
+    potential.function_maximum.copy_(functions.max(0).values.detach())
+    save_model(potential, path, metadata_of(potential, model_settings(ELEMENTS), {}))
+    return path
+
+
+def compress(atoms: Atoms, num_steps: int) -> None:
+    for _ in range(num_steps):
+        atoms.set_cell(atoms.cell[:] * 0.99, scale_atoms=True)
+        atoms.get_potential_energy()
+
+
+def test_extrapolation_is_warned_of(narrow_model):
+    atoms = bulk("Si", cubic=True)
+    atoms.calc = calculator = MHDNNCalculator(narrow_model)
+    atoms.get_potential_energy()
+    assert not calculator.outside_training.any()
+    with pytest.warns(ExtrapolationWarning, match="atoms .*are outside the range of the training data") as caught:
+        compress(atoms, num_steps=12)
+    assert calculator.num_extrapolations == 12
+    assert calculator.outside_training.all()
+    assert len(caught) == 2  # the first and the tenth
+    assert "8 of 8 atoms (Si8, the first is number 0)" in str(caught[0].message)
+
+
+def test_extrapolation_stops_or_is_not_looked_for(narrow_model):
+    atoms = bulk("Si", a=5.0)
+    atoms.calc = MHDNNCalculator(narrow_model, extrapolation="stop")
+    with pytest.raises(ModelError, match="2 of 2 atoms"):
+        atoms.get_potential_energy()
+    atoms.calc = MHDNNCalculator(narrow_model, extrapolation="off")
+    atoms.get_potential_energy()
+    assert atoms.calc.num_extrapolations == 0
+    with pytest.raises(ConfigError, match="expected one of warn, off, stop, got 'on'"):
+        MHDNNCalculator(narrow_model, extrapolation="on")
 
 
 def test_metadata_travels(model_path):
