@@ -14,11 +14,12 @@ from rich.table import Table
 from mhdnn.data import n2p2
 from mhdnn.data.ase_bridge import LabelKeys
 from mhdnn.data.check import CheckReport, check
-from mhdnn.data.convert import ConvertReport, convert
+from mhdnn.data.convert import ConvertReport, DispersionChoice, convert
 from mhdnn.data.readers import READERS, ReadOptions
 from mhdnn.data.schema import SPLITS
 from mhdnn.data.split import assign_split, store_split, write_parts
 from mhdnn.data.store import StoreReader
+from mhdnn.dispersion import DispersionCorrection
 from mhdnn.errors import DataError
 
 KEY_OPTIONS = {
@@ -67,6 +68,14 @@ def _add_convert(commands: argparse._SubParsersAction) -> None:
         metavar="KEY=VALUE",
         help="code, functional, charge_scheme, source, licence, ...",
     )
+    corrections = converting.add_mutually_exclusive_group()
+    corrections.add_argument(
+        "--dispersion",
+        metavar="NAME",
+        help="correction that the labels hold, as in 'd3 bj pbe'; its part is kept, so that data.dispersion=false can "
+        "train without it",
+    )
+    corrections.add_argument("--add-dispersion", metavar="NAME", help="the same where the labels lack it: it is added")
     converting.add_argument("--skip-invalid", action="store_true", help="leave out broken structures and count them")
     converting.set_defaults(run=run_convert)
 
@@ -86,9 +95,16 @@ def run_convert(arguments: argparse.Namespace) -> int:
             parse_attributes(arguments.attribute),
             arguments.skip_invalid,
             lambda path, count: progress.update(task, description=f"{path.name}: {count} structures"),
+            chosen_dispersion(arguments.dispersion, arguments.add_dispersion),
         )
     print_conversion(report, arguments.destination, Console())
     return 0
+
+
+def chosen_dispersion(included: str | None, missing: str | None) -> DispersionChoice | None:
+    """From the names that were given; raises as `DispersionCorrection.parse` does."""
+    name = included or missing
+    return DispersionChoice(DispersionCorrection.parse(name), name == included) if name else None
 
 
 def run_check(arguments: argparse.Namespace) -> int:

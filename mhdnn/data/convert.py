@@ -7,15 +7,45 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mhdnn.data.ase_bridge import atoms_from_structure
 from mhdnn.data.readers import Frame, ReadOptions, read_frames
-from mhdnn.data.schema import Record, validate_structure
+from mhdnn.data.schema import Dispersion, Record, validate_structure
 from mhdnn.data.store import StoreReader, StoreWriter
+from mhdnn.dispersion import DispersionCorrection
 from mhdnn.errors import DataError
 
 SUFFIXES = (".h5", ".hdf5")
 TRAINING_LABELS = ("energy", "forces", "stress", "charges")
+DISPERSION_LABELS = ("energy", "forces", "stress")
 KEPT_SKIPPED = 20
 """Messages about skipped structures that are kept to be shown."""
+
+
+@dataclass(frozen=True)
+class DispersionChoice:
+    """A dispersion correction whose part is worked out and kept beside the labels.
+
+    :param included: whether the labels hold it already, else it is added to them
+    """
+
+    correction: DispersionCorrection
+    included: bool
+
+    def applied_to(self, record: Record) -> Record:
+        """The record with the correction's part.
+
+        :raises DataError: if it has one already
+        """
+        if record.dispersion is not None:
+            raise DataError("has a dispersion part already; leave out `--dispersion` and `--add-dispersion`")
+        structure = record.structure
+        part = self.correction.labels(atoms_from_structure(structure))
+        present = [label for label in DISPERSION_LABELS if getattr(structure, label) is not None]
+        if not self.included:
+            sums = {label: getattr(structure, label) + getattr(part, label) for label in present}
+            structure = replace(structure, **sums)
+        kept = Dispersion(**{label: getattr(part, label) for label in present})
+        return record._replace(structure=structure, dispersion=kept)
 
 
 @dataclass
@@ -41,6 +71,7 @@ def convert(
     attributes: Mapping[str, str] | None = None,
     skip_invalid: bool = False,
     progress: Callable[[Path, int], None] | None = None,
+    dispersion: DispersionChoice | None = None,
 ) -> ConvertReport:
     """Read all sources, in order, into one dataset file; nothing is written if one fails.
 
@@ -50,16 +81,19 @@ def convert(
     :param attributes: root attributes such as code, functional, charge_scheme, source, licence
     :param skip_invalid: leave broken structures, and those without any label, out and count them
     :param progress: called with the source and the number of structures so far
+    :param dispersion: correction that is named by the attribute ``dispersion``, and whose part is kept
     :raises DataError: naming the file and frame that is broken or has no label
+    :raises ConfigError: if the correction can't be computed
     """
     paths, target = [Path(source) for source in sources], Path(destination)
     options = options or ReadOptions()
     _check_paths(paths, target)
     report = ConvertReport()
-    with StoreWriter(target, _inherited_attributes(paths) | dict(attributes or {})) as writer:
+    named = {"dispersion": str(dispersion.correction)} if dispersion else {}
+    with StoreWriter(target, _inherited_attributes(paths) | dict(attributes or {}) | named) as writer:
         for path in paths:
             for number, frame in enumerate(read_frames(path, options)):
-                record = _checked(frame, f"{path}: frame {number}", options, skip_invalid, report)
+                record = _checked(frame, f"{path}: frame {number}", options, skip_invalid, report, dispersion)
                 if record is not None:
                     writer.append(record.structure, record.dispersion)
                     labels = [key for key in TRAINING_LABELS if getattr(record.structure, key) is not None]
@@ -71,7 +105,14 @@ def convert(
     return report
 
 
-def _checked(frame: Frame, name: str, options: ReadOptions, skip_invalid: bool, report: ConvertReport) -> Record | None:
+def _checked(
+    frame: Frame,
+    name: str,
+    options: ReadOptions,
+    skip_invalid: bool,
+    report: ConvertReport,
+    dispersion: DispersionChoice | None,
+) -> Record | None:
     """The record if it is valid and labelled; None if it is not and is to be skipped."""
     try:
         record = frame()
@@ -88,6 +129,11 @@ def _checked(frame: Frame, name: str, options: ReadOptions, skip_invalid: bool, 
         if len(report.reasons) < KEPT_SKIPPED:
             report.reasons.append(str(error))
         return None
+    if dispersion is not None:
+        try:
+            record = dispersion.applied_to(record)
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from error
     if options.group is None:
         return record
     return record._replace(structure=replace(record.structure, group=options.group))

@@ -80,8 +80,8 @@ class StoreDataModule(pl.LightningDataModule):
             if not name or name != self.train_reader.attributes.get("dispersion"):
                 raise DataError(
                     f"{reader.path}: attribute `dispersion` must name the correction that `data.dispersion=false` "
-                    f"leaves out, the same in all stores, found {name!r}; write it by `mhdnn data convert OLD.h5 "
-                    "NEW.h5 --attribute 'dispersion=d3 bj pbe'`"
+                    f"leaves out, the same in all stores, found {name!r}; `mhdnn data convert OLD.h5 NEW.h5 "
+                    "--attribute 'dispersion=d3 bj pbe'` writes it"
                 )
         return self.train_reader.attributes["dispersion"]
 

@@ -305,7 +305,7 @@ class StoreReader:
             if self.subtract_dispersion and field.name in file and part not in file:
                 raise DataError(
                     f"{self.path}: array `{part}` is missing, so dispersion can't be subtracted from "
-                    f"`{field.name}`; store the dispersion part, or don't subtract it"
+                    f"`{field.name}`; `mhdnn data convert --dispersion` works it out, or don't subtract it"
                 )
 
     def _wrong(self, array: str, expected: str, found: str) -> DataError:
