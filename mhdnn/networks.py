@@ -105,7 +105,7 @@ class SharedNetwork(AtomicNetwork):
         self.perceptron = multilayer_perceptron(num_functions + num_species_features, hidden, activation)
         self.linear_skip = linear_skip
         num_linear = (1 + num_functions) * (1 + num_species_features) if linear_skip else 0
-        self.linear_weight = nn.Parameter(torch.zeros(num_linear))
+        self.linear_weight = nn.Parameter(torch.zeros(num_linear), requires_grad=linear_skip)
         self.register_buffer("output_scale", torch.ones(()))
 
     def linear_features(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
@@ -146,7 +146,7 @@ class PerElementNetwork(AtomicNetwork):
         )
         self.linear_skip = linear_skip
         num_linear = (1 + num_functions) * num_elements if linear_skip else 0
-        self.linear_weight = nn.Parameter(torch.zeros(num_linear))
+        self.linear_weight = nn.Parameter(torch.zeros(num_linear), requires_grad=linear_skip)
         self.register_buffer("output_scale", torch.ones(()))
 
     def linear_features(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:

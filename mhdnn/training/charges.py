@@ -24,7 +24,8 @@ def choose_parameters(potential: ChargePotential, stage: str) -> None:
     """Let a stage train what belongs to it: charges, energies at fixed charges, or all."""
     for name, parameter in potential.named_parameters():
         is_of_charges = name.startswith(CHARGE_PARAMETERS)
-        parameter.requires_grad_(stage == JOINT or is_of_charges == (stage == CHARGES))
+        belongs = stage == JOINT or is_of_charges == (stage == CHARGES)
+        parameter.requires_grad_(belongs and parameter.numel() > 0)  # without linear part there is an empty one
 
 
 class ChargeModule(StageModule):

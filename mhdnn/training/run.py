@@ -140,6 +140,7 @@ def fit(trainer: pl.Trainer, module: StageModule, data: StoreDataModule, resume:
     """Run Lightning's loop; an interruption comes out as KeyboardInterrupt, not as Lightning's exit."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # torch's word to Lightning
+        warnings.filterwarnings("ignore", message="Grad strides do not match")  # of rows as columns; costs nothing
         warnings.filterwarnings("ignore", message="Total length of `list`")  # there is no validation set
         warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")  # of the stage before
         try:

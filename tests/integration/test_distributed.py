@@ -6,25 +6,31 @@ import pytest
 import torch
 
 from tests.integration.conftest import SMALL, run_mhdnn
+from tests.integration.test_charges import arguments, write_charge_store
+
+TWO_PROCESSES = ["trainer.accelerator=cpu", "trainer.devices=2", "trainer.strategy=ddp", "report=false"]
+
+
+def train_on_two_processes(command, folder, monkeypatch):
+    """Train, and compare the weights of both processes; nothing is warned of."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    callback = f"+callbacks.weights={{_target_: tests.integration.ranks.WriteWeights, folder: {folder}}}"
+    output = run_mhdnn(*command, *TWO_PROCESSES, callback, folder=".")
+    first, second = (torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert torch.equal(first, second)
+    assert (folder / "run/model.pt").is_file()
+    assert "sync_dist" not in output
+    assert "Grad strides" not in output
 
 
 @pytest.mark.slow
 def test_two_processes_keep_the_same_weights(emt_store, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    output = run_mhdnn(
-        "train",
-        f"data.train={emt_store}",
-        "trainer.max_epochs=2",
-        "trainer.accelerator=cpu",
-        "trainer.devices=2",
-        "trainer.strategy=ddp",
-        f"+callbacks.weights={{_target_: tests.integration.ranks.WriteWeights, folder: {tmp_path}}}",
-        f"hydra.run.dir={tmp_path / 'run'}",
-        "report=false",
-        *SMALL,
-        folder=".",
-    )
-    assert "sync_dist" not in output
-    first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
-    assert torch.equal(first, second)
-    assert (tmp_path / "run/model.pt").is_file()
+    run = [f"data.train={emt_store}", "trainer.max_epochs=2", f"hydra.run.dir={tmp_path / 'run'}", *SMALL]
+    train_on_two_processes(["train", *run], tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+def test_all_stages_with_charges_on_two_processes(tmp_path, monkeypatch):
+    store = write_charge_store(tmp_path / "charges.h5", 16)
+    command = arguments(store, tmp_path / "run", "charges.joint_epochs=1", "network.linear_skip=false")
+    train_on_two_processes(command, tmp_path, monkeypatch)
