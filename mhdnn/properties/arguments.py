@@ -1,12 +1,15 @@
-"""``key=value`` arguments of a function: its signature decides what they are."""
+"""``key=value`` arguments of a function: its signature decides what they are.
+
+An argument that is a dataclass of settings stands for its fields.
+"""
 
 from __future__ import annotations
 
 import glob
 import inspect
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -42,13 +45,16 @@ class Key:
 def keys_of(function: Callable[..., Any]) -> list[Key]:
     """The keys of a function, in the order of its signature.
 
-    :raises TypeError: if an annotation is not one of `PARSERS`, or one of them with ``| None``
+    :raises TypeError: if an annotation is neither a dataclass nor one of `PARSERS`, or one of these with ``| None``
     """
     annotations = get_type_hints(function)
     meanings = dict(re.findall(r":param (\w+): ((?:.+)(?:\n +(?!:).+)*)", inspect.getdoc(function) or ""))
     keys = []
     for name, parameter in inspect.signature(function).parameters.items():
         annotation, optional = _without_none(annotations[name])
+        if _is_settings(annotation):
+            keys += keys_of(annotation)
+            continue
         if annotation not in PARSERS:
             raise TypeError(f"`{function.__name__}`: no text can be turned into `{name}`: {annotation}")
         kind, parse = PARSERS[annotation]
@@ -64,6 +70,16 @@ def keys_of(function: Callable[..., Any]) -> list[Key]:
             )
         )
     return keys
+
+
+def call(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+    """Call a function with the values of its keys; dataclasses of settings are made from those of their fields."""
+    rest, arguments = dict(values), {}
+    for name, annotation in get_type_hints(function).items():
+        if _is_settings(annotation) and name != "return":
+            fields = [field for field in annotation.__dataclass_fields__ if field in rest]
+            arguments[name] = annotation(**{field: rest.pop(field) for field in fields})
+    return function(**arguments, **rest)
 
 
 def parse_arguments(keys: Sequence[Key], arguments: Sequence[str]) -> dict[str, Any]:
@@ -131,6 +147,10 @@ def _parse(key: Key, text: str, known: str) -> Any:
         raise ConfigError(f"`{key.name}`: expected {key.kind}, got {text!r}; {known}") from error
 
 
+def _is_settings(annotation: Any) -> bool:
+    return isinstance(annotation, type) and is_dataclass(annotation)
+
+
 def _boolean(text: str) -> bool:
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     if text.lower() not in words:
@@ -140,6 +160,13 @@ def _boolean(text: str) -> bool:
 
 def _list_of(parse: Callable[[str], Any]) -> Callable[[str], list[Any]]:
     return lambda text: [parse(item.strip()) for item in text.strip("[]").split(",")]
+
+
+def _vector(text: str) -> tuple[float, ...]:
+    values = tuple(_list_of(float)(text))
+    if len(values) != 3:
+        raise ValueError(text)
+    return values
 
 
 def _or_none(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -160,6 +187,7 @@ PARSERS: dict[Any, tuple[str, Callable[[str], Any]]] = {
     float: ("a number", float),
     bool: ("true or false", _boolean),
     Path: ("a path", Path),
+    tuple[float, float, float]: ("three numbers with commas between", _vector),
     list[float]: ("numbers with commas between", _list_of(float)),
     list[int]: ("whole numbers with commas between", _list_of(int)),
     list[str]: ("words with commas between", _list_of(str)),

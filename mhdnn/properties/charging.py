@@ -48,8 +48,8 @@ class ChargingSettings:
     :param ion: symbol
     :param num_ions: when the electrode is full
     :param ions_per_step: inserted or removed in a step (random)
-    :param method: ``random``: free places and reverse order; ``grand_canonical``
-    :param where: ``surface`` (a layer over the host's highest atom) or ``volume`` (the whole cell)
+    :param method: random (free places, reverse order) or grand_canonical
+    :param where: surface (a layer over the host's highest atom) or volume (the whole cell)
     :param nearest: lower end of that layer over the highest atom, Å
     :param farthest: its upper end, Å
     :param min_distance: from a new ion to all atoms, Å
@@ -58,7 +58,7 @@ class ChargingSettings:
     :param moves: trial insertions and removals in a step (grand-canonical)
     :param max_steps: of charging, and again of discharging
     :param force: on every inserted ion, eV/Å
-    :param direction: of the force
+    :param direction: of the force; the opposite way while discharging
     :param drive_steps: with the force
     :param temperature: of dynamics and grand-canonical moves, K
     :param minimise: drive by minimisation instead of dynamics

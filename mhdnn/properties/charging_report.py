@@ -30,33 +30,7 @@ PANELS = (
 def charging_report(
     atoms: Atoms,
     calculator: Calculator,
-    reference_energy: float,
-    ion: str = "Li",
-    num_ions: int = 8,
-    ions_per_step: int = 1,
-    method: str = "random",
-    where: str = "surface",
-    nearest: float = 1.5,
-    farthest: float = 3.0,
-    min_distance: float = 1.8,
-    chemical_potential: float = 0.0,
-    discharge_potential: float = -5.0,
-    moves: int = 50,
-    max_steps: int = 100,
-    force: float = 0.1,
-    direction: list[float] | None = None,
-    drive_steps: int = 50,
-    temperature: float = 300.0,
-    minimise: bool = False,
-    time_step: float = 1.0,
-    friction: float = 0.02,
-    relax_steps: int = 200,
-    max_force: float = 0.05,
-    relax_cell: bool = False,
-    discharge: bool = False,
-    electrons: int = 1,
-    distortion_center: str | None = None,
-    seed: int = 0,
+    settings: ChargingSettings,
     journal: Path | None = Path("charging_journal.json"),
     trajectory: Path | None = Path("charging.extxyz"),
 ) -> Report:
@@ -64,43 +38,14 @@ def charging_report(
 
     :param atoms: the host, with a cell
     :param calculator: charges and stress are recorded if it has them
-    :param reference_energy: of an atom of the ion's metal with the same calculator, eV; the zero of voltage
-    :param ion: symbol of what is inserted
-    :param num_ions: when the electrode is full
-    :param ions_per_step: inserted or removed in a step (random)
-    :param method: random (free places, reverse order) or grand_canonical
-    :param where: surface (a layer over the host's highest atom) or volume (the whole cell)
-    :param nearest: lower end of that layer over the highest atom, Å
-    :param farthest: its upper end, Å
-    :param min_distance: from a new ion to all atoms, Å
-    :param chemical_potential: relative to the reference energy, eV; minus the applied voltage (grand_canonical)
-    :param discharge_potential: the same while discharging, eV
-    :param moves: trial insertions and removals in a step (grand_canonical)
-    :param max_steps: of charging, and again of discharging
-    :param force: on every inserted ion, eV/Å
-    :param direction: of the force; 0,0,-1 if none is given, the opposite way while discharging
-    :param drive_steps: with the force
-    :param temperature: of dynamics and grand-canonical moves, K
-    :param minimise: drive by minimisation instead of dynamics
-    :param time_step: fs
-    :param friction: of the thermostat, 1/fs
-    :param relax_steps: at most, after driving
-    :param max_force: at which relaxation ends, eV/Å
-    :param relax_cell: whether the cell relaxes, too
-    :param discharge: whether discharging follows
-    :param electrons: charge number of the ion
-    :param distortion_center: element whose octahedra are measured
-    :param seed: of everything random
+    :param settings: what is inserted, where, how it is driven, and how it relaxes
     :param journal: JSON file with every finished step; the same command continues from it
     :param trajectory: extended XYZ file of the relaxed states
     """
-    given = dict(locals())
-    given["direction"] = tuple(direction) if direction is not None else (0.0, 0.0, -1.0)
-    settings = ChargingSettings(**{name: given[name] for name in ChargingSettings.__dataclass_fields__})
     records = charge(atoms, calculator, settings, journal, trajectory)
     charging = [record for record in records if record["phase"] == CHARGING]
     values: dict[str, Any] = {
-        "ion": ion,
+        "ion": settings.ion,
         "num_states": len(records),
         "num_ions_charged": charging[-1]["num_ions"],
         "num_ions_at_end": records[-1]["num_ions"],
@@ -109,7 +54,7 @@ def charging_report(
         "relative_volume_charged": _relative_volumes(records)[len(charging) - 1],
         "records": records,
     }
-    return Report("charging", values, charging_figure(records, ion))
+    return Report("charging", values, charging_figure(records, settings.ion))
 
 
 def charging_figure(records: Sequence[dict[str, Any]], ion: str) -> Figure:

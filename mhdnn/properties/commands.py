@@ -14,7 +14,7 @@ from rich.table import Table
 
 from mhdnn.errors import ConfigError
 from mhdnn.evaluation.table import format_number
-from mhdnn.properties.arguments import Key, keys_of, parse_arguments
+from mhdnn.properties.arguments import Key, call, keys_of, parse_arguments
 from mhdnn.properties.report import Report
 
 COMMANDS: dict[str, str] = {
@@ -57,7 +57,7 @@ def run(arguments: Sequence[str]) -> None:
         return
     values = parse_arguments(keys, rest)
     folder = values.pop("output", output.default)
-    report = function(**values)
+    report = call(function, values)
     report.write(folder)
     print_report(console, report, folder)
 

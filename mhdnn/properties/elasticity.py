@@ -34,6 +34,51 @@ INDEPENDENCE = 0.25
 """Smallest singular value of the strains' effect on the constants (1 for all six strains) that is accepted."""
 
 
+@dataclass(frozen=True)
+class StrainSettings:
+    """Which strains are put on a structure, and how its atoms relax in them.
+
+    :param largest_strain: of the cells, in both signs
+    :param num_strains: cells for each direction, at equal distances, without the cell at rest; even
+    :param degree: of the polynomials fitted; odd, below num_strains. The error is of the order of
+        largest_strain**(degree + 1)
+    :param max_force: at the end of relaxations, eV/Å
+    :param symmetry_tolerance: distance within which atoms are equivalent, Å
+    """
+
+    largest_strain: float = 0.006
+    num_strains: int = 4
+    degree: int = 3
+    max_force: float = 1e-4
+    symmetry_tolerance: float = 1e-3
+
+    def __post_init__(self) -> None:
+        """Check.
+
+        :raises ConfigError: if the strains don't suffice
+        """
+        if not 0.0 < self.largest_strain < 0.5:
+            raise ConfigError(
+                f"`largest_strain`: expected a number between 0 and 0.5, for example 0.006, got {self.largest_strain}"
+            )
+        if self.num_strains < 2 or self.num_strains % 2:
+            raise ConfigError(f"`num_strains`: expected an even number, as many of either sign, got {self.num_strains}")
+        if self.degree < 1 or self.degree % 2 == 0 or self.degree >= self.num_strains:
+            raise ConfigError(
+                f"`degree`: expected an odd number below `num_strains` ({self.num_strains}), got {self.degree}; an "
+                "even one adds no accuracy, as strains come in both signs"
+            )
+
+    @property
+    def amplitudes(self) -> list[float]:
+        """Strains of one direction."""
+        largest, number = self.largest_strain, self.num_strains
+        return [float(x) for x in np.linspace(-largest, largest, number + 1) if abs(x) > 0.1 * largest / number]
+
+
+DEFAULT_STRAINS = StrainSettings()
+
+
 @dataclass
 class StrainedStresses:
     """Stresses of strained cells.
@@ -88,11 +133,7 @@ class ElasticConstants:
 def elastic_constants(
     atoms: Atoms,
     calculator: Calculator,
-    largest_strain: float = 0.006,
-    num_strains: int = 4,
-    degree: int = 3,
-    max_force: float = 1e-4,
-    symmetry_tolerance: float = 1e-3,
+    settings: StrainSettings = DEFAULT_STRAINS,
     journal: str | Path | None = None,
 ) -> ElasticConstants:
     """All elastic constants of a crystal at rest, with relaxed atoms.
@@ -100,13 +141,8 @@ def elastic_constants(
     Only strains that symmetry does not make superfluous are computed: two directions for a cubic crystal.
 
     :param atoms: a crystal whose cell and atoms are relaxed; constraints of atoms hold
-    :param largest_strain: of the cells, in both signs
-    :param num_strains: cells for each direction, at equal distances, without the cell at rest
-    :param degree: of the polynomials; odd, below num_strains. The error is of the order of largest_strain**(degree + 1)
-    :param max_force: at the end of a relaxation, eV/Å
-    :param symmetry_tolerance: distance within which atoms are equivalent, Å
     :param journal: JSON file to which stresses are written; an interrupted calculation continues from it
-    :raises ConfigError: if the structure is no crystal, the calculator has no stress, or the strains don't suffice
+    :raises ConfigError: if the structure is no crystal, or the calculator has no stress
     :raises PropertyError: if a relaxation does not converge
     """
     if not (atoms.pbc.all() and atoms.cell.rank == 3):
@@ -114,32 +150,27 @@ def elastic_constants(
             f"`atoms`: expected three periodic directions, got pbc {atoms.pbc.tolist()}; a layer has its own function, "
             "`layer_elastic_constants`"
         )
-    basis = invariant_stiffnesses(atoms, symmetry_tolerance)
-    return strain_and_fit(atoms, calculator, basis, largest_strain, num_strains, degree, max_force, journal)
+    basis = invariant_stiffnesses(atoms, settings.symmetry_tolerance)
+    return strain_and_fit(atoms, calculator, basis, settings, journal)
 
 
 def strain_and_fit(
     atoms: Atoms,
     calculator: Calculator,
     basis: np.ndarray,
-    largest_strain: float,
-    num_strains: int,
-    degree: int,
-    max_force: float,
+    settings: StrainSettings,
     journal: str | Path | None,
 ) -> ElasticConstants:
     """Elastic constants that symmetry allows, from as few strained cells as determine them.
 
     :param basis: what symmetry allows, shape (num_constants, 6, 6); for the others see `elastic_constants`
     """
-    _check_strains(largest_strain, num_strains, degree)
-    amplitudes = _symmetric_amplitudes(largest_strain, num_strains)
-    cells = [(0, 0.0), *itertools.product(necessary_directions(basis), amplitudes)]
-    kept = Journal(journal, {**identity(atoms, calculator), "max_force": max_force})
+    cells = [(0, 0.0), *itertools.product(necessary_directions(basis), settings.amplitudes)]
+    kept = Journal(journal, {**identity(atoms, calculator), "max_force": settings.max_force})
 
     def stress_of(direction: int, amplitude: float) -> np.ndarray:
         deformation = deformation_gradient(direction, amplitude)
-        strained = relaxed(deformed(atoms, deformation), calculator, max_force)
+        strained = relaxed(deformed(atoms, deformation), calculator, settings.max_force)
         return piola_kirchhoff(stress_with(strained), deformation)
 
     stresses = [
@@ -147,7 +178,8 @@ def strain_and_fit(
         for direction, amplitude in tracked(cells, "elasticity")
     ]
     directions, strains = np.array(cells).T
-    return fit_stiffness(basis, StrainedStresses(directions.astype(int), strains, np.array(stresses)), degree)
+    data = StrainedStresses(directions.astype(int), strains, np.array(stresses))
+    return fit_stiffness(basis, data, settings.degree)
 
 
 def fit_stiffness(basis: np.ndarray, data: StrainedStresses, degree: int = 1) -> ElasticConstants:
@@ -232,11 +264,7 @@ def elasticity_report(
     atoms: Atoms,
     calculator: Calculator,
     relax_cell: bool = True,
-    largest_strain: float = 0.006,
-    num_strains: int = 4,
-    degree: int = 3,
-    max_force: float = 1e-4,
-    symmetry_tolerance: float = 1e-3,
+    settings: StrainSettings = DEFAULT_STRAINS,
     journal: Path | None = None,
 ) -> Report:
     """Elastic constants, moduli, stability and anisotropy of a crystal (0 K, relaxed atoms).
@@ -244,17 +272,11 @@ def elasticity_report(
     :param atoms: a crystal
     :param calculator: with a stress
     :param relax_cell: whether cell and atoms are relaxed first
-    :param largest_strain: of the cells, in both signs
-    :param num_strains: cells for each direction of strain
-    :param degree: of the polynomials fitted, odd
-    :param max_force: at the end of relaxations, eV/Å
-    :param symmetry_tolerance: distance within which atoms are equivalent, Å
+    :param settings: which strains, and how the atoms relax
     :param journal: JSON file from which an interrupted calculation continues
     """
-    at_rest = relaxed(atoms, calculator, max_force, cell=True) if relax_cell else atoms
-    constants = elastic_constants(
-        at_rest, calculator, largest_strain, num_strains, degree, max_force, symmetry_tolerance, journal
-    )
+    at_rest = relaxed(atoms, calculator, settings.max_force, cell=True) if relax_cell else atoms
+    constants = elastic_constants(at_rest, calculator, settings, journal)
     values = {"num_atoms": len(atoms), "volume_cubic_angstrom": at_rest.get_volume(), "cell_angstrom": at_rest.cell[:]}
     title = f"{atoms.get_chemical_formula()}: elastic constants"
     return Report("elasticity", values | values_in_gpa(constants), elasticity_figure(constants, title))
@@ -277,24 +299,6 @@ def values_in_gpa(constants: ElasticConstants) -> dict[str, object]:
         values[key + unit] = factor * value
         values[f"{key}_error{unit}"] = factor * errors[key]
     return values
-
-
-def _check_strains(largest_strain: float, num_strains: int, degree: int) -> None:
-    if not 0.0 < largest_strain < 0.5:
-        raise ConfigError(
-            f"`largest_strain`: expected a number between 0 and 0.5, for example 0.006, got {largest_strain}"
-        )
-    if num_strains < 2 or num_strains % 2:
-        raise ConfigError(f"`num_strains`: expected an even number, as many of either sign, got {num_strains}")
-    if degree < 1 or degree % 2 == 0 or degree >= num_strains:
-        raise ConfigError(
-            f"`degree`: expected an odd number below `num_strains` ({num_strains}), got {degree}; an even one adds "
-            "no accuracy, as strains come in both signs"
-        )
-
-
-def _symmetric_amplitudes(largest: float, number: int) -> list[float]:
-    return [float(x) for x in np.linspace(-largest, largest, number + 1) if abs(x) > 0.1 * largest / number]
 
 
 def _design(basis: np.ndarray, data: StrainedStresses, degree: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from mhdnn.errors import ConfigError
 from mhdnn.evaluation.plots import INK, PALETTE, label_axes, new_figure, style_axes
 from mhdnn.properties.elastic_tensor import invariant_stiffnesses, is_stable
-from mhdnn.properties.elasticity import strain_and_fit
+from mhdnn.properties.elasticity import DEFAULT_STRAINS, StrainSettings, strain_and_fit
 from mhdnn.properties.relaxation import relaxed
 from mhdnn.properties.report import Report
 from mhdnn.units import JOULE_PER_SQUARE_METER_PER_EV_PER_SQUARE_ANGSTROM as NEWTON_PER_METER
@@ -29,23 +29,19 @@ IN_PLANE = (0, 1, 5)
 def layer_elastic_constants(
     atoms: Atoms,
     calculator: Calculator,
-    largest_strain: float = 0.006,
-    num_strains: int = 4,
-    degree: int = 3,
-    max_force: float = 1e-4,
-    symmetry_tolerance: float = 1e-3,
+    settings: StrainSettings = DEFAULT_STRAINS,
     journal: str | Path | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Elastic constants of a layer at rest, with relaxed atoms.
 
     :param atoms: a layer in the plane of x and y, periodic there, relaxed, with vacuum in a third cell vector along z
     :return: C of the components xx, yy, xy and its standard errors, shapes (3, 3), eV/Å²
-    :raises ConfigError: if the layer lies otherwise; and as `mhdnn.properties.elasticity.elastic_constants`, which
-        also describes the other arguments
+    :raises ConfigError: if the layer lies otherwise, or the calculator has no stress
+    :raises PropertyError: if a relaxation does not converge
     """
     _check_layer(atoms)
-    basis = invariant_stiffnesses(atoms, symmetry_tolerance, IN_PLANE)
-    found = strain_and_fit(atoms, calculator, basis, largest_strain, num_strains, degree, max_force, journal)
+    basis = invariant_stiffnesses(atoms, settings.symmetry_tolerance, IN_PLANE)
+    found = strain_and_fit(atoms, calculator, basis, settings, journal)
     height = atoms.cell[2, 2]
     plane = np.ix_(IN_PLANE, IN_PLANE)
     return height * found.stiffness[plane], height * found.errors[plane]
@@ -72,11 +68,7 @@ def layer_elasticity_report(
     atoms: Atoms,
     calculator: Calculator,
     relax_cell: bool = True,
-    largest_strain: float = 0.006,
-    num_strains: int = 4,
-    degree: int = 3,
-    max_force: float = 1e-4,
-    symmetry_tolerance: float = 1e-3,
+    settings: StrainSettings = DEFAULT_STRAINS,
     journal: Path | None = None,
 ) -> Report:
     """In-plane elastic constants and moduli of a layer, in N/m.
@@ -84,19 +76,13 @@ def layer_elasticity_report(
     :param atoms: a layer in the plane of x and y with vacuum along z
     :param calculator: with a stress
     :param relax_cell: whether atoms and the cell in the plane are relaxed first
-    :param largest_strain: of the cells, in both signs
-    :param num_strains: cells for each direction of strain
-    :param degree: of the polynomials fitted, odd
-    :param max_force: at the end of relaxations, eV/Å
-    :param symmetry_tolerance: distance within which atoms are equivalent, Å
+    :param settings: which strains, and how the atoms relax
     :param journal: JSON file from which an interrupted calculation continues
     """
     _check_layer(atoms)
     in_plane = [component in IN_PLANE for component in range(6)]
-    at_rest = relaxed(atoms, calculator, max_force, cell=in_plane) if relax_cell else atoms
-    stiffness, errors = layer_elastic_constants(
-        at_rest, calculator, largest_strain, num_strains, degree, max_force, symmetry_tolerance, journal
-    )
+    at_rest = relaxed(atoms, calculator, settings.max_force, cell=in_plane) if relax_cell else atoms
+    stiffness, errors = layer_elastic_constants(at_rest, calculator, settings, journal)
     stiffness, errors = NEWTON_PER_METER * stiffness, NEWTON_PER_METER * errors
     values: dict[str, Any] = {
         "num_atoms": len(atoms),

@@ -74,7 +74,7 @@ def write_store(folder: Path, target: Path) -> None:
             dispersion = DISPERSION.labels(atoms_of(record))
             writer.append(structure_of(record, dispersion), dispersion, str(part))
     print_families(converged)
-    print(f"{target}: {len(converged)} structures, {len(records) - len(converged)} dropped, {dict(Counter(split))}")
+    print(f"{target}: {len(converged)} structures, {len(records) - len(converged)} dropped, {parts_of(split)}")
 
 
 def append_records(folder: Path, target: Path) -> None:
@@ -94,7 +94,12 @@ def append_records(folder: Path, target: Path) -> None:
             dispersion = DISPERSION.labels(atoms_of(record))
             writer.append(structure_of(record, dispersion), dispersion, str(part))
     print_families(converged)
-    print(f"{target}: {len(reader)} structures and {len(converged)} more, {dict(Counter(split))}")
+    print(f"{target}: {len(reader)} structures and {len(converged)} more, {parts_of(split)}")
+
+
+def parts_of(split: np.ndarray) -> dict[str, int]:
+    """How many structures there are of each part."""
+    return dict(Counter(split.tolist()))
 
 
 def print_families(records: list[dict[str, Any]]) -> None:

@@ -24,6 +24,7 @@ from mhdnn.properties.elastic_tensor import (
 )
 from mhdnn.properties.elasticity import (
     StrainedStresses,
+    StrainSettings,
     deformation_gradient,
     elastic_constants,
     elasticity_report,
@@ -108,7 +109,7 @@ def test_lennard_jones_crystal_against_lattice_sums():
     spacing = brentq(lambda a: lattice_sums(a, cutoff)[0], 1.45, 1.65, xtol=1e-12)
     _, c11, c12 = lattice_sums(spacing, cutoff)
     atoms = bulk("Ar", "fcc", a=spacing)
-    found = elastic_constants(atoms, LennardJones(rc=cutoff), largest_strain=0.002).stiffness
+    found = elastic_constants(atoms, LennardJones(rc=cutoff), StrainSettings(largest_strain=0.002)).stiffness
     np.testing.assert_allclose(found[:3, :3], np.full((3, 3), c12) + (c11 - c12) * np.eye(3), rtol=1e-5)
     # Cauchy's relation of central forces: C44 = C12
     np.testing.assert_allclose(found[3:, 3:], c12 * np.eye(3), atol=1e-5 * c12)
@@ -133,7 +134,7 @@ def hexagonal() -> Atoms:
 
 def test_hexagonal_crystal_against_another_program(hexagonal):
     """EMT copper forced into hcp; its two atoms move against each other under strain."""
-    found = elastic_constants(hexagonal, EMT(), max_force=1e-5)
+    found = elastic_constants(hexagonal, EMT(), StrainSettings(max_force=1e-5))
     assert len(found.basis) == 5
     hexagonal = hexagonal.copy()
     hexagonal.calc = EMT()
@@ -154,7 +155,7 @@ def test_triclinic_alloy_needs_all_strains_and_relaxed_atoms():
     crystal = relaxed(atoms, EMT(), 1e-5, cell=True)
     # a primitive cubic cell has more symmetry than a tolerance of zero would find after relaxation; here the fit must
     # find every constant without help
-    data = elastic_constants(crystal, EMT(), max_force=1e-5, symmetry_tolerance=1e-9)
+    data = elastic_constants(crystal, EMT(), StrainSettings(max_force=1e-5, symmetry_tolerance=1e-9))
     for i, j in ((0, 0), (0, 2), (1, 2), (4, 4), (1, 1)):
         expected = second_derivative(crystal, EMT(), i, j)
         assert GPA * data.stiffness[i, j] == pytest.approx(expected, rel=HALF_A_PERCENT)
@@ -273,7 +274,7 @@ def test_unstable_crystal():
     assert not is_stable(stiffness)
     assert np.isnan(moduli(stiffness)["youngs_modulus_hill"])
     square = relaxed(bulk("Cu", "sc", a=2.4), EMT(), 1e-4, cell=True)
-    report = elasticity_report(square, EMT(), relax_cell=False, max_force=1e-3)
+    report = elasticity_report(square, EMT(), relax_cell=False, settings=StrainSettings(max_force=1e-3))
     assert not report.values["born_stable"]
     assert report.values["smallest_eigenvalue_gpa"] < 0
 
@@ -322,19 +323,23 @@ class OnlyEnergy(Calculator):
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("changed", "words"),
     [
-        ({"largest_strain": 0.0}, "`largest_strain`"),
-        ({"num_strains": 3}, "`num_strains`"),
-        ({"degree": 2}, "`degree`"),
-        ({"degree": 5}, "`degree`"),
         ({"atoms": Atoms("Cu", cell=[3, 3, 9], pbc=[True, True, False])}, "three periodic directions"),
         ({"calculator": OnlyEnergy()}, "OnlyEnergy, which has none"),
     ],
 )
-def test_bad_input(settings, words):
+def test_bad_input(changed, words):
     with pytest.raises(ConfigError, match=words):
-        elastic_constants(**{"atoms": bulk("Cu"), "calculator": EMT()} | settings)
+        elastic_constants(**{"atoms": bulk("Cu"), "calculator": EMT()} | changed)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"largest_strain": 0.0}, {"num_strains": 3}, {"degree": 2}, {"degree": 5}], ids=str
+)
+def test_strains_that_do_not_suffice(settings):
+    with pytest.raises(ConfigError, match=f"`{next(iter(settings))}`"):
+        StrainSettings(**settings)
 
 
 def test_data_that_do_not_suffice():

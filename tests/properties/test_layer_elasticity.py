@@ -15,6 +15,7 @@ from scipy.optimize import brentq
 
 from mhdnn.errors import ConfigError
 from mhdnn.properties.elastic_tensor import invariant_stiffnesses
+from mhdnn.properties.elasticity import StrainSettings
 from mhdnn.properties.layer_elasticity import layer_elastic_constants, layer_elasticity_report, layer_moduli
 from mhdnn.properties.relaxation import relaxed
 
@@ -39,13 +40,13 @@ def test_lennard_jones_layer_against_lattice_sums():
     spacing = brentq(lambda a: sums_of_triangular_lattice(a)[0], 1.05, 1.2, xtol=1e-13)
     _, c11, c12 = sums_of_triangular_lattice(spacing)
     layer = Atoms("Ar", cell=[[spacing, 0, 0], [spacing / 2, spacing * math.sqrt(3) / 2, 0], [0, 0, 8]], pbc=(1, 1, 0))
-    found, errors = layer_elastic_constants(layer, LennardJones(rc=CUTOFF), largest_strain=0.002)
+    found, errors = layer_elastic_constants(layer, LennardJones(rc=CUTOFF), StrainSettings(largest_strain=0.002))
     expected = [[c11, c12, 0], [c12, c11, 0], [0, 0, (c11 - c12) / 2]]
     np.testing.assert_allclose(found, expected, atol=1e-5 * c11)
     assert np.max(errors) < 1e-4 * c11
     # the height of the cell says nothing about the layer
     layer.cell[2, 2] = 23.0
-    higher, _ = layer_elastic_constants(layer, LennardJones(rc=CUTOFF), largest_strain=0.002)
+    higher, _ = layer_elastic_constants(layer, LennardJones(rc=CUTOFF), StrainSettings(largest_strain=0.002))
     np.testing.assert_allclose(higher, found, rtol=1e-9, atol=1e-9)
 
 
@@ -64,7 +65,7 @@ def test_alloy_layers_against_second_derivatives():
         BFGS(strained, logfile=None).run(fmax=1e-6)
         return strained.get_potential_energy()
 
-    found, _ = layer_elastic_constants(layer, EMT(), max_force=1e-6)
+    found, _ = layer_elastic_constants(layer, EMT(), StrainSettings(max_force=1e-6))
     area, step = np.linalg.norm(np.cross(*layer.cell[:2])), 2e-3
     both, one = np.eye(2), np.diag([1.0, 0.0])
     shear = np.array([[0, 0.5], [0.5, 0]])
