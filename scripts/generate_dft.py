@@ -36,6 +36,7 @@ SEED = 7
 STRUCTURES: dict[str, Callable[[], list[Candidate]]] = {
     "training": lambda: structures.candidates(SEED),
     "adhesion": lambda: adhesion.candidates(SEED),
+    "near_rest": lambda: adhesion.candidates_near_rest(SEED),
     "interface": interface.candidates,
 }
 

@@ -73,13 +73,24 @@ ADHESION_FAMILIES = [
     Family("tin_bilayer_on_graphene", (4, 4, 1), 0, 6, 3, bilayer_on_sheet(WIDE_GAPS, 0.02, (0.02, 0.12))),
     Family("graphene_strained", (4, 4, 1), 0, 2, 2,
         flat(lambda rng: wide_sheet(rng.uniform(*LATTICES)), 0.02, (0.02, 0.12))),
+]
+REST_FAMILIES = [
     Family("tin_bilayer_near_rest", (4, 4, 1), 0, 6, 4, bilayer_on_sheet(REST_GAPS, 0.01, (0.01, 0.06))),
 ]
 # fmt: on
 
 
 def candidates(seed: int) -> list[Candidate]:
-    """All structures; groups in random order so that any beginning is balanced."""
-    groups = list(groups_of(ADHESION_FAMILIES, len(FAMILIES), seed, WARM))
+    """Bilayers, sheets, and one over the other; groups in random order so that any beginning is balanced."""
+    return _shuffled(ADHESION_FAMILIES, len(FAMILIES), seed)
+
+
+def candidates_near_rest(seed: int) -> list[Candidate]:
+    """The two together where they attract each other; groups in random order."""
+    return _shuffled(REST_FAMILIES, len(FAMILIES) + len(ADHESION_FAMILIES), seed)
+
+
+def _shuffled(families: list[Family], first_index: int, seed: int) -> list[Candidate]:
+    groups = list(groups_of(families, first_index, seed, WARM))
     np.random.default_rng(seed).shuffle(groups)
     return [candidate for group in groups for candidate in group]
