@@ -40,16 +40,23 @@ def spaced_gaussians(num: int, first: float, last: float, width: float) -> Gauss
 
 def listed_gaussians(etas: Sequence[float], shifts: Sequence[float]) -> GaussianBasis:
     """Every η with every r_s."""
-    pairs = [(eta, shift) for eta in etas for shift in shifts]
-    table = torch.tensor(pairs, dtype=torch.float64)
+    return paired_gaussians([(eta, shift) for eta in etas for shift in shifts])
+
+
+def paired_gaussians(pairs: Sequence[Sequence[float]]) -> GaussianBasis:
+    """Each η (Å⁻²) with its own r_s (Å)."""
+    table = torch.tensor([[float(eta), float(shift)] for eta, shift in pairs], dtype=torch.float64)
     return GaussianBasis(table[:, 0], table[:, 1])
 
 
 def build_basis(settings: Mapping[str, Any], cutoff: float) -> GaussianBasis:
-    """Radial basis from settings: either ``etas`` and ``shifts``, or ``num``, ``first``, ``last``, ``width``.
+    """Radial basis from settings: ``functions`` (pairs of η and r_s); or ``etas`` and ``shifts``; or ``num``,
+    ``first``, ``last``, ``width``.
 
     ``last: null`` puts the last Gaussian one spacing inside the cutoff.
     """
+    if "functions" in settings:
+        return paired_gaussians(settings["functions"])
     if "etas" in settings:
         return listed_gaussians(settings["etas"], settings["shifts"])
     num, first, last = int(settings["num"]), float(settings["first"]), settings["last"]

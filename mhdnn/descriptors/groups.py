@@ -5,7 +5,7 @@ All call one operator; `mhdnn.descriptors.reference.symmetry_functions` says wha
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -49,14 +49,22 @@ def angular_products(num_radial: int, zetas: Sequence[int], lambdas: Sequence[in
     """
     if not zetas or not lambdas:
         raise ConfigError("`descriptor.angular`: expected at least one of `zetas` and of `lambdas`, got none")
-    for zeta in zetas:
+    return angular_list(itertools.product(range(num_radial), zetas, lambdas))
+
+
+def angular_list(functions: Iterable[Sequence[float]]) -> AngularList:
+    """From the radial function, ζ and λ of each.
+
+    :raises ConfigError: if a ζ is not a positive integer or a λ is not ±1
+    """
+    checked = []
+    for radial_index, zeta, lambda_ in functions:
         if int(zeta) != zeta or zeta < 1:
             raise ConfigError(f"`descriptor.angular.zetas`: expected positive integers, got {zeta}")
-    for lambda_ in lambdas:
         if lambda_ not in (-1, 1):
             raise ConfigError(f"`descriptor.angular.lambdas`: expected +1 or -1, got {lambda_}")
-    products = itertools.product(range(num_radial), map(int, zetas), map(int, lambdas))
-    return AngularList(*map(list, zip(*products, strict=True)))
+        checked.append((int(radial_index), int(zeta), int(lambda_)))
+    return AngularList(*map(list, zip(*checked, strict=True)))
 
 
 class FunctionGroup(nn.Module):

@@ -18,6 +18,7 @@ from mhdnn.descriptors.groups import (
     RadialFunctions,
     TripletFunctions,
     WideFunctions,
+    angular_list,
     angular_products,
 )
 from mhdnn.errors import ConfigError
@@ -82,7 +83,10 @@ def build_angular(settings: Mapping[str, Any], cutoff: float, cutoff_function: s
         raise ConfigError(
             f"`descriptor.angular.kind`: expected legendre, wide, narrow or wide_by_triplets, got {kind!r}"
         )
-    functions = angular_products(len(basis.etas), settings["zetas"], settings["lambdas"])
+    if "functions" in settings:
+        functions = angular_list(settings["functions"])
+    else:
+        functions = angular_products(len(basis.etas), settings["zetas"], settings["lambdas"])
     if kind == "wide":
         return WideFunctions(basis, functions, num_channels, cutoff, cutoff_function)
     kind = "narrow" if kind == "narrow" else "wide"

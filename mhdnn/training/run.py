@@ -26,6 +26,7 @@ from mhdnn.charge_potential import ChargePotential
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.deploy.export import CHECKPOINT_KEY, potential_from_checkpoint, read_checkpoint
 from mhdnn.deploy.model_file import load_model, metadata_of, save_model
+from mhdnn.descriptors.input_nn import settings_from_input_nn
 from mhdnn.errors import ConfigError, DataError, MHDNNError
 from mhdnn.evaluation.errors import compute_errors, write_errors
 from mhdnn.evaluation.predictions import Predictions
@@ -80,6 +81,7 @@ def train(config: DictConfig, folder: Path) -> Path:
     if config.weights not in ("last", "best"):
         raise ConfigError(f"`weights`: expected last or best, got {config.weights!r}")
     pl.seed_everything(config.seed, workers=True, verbose=False)
+    config = with_functions_of_input_nn(config)
     data = StoreDataModule(**config.data, cutoff=config.cutoff, seed=config.seed)
     settings = model_settings(config, data)
     check_test_elements(data, settings["atomic_numbers"])
@@ -104,6 +106,18 @@ def train(config: DictConfig, folder: Path) -> Path:
         trainer = build_trainer(config, "validation" in data.indices, stage)
         fit(trainer, module, data, resume)
     return finish(config, folder, trainer, module, data)
+
+
+def with_functions_of_input_nn(config: DictConfig) -> DictConfig:
+    """The configuration with symmetry functions and cutoff of the file that it names, if it names one."""
+    if "input_nn" not in config.descriptor:
+        return config
+    settings, cutoff = settings_from_input_nn(config.descriptor)
+    console.print(f"cutoff: {cutoff:.4f} Å ({config.descriptor.input_nn})", soft_wrap=True)
+    result = config.copy()
+    OmegaConf.set_struct(result, False)
+    result.descriptor, result.cutoff = settings, cutoff
+    return result
 
 
 def stages_of(config: DictConfig) -> list[str]:

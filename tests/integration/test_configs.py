@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from mhdnn.potential import build_potential
-from mhdnn.training.run import build_loss
+from mhdnn.training.run import build_loss, with_functions_of_input_nn
 from tests.integration.conftest import SMALL, run_mhdnn
 
 CONFIGS = importlib.resources.files("mhdnn.configs")
@@ -79,8 +79,12 @@ def test_arguments_prevail_over_experiments():
 @pytest.mark.parametrize(
     "choice", [f"{group}={name}" for group in ("descriptor", "network") for name in choices(group)]
 )
-def test_models(choice):
-    potential = potential_of(composed(choice))
+def test_models(choice, tmp_path):
+    overrides = [choice]
+    if choice == "descriptor=input_nn":
+        (tmp_path / "input.nn").write_text("symfunction_short C 2 C 0.05 0.0 12.0\n")
+        overrides.append(f"descriptor.input_nn={tmp_path / 'input.nn'}")
+    potential = potential_of(with_functions_of_input_nn(composed(*overrides)))
     vectors = torch.tensor([[1.5, 0, 0], [-1.5, 0, 0]])
     pairs = torch.tensor([0, 1])
     energies = potential(vectors, pairs, pairs.flip(0), torch.tensor([6, 50]))

@@ -108,3 +108,25 @@ def test_deployment_loads_no_training_framework(module):
 def test_checkpoint_holds_no_code(trained):
     checkpoint = torch.load(trained / "checkpoints/last.ckpt", weights_only=True)
     assert checkpoint["mhdnn"]["settings"]["atomic_numbers"] == [28, 29]
+
+
+def test_functions_of_input_nn(emt_store, tmp_path):
+    """A list of symmetry functions as n2p2's users have it, trained, exported again, and used."""
+    lines = [f"symfunction_short Cu 2 Ni {eta} 0.0 10.0" for eta in (0.01, 0.05, 0.2)]
+    lines += [f"symfunction_short Ni 9 Cu Cu 0.02 {sign} 2 10.0" for sign in (-1, 1)]
+    (tmp_path / "input.nn").write_text("\n".join(lines))
+    output = run_mhdnn(
+        "train", f"data.train={emt_store}", "descriptor=input_nn", f"descriptor.input_nn={tmp_path / 'input.nn'}",
+        "network.hidden=[8]", "trainer.max_epochs=2", "trainer.enable_progress_bar=false", "report=false",
+        f"hydra.run.dir={tmp_path / 'run'}", folder=tmp_path,
+    )  # fmt: skip
+    assert "cutoff: 5.2918 Å" in output
+    run_mhdnn(
+        "export", f"checkpoint={tmp_path / 'run/checkpoints/last.ckpt'}", f"output={tmp_path / 'm.pt'}", folder="."
+    )
+    calculator = MHDNNCalculator(tmp_path / "m.pt")
+    assert calculator.cutoff == pytest.approx(10 * 0.529177210903)
+    assert len(calculator.metadata["functions"]) == 3 * 2 + 2 * 3
+    atoms = bulk("Cu", cubic=True)
+    atoms.calc = calculator
+    assert np.isfinite(atoms.get_potential_energy())
