@@ -32,6 +32,7 @@ from mhdnn.properties.separation import work_of_separation
 from mhdnn.properties.sliding import Sliding, analyse_sliding
 
 ROOT = Path(__file__).parents[1]
+FAR_GAP = 5.2  # Å; what binds there is dispersion
 RELATIVE_FLOOR, ABSOLUTE_FLOOR = 0.15, 0.02  # of the work of separation; J/m²
 
 
@@ -48,6 +49,7 @@ class Curves:
     def values(self) -> dict[str, float]:
         result = {
             "work_of_separation_j_per_m2": self.gap_curve.work,
+            f"work_at_{FAR_GAP:.2f}_angstrom_j_per_m2": -float(self.gap_curve.energy(FAR_GAP)),
             "equilibrium_gap_angstrom": self.gap_curve.equilibrium_gap,
             "strength_gpa": self.gap_curve.strength,
         }
