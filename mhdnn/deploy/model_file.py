@@ -1,7 +1,8 @@
 """The model file: the potential as TorchScript, with metadata that tells what it needs and where it holds.
 
 The file is read by `torch.jit.load` in Python and C++; nothing in it is unpickled. Metadata is JSON under
-the extra file ``metadata.json``.
+the extra file ``metadata.json``; those of `PLAIN_TEXTS` stand in extra files of their own, too, for programs without a
+JSON parser.
 
 The script has ``forward`` for whole structures, and for a code that divides them among processes the steps of it:
 ``element_index``, ``scaled_functions`` (of the atoms that are centres), ``energies_of``, ``outside_training``; with
@@ -27,7 +28,12 @@ from mhdnn.kernels import load_operators
 from mhdnn.potential import Potential
 
 METADATA_FILE = "metadata.json"
-FORMAT_VERSION = 2
+PLAIN_TEXTS = (
+    "format_version", "mhdnn_version", "dtype", "operator_library", "elements", "reference_energies", "cutoff",
+    "charges", "dispersion_left_out",
+)  # fmt: skip
+"""Metadata in extra files ``NAME.txt``: words, with blanks between those of a list; true and false are 1 and 0."""
+FORMAT_VERSION = 3
 UNITS = {"length": "Å", "energy": "eV", "forces": "eV/Å", "stress": "eV/Å³", "charge": "e"}
 
 
@@ -64,6 +70,12 @@ def _finite(values: torch.Tensor) -> list[float | None]:
     return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
+def _plain_text(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(_plain_text, value))
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
 def save_model(potential: Potential, path: Path, metadata: Mapping[str, Any]) -> None:
     """Write a model file (aside, then renamed)."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +85,9 @@ def save_model(potential: Potential, path: Path, metadata: Mapping[str, Any]) ->
             # deprecated since torch 2.9, and what LAMMPS can load
             warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
             script = torch.jit.script(potential.eval())
-            torch.jit.save(script, str(aside), _extra_files={METADATA_FILE: json.dumps(metadata, allow_nan=False)})
+            texts = {f"{name}.txt": _plain_text(metadata[name]) for name in PLAIN_TEXTS}
+            json_text = json.dumps(metadata, allow_nan=False)
+            torch.jit.save(script, str(aside), _extra_files={METADATA_FILE: json_text, **texts})
         aside.replace(path)
     except OSError as error:
         raise ModelError(

@@ -5,15 +5,17 @@
 #include <torch/script.h>
 
 #include <fstream>
+#include <iterator>
+#include <sstream>
 #include <stdexcept>
-
-#include "json.h"
 
 namespace mhdnn {
 namespace {
 
-constexpr int format_version = 2;  // mhdnn.deploy.model_file.FORMAT_VERSION
-constexpr auto metadata_file = "metadata.json";
+constexpr int format_version = 3;  // mhdnn.deploy.model_file.FORMAT_VERSION
+// Metadata in files of their own; mhdnn.deploy.model_file.PLAIN_TEXTS.
+constexpr const char *plain_texts[] = {"format_version", "mhdnn_version", "dtype", "operator_library", "elements",
+                                       "reference_energies", "cutoff", "charges", "dispersion_left_out"};
 
 using torch::Tensor;
 
@@ -37,22 +39,30 @@ std::string first_line(const std::exception &error) {
   return start == std::string::npos ? text : text.substr(start, text.find('\n', start) - start);
 }
 
-Metadata parse(const std::string &text, const std::string &path) {
-  if (text.empty()) fail(path + ": TorchScript without mhdnn's metadata; expected a file written by `mhdnn export`");
-  const auto json = LAMMPS_NS::json::parse(text);
+template <typename T>
+std::vector<T> words(const std::string &text) {
+  std::istringstream stream(text);
+  return {std::istream_iterator<T>(stream), std::istream_iterator<T>()};
+}
+
+Metadata parse(const torch::jit::ExtraFilesMap &files, const std::string &path) {
+  const auto text = [&files](const std::string &name) { return files.at(name + ".txt"); };
+  if (text("format_version").empty())
+    fail(path + ": TorchScript without mhdnn's metadata, or of a version before this pair style's; expected a file "
+         "written by `mhdnn export`");
   Metadata result;
-  result.format_version = json.value("format_version", 0);
+  result.format_version = std::stoi(text("format_version"));
   if (result.format_version != format_version)
     fail(path + ": format version " + std::to_string(result.format_version) + ", this pair style reads " +
          std::to_string(format_version) + "; export the checkpoint again with `mhdnn export`");
-  result.mhdnn_version = json.at("mhdnn_version").get<std::string>();
-  result.dtype = json.at("dtype").get<std::string>();
-  result.operator_library = json.at("operator_library").get<std::string>();
-  result.elements = json.at("elements").get<std::vector<std::string>>();
-  result.reference_energies = json.at("reference_energies").get<std::vector<double>>();
-  result.cutoff = json.at("cutoff").get<double>();
-  result.charges = json.at("charges").get<bool>();
-  result.dispersion_left_out = json.value("dispersion_left_out", "");
+  result.mhdnn_version = text("mhdnn_version");
+  result.dtype = text("dtype");
+  result.operator_library = text("operator_library");
+  result.elements = words<std::string>(text("elements"));
+  result.reference_energies = words<double>(text("reference_energies"));
+  result.cutoff = std::stod(text("cutoff"));
+  result.charges = text("charges") == "1";
+  result.dispersion_left_out = text("dispersion_left_out");
   return result;
 }
 
@@ -91,13 +101,14 @@ struct Model::Implementation {
 
   void load(const std::string &path) {
     if (!std::ifstream(path)) fail(path + ": no such model file; `mhdnn train` and `mhdnn export` write one");
-    torch::jit::ExtraFilesMap extra{{metadata_file, ""}};
+    torch::jit::ExtraFilesMap extra;
+    for (const std::string name : plain_texts) extra[name + ".txt"] = "";
     try {
       module = torch::jit::load(path, device, extra);
     } catch (const std::exception &error) {
       fail(path + ": not a model file (" + first_line(error) + "); expected TorchScript written by `mhdnn export`");
     }
-    metadata = parse(extra[metadata_file], path);
+    metadata = parse(extra, path);
     module.eval();
   }
 
