@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 
 from mhdnn.electrostatics.background import Cell
 from mhdnn.electrostatics.ewald import Splitting, greens_function, wave_vectors
 from mhdnn.electrostatics.gaussians import gaussian_potential
-from mhdnn.neighbors import find_pairs
 from mhdnn.units import COULOMB_CONSTANT
 
 LARGEST_PHASES = 4_000_000
@@ -52,13 +54,49 @@ def periodic_potential_at(
         phases = some @ waves.T
         cosine = cosine + q @ torch.cos(phases)
         sine = sine + q @ torch.sin(phases)
+    box = cell.vectors.detach().cpu().numpy()
+    around = AtomsAround(positions.detach().cpu().numpy(), box, splitting.cutoff)
     parts = []
     for some in points.split(min(size, max(1000, len(positions)))):
         phases = some @ waves.T
         smooth = torch.cos(phases) @ (weights * cosine) + torch.sin(phases) @ (weights * sine)
-        parts.append(smooth + _real_space(some, charges, positions, widths, cell, splitting))
+        parts.append(smooth + _real_space(some, charges, positions, widths, cell, splitting, around))
     result = COULOMB_CONSTANT * torch.cat(parts)
     return result + _background(points, charges, widths, cell, splitting.smearing, positions)
+
+
+class AtomsAround:
+    """The atoms of a periodic structure, their images included, near points.
+
+    :param positions: shape (num_atoms, 3), Å
+    :param box: rows are cell vectors, shape (3, 3), Å
+    :param cutoff: Å
+    """
+
+    def __init__(self, positions: np.ndarray, box: np.ndarray, cutoff: float) -> None:
+        self.box, self.inverse, self.cutoff = box, np.linalg.inv(box), cutoff
+        reach = cutoff * np.linalg.norm(self.inverse, axis=0)  # cutoff in heights of the cell
+        fractions = positions @ self.inverse
+        self._cells = np.floor(fractions)
+        ranges = [np.arange(-math.ceil(r), math.ceil(r) + 1) for r in reach]
+        translations = np.stack(np.meshgrid(*ranges, indexing="ij"), -1).reshape(-1, 3)
+        images = (fractions - self._cells)[None] + translations[:, None]
+        translation, self._atom = np.nonzero(((images >= -reach) & (images <= 1.0 + reach)).all(2))
+        self._translation = translations[translation]
+        self._tree = cKDTree(images[translation, self._atom] @ box)
+
+    def pairs(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Points, atoms, and the cell vectors (whole numbers) that are added to the atoms, within the cutoff.
+
+        :param points: shape (num_points, 3), Å
+        """
+        fractions = points @ self.inverse
+        cells = np.floor(fractions)
+        near = self._tree.query_ball_point((fractions - cells) @ self.box, self.cutoff)
+        point = np.repeat(np.arange(len(points)), [len(images) for images in near])
+        image = np.concatenate([*near, []]).astype(np.int64)
+        atom = self._atom[image]
+        return point, atom, self._translation[image] - self._cells[atom] + cells[point]
 
 
 def _real_space(
@@ -68,16 +106,12 @@ def _real_space(
     widths: torch.Tensor,
     cell: Cell,
     splitting: Splitting,
+    around: AtomsAround,
 ) -> torch.Tensor:
     """Pairs of a point and an atom; the point is a charge without width."""
-    together = torch.cat([points, positions])
-    box = cell.vectors.detach().cpu().numpy()
-    found = find_pairs(together.detach().cpu().numpy(), box, np.ones(3, dtype=bool), splitting.cutoff)
-    wanted = (found.center_index < len(points)) & (found.neighbor_index >= len(points))
-    point, atom, shifts = (torch.from_numpy(array[wanted]).to(positions.device) for array in found)
-    shifts = torch.round(shifts @ torch.linalg.inv(cell.vectors.detach())) @ cell.vectors
-    atom = atom - len(points)
-    squared = (positions[atom] - points[point] + shifts).square().sum(1)
+    found = around.pairs(points.detach().cpu().numpy())
+    point, atom, shifts = (torch.from_numpy(array).to(positions.device) for array in found)
+    squared = (positions[atom] - points[point] + shifts.to(positions) @ cell.vectors).square().sum(1)
     values = gaussian_potential(squared, widths[atom])
     values = values - gaussian_potential(squared, positions.new_tensor(splitting.smearing))
     return points.new_zeros(len(points)).index_add(0, point, values * charges[atom])
