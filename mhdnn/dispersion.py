@@ -78,8 +78,8 @@ class DispersionCorrection:
             from dftd3.interface import DispersionModel
         except ImportError as error:
             raise ConfigError(
-                f"`dispersion`: the package dftd3 adds {self}, and it isn't installed; `pip install dftd3`, or "
-                "leave the correction out by `dispersion=none`"
+                f"`dispersion`: the package dftd3 adds {self}, and it isn't installed; `pip install dftd3`, or do "
+                "without the correction"
             ) from error
         model = DispersionModel(atoms.numbers, atoms.positions / Bohr, atoms.cell[:] / Bohr, atoms.pbc)
         model.set_realspace_cutoff(disp2=CUTOFF / Bohr, disp3=COORDINATION_CUTOFF / Bohr, cn=COORDINATION_CUTOFF / Bohr)
