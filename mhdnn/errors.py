@@ -9,6 +9,10 @@ class DataError(MHDNNError, ValueError):
     """A dataset or structure is not what it should be."""
 
 
+class UnconvergedError(DataError):
+    """The electronic structure of a frame did not converge; such frames are left out and counted."""
+
+
 class ConfigError(MHDNNError, ValueError):
     """A setting is missing, misspelt or contradicts another."""
 

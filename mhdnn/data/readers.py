@@ -47,12 +47,14 @@ class ReadOptions:
     :param units: ``ev-angstrom`` or ``hartree-bohr``, for formats that don't say
     :param keys: where labels stand in ASE objects
     :param group: group of all structures; None takes what the source names, else its file name
+    :param keep_unconverged: give frames whose electronic structure did not converge, too
     """
 
     format: str | None = None
     units: str | None = None
     keys: LabelKeys = LabelKeys()
     group: str | None = None
+    keep_unconverged: bool = False
 
 
 def read_frames(path: Path, options: ReadOptions) -> Iterator[Frame]:

@@ -17,6 +17,8 @@ from mhdnn.structure import Structure
 
 SCHEMA_VERSION = 1
 SPLITS = ("train", "validation", "test")
+ENERGY_KINDS = ("free", "extrapolated")
+"""With smearing: the free energy, whose gradient the forces are, or the energy extrapolated to zero width."""
 UNITS = json.dumps(
     {
         "length": "Angstrom",
@@ -85,11 +87,19 @@ class Dispersion:
 
 
 class Record(NamedTuple):
-    """Everything that a dataset file holds about one structure."""
+    """One structure as it was read, with what is known about it.
+
+    :param dispersion: part of the labels from a dispersion correction
+    :param split: one of `SPLITS`, where the source has it
+    :param energy_kind: one of `ENERGY_KINDS`, where the source tells
+    :param unused: names in the source that look like labels and were not taken
+    """
 
     structure: Structure
     dispersion: Dispersion | None = None
     split: str | None = None
+    energy_kind: str | None = None
+    unused: tuple[str, ...] = ()
 
 
 def label_shape(name: str, num_atoms: int) -> tuple[int, ...]:
