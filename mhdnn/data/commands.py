@@ -14,7 +14,8 @@ from rich.table import Table
 from mhdnn.data import n2p2
 from mhdnn.data.ase_bridge import LabelKeys
 from mhdnn.data.check import CheckReport, check
-from mhdnn.data.convert import ConvertReport, DispersionChoice, convert
+from mhdnn.data.conversion_report import ConvertReport
+from mhdnn.data.convert import DispersionChoice, convert
 from mhdnn.data.readers import READERS, ReadOptions
 from mhdnn.data.schema import SPLITS
 from mhdnn.data.split import assign_split, store_split, write_parts
@@ -77,13 +78,16 @@ def _add_convert(commands: argparse._SubParsersAction) -> None:
     )
     corrections.add_argument("--add-dispersion", metavar="NAME", help="the same where the labels lack it: it is added")
     converting.add_argument("--skip-invalid", action="store_true", help="leave out broken structures and count them")
+    converting.add_argument(
+        "--keep-unconverged", action="store_true", help="keep structures whose electronic structure did not converge"
+    )
     converting.set_defaults(run=run_convert)
 
 
 def run_convert(arguments: argparse.Namespace) -> int:
     """``mhdnn data convert``; returns the exit status."""
     keys = LabelKeys(**{label: getattr(arguments, f"{label}_key") for label in KEY_OPTIONS})
-    options = ReadOptions(arguments.format, arguments.units, keys, arguments.group)
+    options = ReadOptions(arguments.format, arguments.units, keys, arguments.group, arguments.keep_unconverged)
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -145,17 +149,20 @@ def parse_attributes(texts: Sequence[str]) -> dict[str, str]:
 
 
 def print_conversion(report: ConvertReport, destination: Path, console: Console) -> None:
-    """Say what was written and what was left out."""
+    """Say what was written, what each source gave and what was left out."""
+
+    def say(text: str, style: str | None = None) -> None:
+        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+    for line in report.source_lines:
+        say(line)
+    for reason in report.reasons:
+        say(f"  skipped: {reason}")
     labels = ", ".join(f"{label} of {count}" for label, count in report.labels.items())
-    console.print(
-        f"{destination}: {report.num_structures} structures, {report.num_atoms} atoms; {labels}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    if report.skipped:
-        console.print(f"{report.skipped} structures skipped:", style="yellow")
-        for reason in report.reasons:
-            console.print(f"  {reason}", highlight=False, markup=False, soft_wrap=True)
+    kind = f" ({report.energy_kind})" if report.energy_kind else ""
+    say(f"{destination}: {report.num_structures} structures, {report.num_atoms} atoms; {labels}{kind}")
+    for message in report.warnings:
+        say(f"warning: {message}", "yellow")
 
 
 def print_check(report: CheckReport, console: Console) -> None:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mhdnn.data.ase_bridge import atoms_from_structure
+from mhdnn.data.conversion_report import TRAINING_LABELS, ConvertReport, SourceReport
 from mhdnn.data.readers import Frame, ReadOptions, read_frames
-from mhdnn.data.schema import Dispersion, Record, validate_structure
+from mhdnn.data.schema import ENERGY_KINDS, Dispersion, Record, validate_structure
 from mhdnn.data.store import StoreReader, StoreWriter
 from mhdnn.dispersion import DispersionCorrection
-from mhdnn.errors import DataError
+from mhdnn.errors import DataError, UnconvergedError
 
 SUFFIXES = (".h5", ".hdf5")
-TRAINING_LABELS = ("energy", "forces", "stress", "charges")
 DISPERSION_LABELS = ("energy", "forces", "stress")
-KEPT_SKIPPED = 20
-"""Messages about skipped structures that are kept to be shown."""
+KIND_NAMES = {"free": "free energy", "extrapolated": "energy extrapolated to zero smearing"}
 
 
 @dataclass(frozen=True)
@@ -48,22 +46,6 @@ class DispersionChoice:
         return record._replace(structure=structure, dispersion=kept)
 
 
-@dataclass
-class ConvertReport:
-    """What a conversion wrote.
-
-    :param labels: structures that have each label
-    :param skipped: structures left out because ``skip_invalid`` was asked for
-    :param reasons: why, for the first of them
-    """
-
-    num_structures: int = 0
-    num_atoms: int = 0
-    labels: Counter[str] = field(default_factory=Counter)
-    skipped: int = 0
-    reasons: list[str] = field(default_factory=list)
-
-
 def convert(
     sources: Sequence[str | Path],
     destination: str | Path,
@@ -76,13 +58,14 @@ def convert(
     """Read all sources, in order, into one dataset file; nothing is written if one fails.
 
     Attributes of sources that are dataset files are kept where all of them agree. Their splits are
-    not: which structures are tested should be decided over the whole.
+    not: which structures are tested should be decided over the whole. The attribute ``energy_kind`` is
+    written where it is known of all energies.
 
     :param attributes: root attributes such as code, functional, charge_scheme, source, licence
     :param skip_invalid: leave broken structures, and those without any label, out and count them
     :param progress: called with the source and the number of structures so far
     :param dispersion: correction that is named by the attribute ``dispersion``, and whose part is kept
-    :raises DataError: naming the file and frame that is broken or has no label
+    :raises DataError: naming the file and frame that is broken, has no label, or an energy of another kind
     :raises ConfigError: if the correction can't be computed
     """
     paths, target = [Path(source) for source in sources], Path(destination)
@@ -90,45 +73,102 @@ def convert(
     _check_paths(paths, target)
     report = ConvertReport()
     named = {"dispersion": str(dispersion.correction)} if dispersion else {}
-    with StoreWriter(target, _inherited_attributes(paths) | dict(attributes or {}) | named) as writer:
+    attributes = _inherited_attributes(paths) | dict(attributes or {}) | named
+    kind = _EnergyKind(attributes.pop("energy_kind", None))
+    with StoreWriter(target, attributes) as writer:
         for path in paths:
-            for number, frame in enumerate(read_frames(path, options)):
-                record = _checked(frame, f"{path}: frame {number}", options, skip_invalid, report, dispersion)
+            report.sources.append(source := SourceReport(path))
+            for name, frame in _numbered(path, options, skip_invalid, source):
+                record = _checked(frame, name, skip_invalid, source)
                 if record is not None:
+                    record = _completed(record, name, options, dispersion)
+                    kind.add(record, name)
                     writer.append(record.structure, record.dispersion)
-                    labels = [key for key in TRAINING_LABELS if getattr(record.structure, key) is not None]
-                    report.labels.update(labels)
+                    source.add(record)
                 if progress is not None:
                     progress(path, writer.num_structures)
+        _check_something_written(writer, report)
         _check_keys_found(options, report)
+        report.energy_kind, report.kinds_told = kind.of_all, kind.known is not None
+        if report.energy_kind is not None:
+            writer.attributes["energy_kind"] = report.energy_kind
     report.num_structures, report.num_atoms = writer.num_structures, writer.num_atoms
     return report
 
 
-def _checked(
-    frame: Frame,
-    name: str,
-    options: ReadOptions,
-    skip_invalid: bool,
-    report: ConvertReport,
-    dispersion: DispersionChoice | None,
-) -> Record | None:
-    """The record if it is valid and labelled; None if it is not and is to be skipped."""
+class _EnergyKind:
+    """Which energy all structures have; two kinds are refused, since one potential can't fit both.
+
+    :param stated: what the user says of sources that don't tell
+    :raises DataError: if it is none of `ENERGY_KINDS`
+    """
+
+    def __init__(self, stated: str | None) -> None:
+        if stated is not None and stated not in ENERGY_KINDS:
+            raise DataError(f"attribute `energy_kind` must be one of {', '.join(ENERGY_KINDS)}, found {stated!r}")
+        self.stated = stated
+        self.known = stated
+        self.source = "`--attribute energy_kind`"
+        self.missing = False
+
+    @property
+    def of_all(self) -> str | None:
+        return None if self.missing else self.known
+
+    def add(self, record: Record, name: str) -> None:
+        """:raises DataError: if an earlier structure has an energy of another kind"""
+        if record.structure.energy is None:
+            return
+        kind = record.energy_kind or self.stated
+        if kind is None:
+            self.missing = True
+        elif self.known is None:
+            self.known, self.source = kind, name
+        elif kind != self.known:
+            raise DataError(
+                f"{name}: `energy` is the {KIND_NAMES[kind]}, but {self.source} has the {KIND_NAMES[self.known]}, and "
+                "one potential can't fit both; read the outputs again with the same `--energy-key` (`free_energy`, "
+                "which the forces belong to, or `energy`), or make two datasets"
+            )
+
+
+def _numbered(
+    path: Path, options: ReadOptions, skip_invalid: bool, source: SourceReport
+) -> Iterator[tuple[str, Frame]]:
+    """Each frame of a source with its name; a source that can't be read on ends if invalid ones are skipped."""
+    try:
+        for number, frame in enumerate(read_frames(path, options)):
+            yield f"{path}: frame {number}", frame
+    except DataError as error:
+        if not skip_invalid:
+            raise
+        source.skip(str(error))
+
+
+def _checked(frame: Frame, name: str, skip_invalid: bool, source: SourceReport) -> Record | None:
+    """The record if it is converged, valid and labelled; None if it is not and is left out."""
     try:
         record = frame()
         validate_structure(record.structure, name)
         if all(getattr(record.structure, label) is None for label in TRAINING_LABELS):
+            unused = f" (not used: {', '.join(record.unused)})" if record.unused else ""
             raise DataError(
-                f"{name}: expected one of {', '.join(TRAINING_LABELS)}, found no label; name its key (for "
+                f"{name}: expected one of {', '.join(TRAINING_LABELS)}, found no label{unused}; name its key (for "
                 "example `--energy-key`), or leave such structures out with `--skip-invalid`"
             )
+    except UnconvergedError:
+        source.unconverged += 1
+        return None
     except DataError as error:
         if not skip_invalid:
             raise
-        report.skipped += 1
-        if len(report.reasons) < KEPT_SKIPPED:
-            report.reasons.append(str(error))
+        source.skip(str(error))
         return None
+    return record
+
+
+def _completed(record: Record, name: str, options: ReadOptions, dispersion: DispersionChoice | None) -> Record:
+    """The record with the dispersion part and the group that were asked for."""
     if dispersion is not None:
         try:
             record = dispersion.applied_to(record)
@@ -158,6 +198,20 @@ def _inherited_attributes(sources: Sequence[Path]) -> dict[str, str]:
         return {}
     first, *others = [StoreReader(path).attributes for path in stores]
     return {key: value for key, value in first.items() if all(o.get(key) == value for o in others)}
+
+
+def _check_something_written(writer: StoreWriter, report: ConvertReport) -> None:
+    if writer.num_structures:
+        return
+    left_out = []
+    if report.unconverged:
+        left_out.append(f"{report.unconverged} that did not converge (`--keep-unconverged` keeps them)")
+    if report.skipped:
+        left_out.append(f"{report.skipped} that were skipped, the first because of {report.reasons[0]}")
+    raise DataError(
+        f"{writer.path}: no structure was written; expected at least one, found "
+        f"{' and '.join(left_out) or 'none in any source'}; check the sources"
+    )
 
 
 def _check_keys_found(options: ReadOptions, report: ConvertReport) -> None:

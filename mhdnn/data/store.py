@@ -14,6 +14,7 @@ import numpy as np
 from mhdnn.data.schema import (
     DISPERSION_FIELDS,
     DISPERSION_PREFIX,
+    ENERGY_KINDS,
     GEOMETRY_FIELDS,
     LABEL_FIELDS,
     LARGEST_ATOMIC_NUMBER,
@@ -231,7 +232,8 @@ class StoreReader:
             self._subtract(labels, parts, index)
         structure = Structure(**geometry, **labels, group=str(block["group"][row]))
         validate_structure(structure, f"{self.path}: structure {index}")
-        return Record(structure, dispersion, str(block["split"][row]) if "split" in block else None)
+        split = str(block["split"][row]) if "split" in block else None
+        return Record(structure, dispersion, split, self.attributes.get("energy_kind"))
 
     def _label(self, values: dict[str, Any], name: str, index: int) -> Any:
         value = values.get(name)
@@ -268,7 +270,14 @@ class StoreReader:
                 f"{self.path}: root attribute `schema_version` must be {SCHEMA_VERSION}, found {version}; "
                 f"update mhdnn, or {REMEDY}"
             )
-        return {key: str(value) for key, value in file.attrs.items() if key not in RESERVED_ATTRIBUTES}
+        attributes = {key: str(value) for key, value in file.attrs.items() if key not in RESERVED_ATTRIBUTES}
+        if attributes.get("energy_kind", ENERGY_KINDS[0]) not in ENERGY_KINDS:
+            found = attributes["energy_kind"]
+            raise DataError(
+                f"{self.path}: root attribute `energy_kind` must be one of {', '.join(ENERGY_KINDS)}, "
+                f"found {found!r}; {REMEDY}"
+            )
+        return attributes
 
     def _check_arrays(self, file: h5py.File) -> np.ndarray:
         """Check every array's shape and return the offsets."""

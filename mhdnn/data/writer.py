@@ -48,8 +48,8 @@ class StoreWriter:
     existing destination is as it was. A label's array exists only if some structure has the label.
 
     :param path: the dataset file to make; an existing one is replaced at the end
-    :param attributes: root attributes: ``code``, ``functional``, ``charge_scheme``, ``source``,
-        ``licence`` or others; ``schema_version`` and ``units`` are set here
+    :param attributes: root attributes: ``code``, ``functional``, ``charge_scheme``, ``energy_kind``, ``source``,
+        ``licence`` or others; ``schema_version`` and ``units`` are set here; written at the end
     :raises DataError: if the file can't be written (disk full, no permission), naming the free space
     """
 
@@ -57,7 +57,7 @@ class StoreWriter:
         self.path = Path(path)
         self.num_structures = 0
         self.num_atoms = 0
-        self._attributes = dict(attributes or {})
+        self.attributes = dict(attributes or {})
         self._part = self.path.with_name(self.path.name + ".part")
         self._file: h5py.File | None = None
         self._disk: PartFile | None = None
@@ -133,9 +133,6 @@ class StoreWriter:
     def _create_skeleton(self, file: h5py.File) -> None:
         file.attrs["schema_version"] = SCHEMA_VERSION
         file.attrs["units"] = UNITS
-        for key, value in self._attributes.items():
-            if key not in RESERVED_ATTRIBUTES:
-                file.attrs[key] = str(value)
         file.create_dataset("offsets", data=[0], dtype="i8", maxshape=(None,), chunks=(CHUNK_ROWS,), **PACKED)
         for field in GEOMETRY_FIELDS:
             _create(file, field, 0)
@@ -192,6 +189,9 @@ class StoreWriter:
         self._flush(file)
         if "split" in file and "" in file["split"].asstr()[:]:
             raise DataError(f"{self.path}: `split` was given for some structures only; give it for all")
+        for key, value in self.attributes.items():
+            if key not in RESERVED_ATTRIBUTES:
+                file.attrs[key] = str(value)
         file.close()
         self._file = None
         self._require_disk().finish()
