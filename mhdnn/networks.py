@@ -77,9 +77,16 @@ class AtomicNetwork(nn.Module):
     linear_weight: torch.Tensor
     output_scale: torch.Tensor
 
-    def linear_features(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
-        """What the linear part multiplies, shape (num_atoms, num_linear)."""
+    def linear_table(self) -> torch.Tensor:
+        """Numbers t of the elements in the linear part, shape (num_elements, num_blocks)."""
         raise TypeError(f"{type(self).__name__} has no linear part")
+
+    def linear_energies(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
+        r""":math:`\mathbf w\cdot\mathbf t_{Z_i}\otimes[1, G_i]`, shape (num_atoms,), eV."""
+        table = self.linear_table()
+        weight = self.linear_weight.view(table.shape[1], -1)
+        blocks = nn.functional.linear(functions, weight[:, 1:], weight[:, 0])
+        return (table.index_select(0, element_index) * blocks).sum(1)
 
 
 class SharedNetwork(AtomicNetwork):
@@ -108,12 +115,10 @@ class SharedNetwork(AtomicNetwork):
         self.linear_weight = nn.Parameter(torch.zeros(num_linear), requires_grad=linear_skip)
         self.register_buffer("output_scale", torch.ones(()))
 
-    def linear_features(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
-        r""":math:`[1, x_i]\otimes[1, G_i]`, shape (num_atoms, num_linear)."""
-        species = self.species_feature(element_index)
-        one = torch.ones_like(functions[:, :1])
-        left, right = torch.cat([one, species], 1), torch.cat([one, functions], 1)
-        return (left.unsqueeze(2) * right.unsqueeze(1)).flatten(1)
+    def linear_table(self) -> torch.Tensor:
+        """One and the species features: :math:`[1, x_Z]`."""
+        species = self.species_feature.table
+        return torch.cat([torch.ones_like(species[:, :1]), species], 1)
 
     def forward(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
         """Atomic energies without reference energies, shape (num_atoms,), eV.
@@ -121,10 +126,19 @@ class SharedNetwork(AtomicNetwork):
         :param functions: scaled symmetry functions, shape (num_atoms, num_functions)
         :param element_index: row of each atom's element, shape (num_atoms,)
         """
-        species = self.species_feature(element_index)
-        energies = self.perceptron(torch.cat([functions, species], 1)).squeeze(1) * self.output_scale
+        weight, bias = self.perceptron[0].weight, self.perceptron[0].bias
+        assert isinstance(weight, torch.Tensor)  # tells the type checker
+        assert isinstance(bias, torch.Tensor)
+        num_functions = functions.shape[1]
+        # what the first layer adds for the species is the same for all atoms of an element
+        shares = nn.functional.linear(self.species_feature.table, weight[:, num_functions:], bias)
+        values = nn.functional.linear(functions, weight[:, :num_functions]) + shares.index_select(0, element_index)
+        for number, layer in enumerate(self.perceptron):
+            if number > 0:
+                values = layer(values)
+        energies = values.squeeze(1) * self.output_scale
         if self.linear_skip:
-            energies = energies + self.linear_features(functions, element_index) @ self.linear_weight
+            energies = energies + self.linear_energies(functions, element_index)
         return energies
 
 
@@ -149,12 +163,9 @@ class PerElementNetwork(AtomicNetwork):
         self.linear_weight = nn.Parameter(torch.zeros(num_linear), requires_grad=linear_skip)
         self.register_buffer("output_scale", torch.ones(()))
 
-    def linear_features(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
-        """Functions in the block of the atom's element, shape (num_atoms, num_linear)."""
-        rows = torch.cat([torch.ones_like(functions[:, :1]), functions], 1)
-        elements = torch.arange(self.num_elements, device=element_index.device)
-        mask = (element_index.unsqueeze(1) == elements).to(functions.dtype)
-        return (mask.unsqueeze(2) * rows.unsqueeze(1)).flatten(1)
+    def linear_table(self) -> torch.Tensor:
+        """A block for each element."""
+        return torch.eye(self.num_elements, dtype=self.linear_weight.dtype, device=self.linear_weight.device)
 
     def forward(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
         """Atomic energies without reference energies, shape (num_atoms,), eV."""
@@ -165,7 +176,7 @@ class PerElementNetwork(AtomicNetwork):
             energies = energies.index_add(0, atoms, values)
         energies = energies * self.output_scale
         if self.linear_skip:
-            energies = energies + self.linear_features(functions, element_index) @ self.linear_weight
+            energies = energies + self.linear_energies(functions, element_index)
         return energies
 
 

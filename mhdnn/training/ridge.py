@@ -1,80 +1,45 @@
-r"""The linear part of a network by ridge regression on energies, forces and virials.
-
-The penalty is chosen by cross-validation over the batches.
-"""
+r"""The linear part of a network by ridge regression on energies, forces and virials."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 
 from mhdnn.errors import DataError
 from mhdnn.neighbors import pair_vectors
+from mhdnn.networks import AtomicNetwork
 from mhdnn.potential import Potential
 from mhdnn.segments import segment_sum
 from mhdnn.structure import VOIGT, Batch
+from mhdnn.training.least_squares import NUM_FOLDS, choose_penalty, least_squares
 
 DIRECTIONS_IN_A_BATCH = 48  # coordinates whose force equations are used
-NUM_FOLDS = 3
-PENALTIES = tuple(10.0**power for power in range(-8, 1))
-"""What is tried, as fractions of the mean diagonal element of the normal matrix."""
+SMALLEST_SINGULAR_VALUE = 1e-6
+"""Of the table of elements, relative to the largest."""
 
 
-class LinearSystem:
-    """Weighted least squares as normal equations, summed over batches: rows · w = targets.
+class ElementBasis:
+    r"""The fewest coordinates of the elements that the linear part depends on.
 
-    :param size: number of unknowns
+    The table T (elements × blocks) of `AtomicNetwork.linear_table` is :math:`U\Sigma V^T`; weights W enter as
+    :math:`TW = U\Sigma(V^TW)`, and of all W with the same product, :math:`V(V^TW)` is the smallest. So
+    :math:`V^TW` is fitted: one block for one element, however many species features there are.
+
+    :ivar coordinates: :math:`U\Sigma`, shape (num_elements, rank)
+    :ivar right: :math:`V^T`, shape (rank, num_blocks)
     """
 
-    def __init__(self, size: int) -> None:
-        self.matrix = torch.zeros(size, size, dtype=torch.float64)
-        self.vector = torch.zeros(size, dtype=torch.float64)
-        self.squares = 0.0
+    def __init__(self, network: AtomicNetwork) -> None:
+        left, values, right = torch.linalg.svd(network.linear_table().detach().double(), full_matrices=False)
+        kept = values > SMALLEST_SINGULAR_VALUE * values[0]
+        self.coordinates = left[:, kept] * values[kept]
+        self.right = right[kept]
 
-    def add(self, rows: torch.Tensor, targets: torch.Tensor) -> None:
-        """Add equations; those without a finite target are left out."""
-        known = torch.isfinite(targets)
-        rows, targets = rows[known], targets[known]
-        self.matrix += rows.T @ rows
-        self.vector += rows.T @ targets
-        self.squares += float(targets @ targets)
-
-    def include(self, other: LinearSystem, sign: float = 1.0) -> None:
-        """Add the equations of another system, or (sign −1) take them out again; in place, for they are large."""
-        self.matrix.add_(other.matrix, alpha=sign)
-        self.vector.add_(other.vector, alpha=sign)
-        self.squares += sign * other.squares
-
-    def solve(self, penalty: float) -> torch.Tensor:
-        """Ridge solution; the penalty is a fraction of the mean diagonal element.
-
-        :return: shape (size,); NaN if the penalty is too small for the equations to be solved
-        """
-        matrix = self.matrix.clone()
-        matrix.diagonal().add_(penalty * matrix.diagonal().mean())
-        factor, failed = torch.linalg.cholesky_ex(matrix)
-        if failed:
-            return torch.full_like(self.vector, torch.nan)
-        return torch.cholesky_solve(self.vector.unsqueeze(1), factor).squeeze(1)
-
-    def error(self, solution: torch.Tensor) -> float:
-        """Sum of squared residuals of a solution."""
-        return float(solution @ self.matrix @ solution - 2 * self.vector @ solution) + self.squares
-
-
-def choose_penalty(folds: Sequence[LinearSystem], total: LinearSystem) -> float:
-    """The penalty of least error on left-out folds; the middle of the range if there is one fold only."""
-    used = [fold for fold in folds if fold.squares > 0]
-    if len(used) < 2:
-        return PENALTIES[len(PENALTIES) // 2]
-    errors = np.zeros(len(PENALTIES))
-    for fold in used:
-        total.include(fold, -1.0)
-        errors += [fold.error(total.solve(penalty)) for penalty in PENALTIES]
-        total.include(fold)
-    return PENALTIES[int(np.nanargmin(errors))]
+    def weights(self, solution: torch.Tensor) -> torch.Tensor:
+        """`AtomicNetwork.linear_weight` from :math:`V^TW`, shape (rank · (1 + num_functions),)."""
+        return (self.right.T @ solution.view(len(self.right), -1)).flatten()
 
 
 def fit_linear_part(
@@ -88,33 +53,40 @@ def fit_linear_part(
     :return: the penalty that cross-validation chose
     :raises DataError: if no batch has a label
     """
-    size = len(potential.network.linear_weight)
-    folds = [LinearSystem(size) for _ in range(NUM_FOLDS)]
+    basis = ElementBasis(potential.network)
+    num_blocks = potential.network.linear_table().shape[1]
+    num_unknowns = len(potential.network.linear_weight) // num_blocks * basis.coordinates.shape[1]
+    system = least_squares(num_unknowns)
     for number, batch in enumerate(batches):
-        rows, targets = weighted_equations(potential, batch, energy_weight, force_weight, stress_weight)
-        folds[number % NUM_FOLDS].add(rows, targets)
-    total = LinearSystem(size)
-    for fold in folds:
-        total.include(fold)
-    if not total.squares > 0:
+        rows, targets = weighted_equations(potential, basis, batch, energy_weight, force_weight, stress_weight)
+        known = torch.isfinite(targets)
+        system.add(rows[known], targets[known], number % NUM_FOLDS)
+        if system.is_full():
+            break
+    if not any(system.squares(fold) > 0 for fold in range(NUM_FOLDS)):
         raise DataError("training set: no energy, force or stress to fit the linear part to")
-    penalty = choose_penalty(folds, total)
+    penalty = choose_penalty(system)
     with torch.no_grad():
-        potential.network.linear_weight.copy_(total.solve(penalty))
+        potential.network.linear_weight.copy_(basis.weights(system.solve(penalty)))
     return penalty
 
 
 def weighted_equations(
-    potential: Potential, batch: Batch, energy_weight: float, force_weight: float, stress_weight: float
+    potential: Potential,
+    basis: ElementBasis,
+    batch: Batch,
+    energy_weight: float,
+    force_weight: float,
+    stress_weight: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Equations of a batch times the square roots of their weights.
 
-    :return: shapes (num_equations, num_linear) and (num_equations,)
+    :return: shapes (num_equations, num_unknowns) and (num_equations,)
     """
     num_atoms = batch.num_atoms_per_structure.to(torch.float64)
     element = potential.element_index(batch.atomic_numbers)
     references = segment_sum(potential.reference_energies[element], batch.structure_index, batch.num_structures)
-    features = StructureFeatures(potential, batch)
+    features = StructureFeatures(potential, basis, batch)
     rows, targets = [], []
 
     def add(new_rows: torch.Tensor, new_targets: torch.Tensor, weight: float) -> None:
@@ -146,39 +118,49 @@ def _some_directions(batch: Batch, num_directions: int) -> list[tuple[int, int]]
 
 
 class StructureFeatures:
-    """Linear features summed over each structure, and their derivatives.
+    r"""Sums :math:`\sum_i (U\Sigma)_{Z_i}\otimes[1, G_i]` of each structure, and their derivatives.
 
-    One displacement in all structures at once: the cost does not depend on the number of features. The
-    gradient of a weighted sum of the features is linear in the weights; its derivative by the weights is
-    the derivative of the features along the displacement.
+    One displacement in all structures at once: the cost does not depend on the number of functions. The
+    gradient of a weighted sum of the functions is linear in the weights; its derivative by the weights is
+    the derivative of the functions along the displacement.
     """
 
-    def __init__(self, potential: Potential, batch: Batch) -> None:
+    def __init__(self, potential: Potential, basis: ElementBasis, batch: Batch) -> None:
         vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
         element = potential.element_index(batch.atomic_numbers)
         self.batch = batch
         self.first_atom = torch.cumsum(batch.num_atoms_per_structure, 0) - batch.num_atoms_per_structure
         self.vectors = vectors.to(potential.function_mean.dtype)
+        self._coordinates = basis.coordinates[element]
         with torch.enable_grad():
             variables = self.vectors.detach().requires_grad_()
-            functions = potential.scaled_functions(
-                variables, batch.center_index, batch.neighbor_index, element, batch.num_atoms
+            self._functions = potential.linear_inputs(
+                potential.scaled_functions(
+                    variables, batch.center_index, batch.neighbor_index, element, batch.num_atoms
+                )
             )
-            features = potential.network.linear_features(potential.linear_inputs(functions), element)
-            self._sums = segment_sum(features, batch.structure_index, batch.num_structures)
-            self._weights = torch.zeros_like(self._sums, requires_grad=True)
-            (self._gradient,) = torch.autograd.grad(self._sums, variables, self._weights, create_graph=True)
+            self._weights = torch.zeros_like(self._functions, requires_grad=True)
+            (self._gradient,) = torch.autograd.grad(self._functions, variables, self._weights, create_graph=True)
+
+    def _sums(self, constant: float, functions: torch.Tensor) -> torch.Tensor:
+        """Sums over each structure with [constant, functions], shape (num_structures, num_unknowns)."""
+        rows = torch.nn.functional.pad(functions.detach().double(), (1, 0), value=constant)
+        blocks = [
+            segment_sum(coordinate.unsqueeze(1) * rows, self.batch.structure_index, self.batch.num_structures)
+            for coordinate in self._coordinates.unbind(1)
+        ]
+        return torch.cat(blocks, 1)
 
     def _derivative(self, tangent: torch.Tensor) -> torch.Tensor:
         (derivative,) = torch.autograd.grad(self._gradient, self._weights, tangent, retain_graph=True)
-        return derivative.double()
+        return self._sums(0.0, derivative)
 
     def values(self) -> torch.Tensor:
-        """Shape (num_structures, num_linear)."""
-        return self._sums.detach().double()
+        """Shape (num_structures, num_unknowns)."""
+        return self._sums(1.0, self._functions)
 
     def strain_derivative(self, component: int) -> torch.Tensor:
-        """By a component of the strain (Voigt), shape (num_structures, num_linear)."""
+        """By a component of the strain (Voigt), shape (num_structures, num_unknowns)."""
         first, second = VOIGT[component]
         tangent = torch.zeros_like(self.vectors)
         tangent[:, first] += 0.5 * self.vectors[:, second]

@@ -11,9 +11,10 @@ from mhdnn.potential import build_potential
 from mhdnn.prediction import Prediction, predict, predict_charges
 from mhdnn.training.charges import choose_parameters
 from mhdnn.training.initialization import fit_reference_energies, fit_scaling
+from mhdnn.training.least_squares import PENALTIES, GramEquations, NormalEquations, choose_penalty
 from mhdnn.training.loss import Loss, Ramp, mean_square_of_known
 from mhdnn.training.optimization import parameter_groups, warmup_cosine
-from mhdnn.training.ridge import PENALTIES, LinearSystem, StructureFeatures, choose_penalty, fit_linear_part
+from mhdnn.training.ridge import ElementBasis, StructureFeatures, fit_linear_part
 from tests.builders import batch_of, charge_settings, random_potential, structures
 
 ELEMENTS = [6, 14, 50]
@@ -87,15 +88,17 @@ def test_scaling_is_that_of_all_atoms():
     np.testing.assert_allclose(potential.function_maximum, raw.max(0))
 
 
-@pytest.mark.parametrize("kind", ["shared", "per_element"])
-def test_linear_features_are_the_linear_potential(kind):
+@pytest.mark.parametrize("changes", [{"species_feature": "embedding"}, {}, {"kind": "per_element"}], ids=str)
+def test_linear_features_are_the_linear_potential(changes):
     """Values and forward-mode derivatives against the potential's own energies, forces and virials."""
-    potential = random_potential(ELEMENTS, kind=kind)
+    potential = random_potential(ELEMENTS, **changes)
     with torch.no_grad():
         potential.network.output_scale.zero_()
     batch = batch_of(structures()["triclinic"], structures()["slab"])
-    features = StructureFeatures(potential, batch)
-    weight = potential.network.linear_weight.detach()
+    basis = ElementBasis(potential.network)
+    features = StructureFeatures(potential, basis, batch)
+    unknowns = basis.right @ potential.network.linear_weight.detach().view(basis.right.shape[1], -1)
+    weight = unknowns.flatten()
     expected = predict(potential, batch)
     references = potential.reference_energies[potential.element_index(batch.atomic_numbers)]
     shift = torch.stack([references[batch.structure_index == s].sum() for s in (0, 1)])
@@ -131,19 +134,64 @@ def test_ridge_finds_a_linear_potential_again():
     assert (found.forces - made.forces).abs().mean() < 1e-3 * made.forces.abs().mean()
 
 
-def test_penalty_grows_with_the_noise():
-    """Two unknowns that matter, thirty that don't, few equations."""
-    rng = np.random.default_rng(0)
+def equations(noise, num_unknowns=32, seed=0):
+    """Two unknowns that matter, others that don't, few equations, in three folds."""
+    rng = np.random.default_rng(seed)
+    for fold in range(3):
+        rows = torch.tensor(rng.normal(size=(14, num_unknowns)))
+        yield rows, rows[:, 0] - rows[:, 1] + noise * torch.tensor(rng.normal(size=14)), fold
+
+
+@pytest.mark.parametrize("form", [NormalEquations, GramEquations])
+def test_penalty_grows_with_the_noise(form):
     chosen = []
     for noise in (1e-6, 3.0):
-        folds = [LinearSystem(32) for _ in range(3)]
-        total = LinearSystem(32)
-        for fold in folds:
-            rows = torch.tensor(rng.normal(size=(14, 32)))
-            fold.add(rows, rows[:, 0] - rows[:, 1] + noise * torch.tensor(rng.normal(size=14)))
-            total.include(fold)
-        chosen.append(choose_penalty(folds, total))
+        system = form(32)
+        for part in equations(noise):
+            system.add(*part)
+        chosen.append(choose_penalty(system))
     assert chosen[0] < 1e-3 < chosen[1]
+
+
+@pytest.mark.parametrize("form", [NormalEquations, GramEquations])
+def test_ridge_solution_and_errors_of_folds_by_numpy(form):
+    """Against least squares with the penalty as further equations."""
+    system, parts = form(50), list(equations(0.5, 50))
+    for part in parts:
+        system.add(*part)
+
+    def solution(chosen, penalty):
+        rows, targets = np.concatenate([p[0] for p in chosen]), np.concatenate([p[1] for p in chosen])
+        weight = np.sqrt(penalty * (rows**2).sum() / 50)
+        return np.linalg.lstsq(np.vstack([rows, weight * np.eye(50)]), np.append(targets, np.zeros(50)), rcond=None)[0]
+
+    np.testing.assert_allclose(system.solve(0.01), solution(parts, 0.01), atol=1e-10)
+    rows, targets, _ = parts[1]
+    residuals = rows.numpy() @ solution([parts[0], parts[2]], 0.1) - targets.numpy()
+    np.testing.assert_allclose(system.error_without(1, (0.1,)), (residuals**2).sum(), rtol=1e-9)
+    assert system.squares(1) == pytest.approx(float(targets @ targets))
+
+
+def test_equations_of_many_unknowns_are_bounded(monkeypatch):
+    monkeypatch.setattr("mhdnn.training.least_squares.MOST_EQUATIONS", 20)
+    system = GramEquations(50)
+    parts = list(equations(0.0, 50))
+    system.add(*parts[0])
+    assert not system.is_full()
+    system.add(*parts[1])
+    assert system.is_full()
+    rows = torch.cat([parts[0][0], parts[1][0][:6]])
+    np.testing.assert_allclose(rows @ system.solve(1e-8), torch.cat([parts[0][1], parts[1][1][:6]]), atol=1e-5)
+
+
+def test_one_element_has_one_block_of_unknowns():
+    """However many features a species has: the fit is as large as the functions are many."""
+    potential = random_potential([14], species_feature="embedding", embedding_dimension=4)
+    basis = ElementBasis(potential.network)
+    assert basis.coordinates.shape == (1, 1)
+    weight = basis.weights(torch.arange(1.0, 4.0, dtype=torch.float64)).view(5, 3)
+    table = potential.network.linear_table().detach()
+    np.testing.assert_allclose(table @ weight / basis.coordinates, [[1.0, 2.0, 3.0]], atol=1e-12)
 
 
 def test_warmup_and_cosine():
