@@ -21,6 +21,14 @@ class ModelError(MHDNNError, ValueError):
     """A model file or checkpoint can't be used as asked."""
 
 
+class OutputError(MHDNNError, OSError):
+    """A result can't be written: the disk is full, the folder read-only."""
+
+
+class NotFiniteError(MHDNNError, ArithmeticError):
+    """A number that should be one is not: a prediction, a loss or a gradient is NaN or infinite."""
+
+
 class BuildError(MHDNNError):
     """Something that mhdnn compiles on the user's machine could not be compiled."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,14 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from mhdnn.deploy.model_file import load_model
 from mhdnn.dispersion import DispersionCorrection
-from mhdnn.errors import ConfigError, ModelError
+from mhdnn.errors import ConfigError, ModelError, NotFiniteError
+from mhdnn.finite import first_not_finite
 from mhdnn.neighbors import NeighborPairs, find_pairs, pair_vectors
-from mhdnn.prediction import ChargeGeometry, predict
+from mhdnn.prediction import ChargeGeometry, Prediction, predict
 from mhdnn.structure import Batch
 
 EXTRAPOLATION = ("warn", "off", "stop")
+KEYWORDS_OF_ASE = ("atoms", "directory", "label")
 
 
 class ExtrapolationWarning(UserWarning):
@@ -61,9 +65,10 @@ class MHDNNCalculator(Calculator):
         extrapolation: str = "warn",
         **kwargs: Any,
     ) -> None:
+        check_keywords(kwargs)
         super().__init__(**kwargs)
-        if skin < 0:
-            raise ConfigError(f"`skin`: expected a length of at least 0 Å, got {skin}")
+        if not (isinstance(skin, (int, float)) and 0 <= skin < math.inf):
+            raise ConfigError(f"`skin`: expected a length of at least 0 Å, got {skin!r}")
         if extrapolation not in EXTRAPOLATION:
             raise ConfigError(f"`extrapolation`: expected one of {', '.join(EXTRAPOLATION)}, got {extrapolation!r}")
         self.device = torch.device(device)
@@ -95,20 +100,23 @@ class MHDNNCalculator(Calculator):
 
         :raises ModelError: if the model does not know an element, or an atom is unlike all that it was trained on
             and `extrapolation` is stop
+        :raises NotFiniteError: if an energy, force, stress or charge is NaN or infinite
         """
         super().calculate(atoms, properties, system_changes)
         self._check_elements()
         known = self._charges if self._charges is not None and len(self._charges) == len(self.atoms) else None
         asked = properties or ()
         shares = "stresses" in asked and bool(self.atoms.cell.rank == 3)
+        batch = self._batch()
         prediction = predict(
             self.potential,
-            self._batch(),
+            batch,
             solver=self.solver,
             initial_charges=known,
             atomic_virials=shares,
             outside_training=self.extrapolation != "off",
         )
+        self._check_finite(prediction, batch)
         self._charges = prediction.charges
         if prediction.outside_training is not None:
             self._check_extrapolation(prediction.outside_training.cpu().numpy())
@@ -130,6 +138,15 @@ class MHDNNCalculator(Calculator):
             self.results["dipole"] = charges @ self.atoms.positions
         if self.dispersion:
             self._add_dispersion(self.dispersion, atomic="energies" in asked)
+
+    def _check_finite(self, prediction: Prediction, batch: Batch) -> None:
+        found = first_not_finite(prediction, batch)
+        if found is not None:
+            self._charges = None
+            raise NotFiniteError(
+                f"`atoms`: {found[1]} of {self.atoms.get_chemical_formula()} is NaN or infinite; look for atoms at the "
+                "same place and for positions or cell vectors that are no numbers"
+            )
 
     def _check_extrapolation(self, outside: np.ndarray) -> None:
         self.outside_training = outside
@@ -252,6 +269,18 @@ class MHDNNCalculator(Calculator):
             return False
         moved = np.linalg.norm(self.atoms.positions - last.positions, axis=1)
         return bool(2 * moved.max(initial=0.0) < self.skin)
+
+
+def check_keywords(given: Iterable[str]) -> None:
+    """Refuse keywords that neither the calculator nor ASE's base class knows; ASE keeps them without a word.
+
+    :raises ConfigError: naming them and the known ones
+    """
+    unknown = [keyword for keyword in given if keyword not in KEYWORDS_OF_ASE]
+    if unknown:
+        own = [name for name in inspect.signature(MHDNNCalculator).parameters if name != "kwargs"]
+        known = ", ".join([*own, *KEYWORDS_OF_ASE])
+        raise ConfigError(f"`{', '.join(unknown)}`: no keyword of MHDNNCalculator; expected {known}")
 
 
 def is_power_of_ten(number: int) -> bool:

@@ -8,10 +8,13 @@ The script has ``forward`` for whole structures, and for a code that divides the
 ``element_index``, ``scaled_functions`` (of the atoms that are centres), ``energies_of``, ``outside_training``; with
 charge equilibration also ``electronegativity_of``, ``hardness``, ``charge_widths`` and ``screening``. The charges are
 found by `mhdnn.electrostatics`, in LAMMPS by its twin in C++.
+
+Both verify the file before torch reads it (`mhdnn.archive`).
 """
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import warnings
@@ -20,9 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ase.data import atomic_numbers as atomic_number_of
 from ase.data import chemical_symbols
 
 import mhdnn
+from mhdnn.archive import read_archive, write_archive
 from mhdnn.errors import ModelError
 from mhdnn.kernels import load_operators
 from mhdnn.potential import Potential
@@ -34,6 +39,13 @@ PLAIN_TEXTS = (
 )  # fmt: skip
 """Metadata in extra files ``NAME.txt``: words, with blanks between those of a list; true and false are 1 and 0."""
 FORMAT_VERSION = 3
+METADATA_KINDS: dict[str, type | tuple[type, ...]] = {
+    "mhdnn_version": str, "elements": list, "atomic_numbers": list, "cutoff": (int, float), "dtype": str,
+    "charges": bool, "dispersion_left_out": str, "settings": dict, "reference_energies": list, "functions": list,
+    "function_minimum": list, "function_maximum": list, "training": dict,
+}  # fmt: skip
+EXPORT_AGAIN = "export the checkpoint again (`mhdnn export`)"
+UNBOUNDED = ("minimum", "maximum")  # last words of the names of tensors that may be infinite
 UNITS = {"length": "Å", "energy": "eV", "forces": "eV/Å", "stress": "eV/Å³", "charge": "e"}
 
 
@@ -77,50 +89,95 @@ def _plain_text(value: Any) -> str:
 
 
 def save_model(potential: Potential, path: Path, metadata: Mapping[str, Any]) -> None:
-    """Write a model file (aside, then renamed)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".part")
-    try:
-        with warnings.catch_warnings():
-            # deprecated since torch 2.9, and what LAMMPS can load
-            warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
-            script = torch.jit.script(potential.eval())
-            texts = {f"{name}.txt": _plain_text(metadata[name]) for name in PLAIN_TEXTS}
-            json_text = json.dumps(metadata, allow_nan=False)
-            torch.jit.save(script, str(aside), _extra_files={METADATA_FILE: json_text, **texts})
-        aside.replace(path)
-    except OSError as error:
-        raise ModelError(
-            f"{path}: the model could not be written ({error}); free space or choose another path"
-        ) from error
-    finally:
-        aside.unlink(missing_ok=True)
+    """Write a model file, sealed (`mhdnn.archive`) and atomically.
+
+    :raises ModelError: if a weight is NaN or infinite
+    :raises OutputError: if the file can't be written
+    """
+    check_weights(potential.state_dict(), path)
+    content = io.BytesIO()  # torch's own writer aborts the process when the disk is full
+    with warnings.catch_warnings():
+        # deprecated since torch 2.9, and what LAMMPS can load
+        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+        script = torch.jit.script(potential.eval())
+        texts = {f"{name}.txt": _plain_text(metadata[name]) for name in PLAIN_TEXTS}
+        json_text = json.dumps(metadata, allow_nan=False)
+        torch.jit.save(script, content, _extra_files={METADATA_FILE: json_text, **texts})
+    write_archive(path, content.getvalue())
 
 
 def load_model(path: Path | str, device: torch.device | str = "cpu") -> tuple[torch.jit.ScriptModule, dict[str, Any]]:
     """The scripted potential and its metadata; loads the operators that it calls.
 
-    :raises ModelError: if the file does not exist or is no model file of mhdnn
+    :raises ModelError: if the file does not exist, is damaged, or is no model file of mhdnn
     """
     path = Path(path)
+    if path.is_dir():
+        raise ModelError(f"{path}: is a folder; expected a model file, such as model.pt in the folder of a training")
     if not path.is_file():
         raise ModelError(f"{path}: no such model file; `mhdnn train` and `mhdnn export` write one")
+    content = read_archive(path)
     load_operators()
     extra = {METADATA_FILE: ""}
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
-            script = torch.jit.load(str(path), map_location=device, _extra_files=extra)
+            script = torch.jit.load(io.BytesIO(content), map_location=device, _extra_files=extra)
     except RuntimeError as error:
         raise ModelError(
-            f"{path}: not a model file ({str(error).splitlines()[0]}); expected TorchScript written by `mhdnn export`"
+            f"{path}: not a model file ({first_line(error)}); expected TorchScript written by `mhdnn export`"
         ) from error
     if not extra[METADATA_FILE]:
         raise ModelError(f"{path}: TorchScript without mhdnn's metadata; expected a file written by `mhdnn export`")
-    metadata = json.loads(extra[METADATA_FILE])
-    if metadata.get("format_version") != FORMAT_VERSION:
+    metadata = read_metadata(extra[METADATA_FILE], path)
+    check_weights(script.state_dict(), path)
+    return script, metadata
+
+
+def read_metadata(text: str | bytes, path: Path) -> dict[str, Any]:
+    """The metadata of a model file, with every key that programs rely on.
+
+    :raises ModelError: if it is no JSON, of another format, or lacks a key
+    """
+    try:
+        metadata = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: its metadata are no JSON ({first_line(error)}); {EXPORT_AGAIN}") from error
+    version = metadata.get("format_version") if isinstance(metadata, dict) else None
+    if version != FORMAT_VERSION:
         raise ModelError(
-            f"{path}: format version {metadata.get('format_version')}, this mhdnn reads {FORMAT_VERSION}; "
+            f"{path}: format version {version}, this mhdnn reads {FORMAT_VERSION}; "
             "export the checkpoint again with this version"
         )
-    return script, metadata
+    for key, kind in METADATA_KINDS.items():
+        value = metadata.get(key)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise ModelError(f"{path}: `{key}` of its metadata is missing or of another kind; {EXPORT_AGAIN}")
+    if [atomic_number_of.get(symbol) for symbol in metadata["elements"]] != metadata["atomic_numbers"]:
+        raise ModelError(
+            f"{path}: `elements` and `atomic_numbers` of its metadata contradict each other; {EXPORT_AGAIN}"
+        )
+    return metadata
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error of torch, which may go on for a page."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def check_weights(state: Mapping[str, torch.Tensor], source: Path | str) -> None:
+    """Refuse weights that give NaN.
+
+    :param state: named tensors; the ranges of functions may be infinite
+    :param source: for the message
+    :raises ModelError: naming the tensor
+    """
+    for name, values in state.items():
+        if not values.is_floating_point():
+            continue
+        bad = torch.isnan(values) if name.endswith(UNBOUNDED) else ~torch.isfinite(values)
+        if bool(bad.any()):
+            raise ModelError(
+                f"{source}: {int(bad.sum())} of {bad.numel()} numbers of `{name}` are NaN or infinite; "
+                "train again from a checkpoint before that (checkpoints/best.ckpt)"
+            )

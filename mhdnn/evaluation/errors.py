@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from ase.data import chemical_symbols
 
-from mhdnn.evaluation.files import write_text_atomically
 from mhdnn.evaluation.predictions import Predictions
+from mhdnn.files import write_text_atomically
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
 
 Errors = dict[str, float | int]

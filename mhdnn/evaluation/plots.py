@@ -5,6 +5,7 @@ Everything uses matplotlib's object-oriented interface: no global state, no disp
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from matplotlib.ticker import MaxNLocator
 from mhdnn.evaluation.errors import CHARGE, ENERGY, FORCE, Errors, Quantity, compute_errors, residuals, values
 from mhdnn.evaluation.predictions import Predictions
 from mhdnn.evaluation.table import STATISTICS, format_number
+from mhdnn.files import write_atomically
 
 DOTS_PER_INCH = 160
 SCATTER_LIMIT = 20_000
@@ -51,9 +53,13 @@ def new_figure(width: float, height: float, title: str = "") -> Figure:
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a PNG, creating its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DOTS_PER_INCH, format="png", facecolor="white")
+    """Write a PNG, creating its folder.
+
+    :raises OutputError: if it can't be written
+    """
+    content = io.BytesIO()
+    figure.savefig(content, dpi=DOTS_PER_INCH, format="png", facecolor="white")
+    write_atomically(path, content.getvalue())
     return path
 
 

@@ -22,7 +22,6 @@ from mhdnn.evaluation.errors import (
     worst_structures,
     write_errors,
 )
-from mhdnn.evaluation.files import write_text_atomically
 from mhdnn.evaluation.learning_curves import learning_figure
 from mhdnn.evaluation.page import html_figure, html_page, html_section, html_table
 from mhdnn.evaluation.plots import (
@@ -35,6 +34,7 @@ from mhdnn.evaluation.plots import (
 )
 from mhdnn.evaluation.predictions import Predictions
 from mhdnn.evaluation.table import STATISTICS
+from mhdnn.files import write_text_atomically
 
 
 def errors_table(first: str, errors: Mapping[str, Errors]) -> str:

@@ -18,8 +18,8 @@ from ase.build import make_supercell
 from scipy.spatial import ConvexHull, QhullError
 
 from mhdnn.errors import ConfigError, DataError
-from mhdnn.evaluation.files import write_text_atomically
 from mhdnn.evaluation.plots import new_figure
+from mhdnn.files import write_text_atomically
 from mhdnn.properties.coincidence import Coincidence, find_coincidences
 from mhdnn.properties.report import Report
 

@@ -14,7 +14,7 @@ from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
 from mhdnn.errors import ConfigError
-from mhdnn.evaluation.files import write_text_atomically
+from mhdnn.files import write_text_atomically
 from mhdnn.properties.report import plain
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mhdnn.evaluation.files import write_text_atomically
 from mhdnn.evaluation.plots import save_figure
+from mhdnn.files import write_text_atomically
 
 
 @dataclass

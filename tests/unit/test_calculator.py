@@ -10,7 +10,7 @@ from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_s
 from mhdnn import MHDNNCalculator
 from mhdnn.deploy.calculator import ExtrapolationWarning
 from mhdnn.deploy.model_file import METADATA_FILE, load_model, metadata_of, save_model
-from mhdnn.errors import ConfigError, ModelError
+from mhdnn.errors import ConfigError, ModelError, NotFiniteError
 from mhdnn.prediction import SeenAtoms, predict
 from tests.builders import batch_of, model_settings, random_potential, structures
 from tests.tolerances import FINITE_DIFFERENCE, ROUND_OFF
@@ -147,6 +147,14 @@ def test_metadata_travels(model_path):
     assert len(metadata["functions"]) == len(metadata["function_minimum"])
 
 
+def test_no_nan_comes_out(model_path):
+    atoms = structures()["triclinic"]
+    atoms.positions[1] = atoms.positions[0]
+    atoms.calc = MHDNNCalculator(model_path, extrapolation="off")
+    with pytest.raises(NotFiniteError, match=r"of C4Si4 is NaN or infinite; look for atoms at the same place"):
+        atoms.get_forces()
+
+
 def test_not_a_model_file(tmp_path, model_path):
     with pytest.raises(ModelError, match="no such model file"):
         MHDNNCalculator(tmp_path / "missing.pt")
@@ -156,4 +164,8 @@ def test_not_a_model_file(tmp_path, model_path):
         MHDNNCalculator(broken)
     with pytest.raises(ConfigError, match="skin"):
         MHDNNCalculator(model_path, skin=-1.0)
+    with pytest.raises(ConfigError, match="skin"):
+        MHDNNCalculator(model_path, skin="wide")
+    with pytest.raises(ConfigError, match="`cutof, total_charg`: no keyword of MHDNNCalculator; expected model"):
+        MHDNNCalculator(model_path, cutof=3.0, total_charg=1.0)
     assert METADATA_FILE == "metadata.json"  # C++ programs read it under this name

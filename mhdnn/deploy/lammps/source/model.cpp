@@ -1,10 +1,12 @@
 #include "model.h"
 
+#include "archive.h"
+
+#include <caffe2/serialize/inline_container.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/cuda.h>
 #include <torch/script.h>
 
-#include <fstream>
 #include <iterator>
 #include <sstream>
 #include <stdexcept>
@@ -37,6 +39,18 @@ std::string first_line(const std::exception &error) {
   const std::string text = error.what();
   const auto start = text.find_first_not_of('\n');
   return start == std::string::npos ? text : text.substr(start, text.find('\n', start) - start);
+}
+
+// A record of an archive, by the name that stands in its directory; torch leaves out the first folder.
+std::string unpacked(const std::string &file, const std::string &name, const std::string &path) {
+  try {
+    std::istringstream stream(file);
+    caffe2::serialize::PyTorchStreamReader reader(&stream);
+    const auto [data, size] = reader.getRecord(name.substr(name.find('/') + 1));
+    return {static_cast<const char *>(data.get()), size};
+  } catch (const std::exception &error) {
+    fail(path + ": not a model file (" + first_line(error) + "); expected TorchScript written by `mhdnn export`");
+  }
 }
 
 template <typename T>
@@ -99,12 +113,15 @@ struct Model::Implementation {
     return module.get_method(name)(std::move(arguments)).toTensor();
   }
 
+  // The bytes that are verified are those that are loaded.
   void load(const std::string &path) {
-    if (!std::ifstream(path)) fail(path + ": no such model file; `mhdnn train` and `mhdnn export` write one");
+    const std::string file = read_file(path);
     torch::jit::ExtraFilesMap extra;
     for (const std::string name : plain_texts) extra[name + ".txt"] = "";
+    verify(file, path, [&file, &path](const std::string &name) { return unpacked(file, name, path); });
     try {
-      module = torch::jit::load(path, device, extra);
+      std::istringstream stream(file);
+      module = torch::jit::load(stream, device, extra);
     } catch (const std::exception &error) {
       fail(path + ": not a model file (" + first_line(error) + "); expected TorchScript written by `mhdnn export`");
     }

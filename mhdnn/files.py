@@ -1,0 +1,56 @@
+"""Writing files so that nobody ever reads half of one, and a full disk is told in a sentence."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from mhdnn.errors import OutputError
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside the destination, wait for the disk, rename: readers see the old file or the new one.
+
+    :raises OutputError: if the disk is full, the folder read-only ...; the old file is then untouched
+    """
+    aside = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        if aside.is_file():
+            aside.unlink(missing_ok=True)
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """`write_atomically` of a text, in UTF-8."""
+    write_atomically(path, text.encode())
+
+
+def _sync_folder(folder: Path) -> None:
+    """The new name reaches the disk, too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def unwritable(path: Path | str, error: OSError) -> OutputError:
+    """The error for a file that can't be written, with the free space of its disk."""
+    existing = [parent for parent in Path(path).absolute().parents if parent.is_dir()]
+    folder = existing[0] if existing else Path.cwd()
+    free = shutil.disk_usage(folder).free / 1e6
+    reason = error.strerror or str(error)
+    return OutputError(
+        f"{path}: can't be written ({reason}); {free:.1f} MB are free in {folder}; "
+        "free space, check the permissions or choose another folder"
+    )

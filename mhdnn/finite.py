@@ -1,0 +1,24 @@
+"""NaN and infinity are no results: where they first appear in a prediction."""
+
+from __future__ import annotations
+
+import torch
+
+from mhdnn.prediction import Prediction
+from mhdnn.structure import Batch
+
+QUANTITIES = ("energy", "forces", "virial", "charges")
+PER_STRUCTURE = ("energy", "virial")
+
+
+def first_not_finite(prediction: Prediction, batch: Batch) -> tuple[int, str] | None:
+    """The first structure of a batch of which something is NaN or infinite, and what; None if all is well."""
+    chosen = {name: getattr(prediction, name) for name in QUANTITIES if getattr(prediction, name) is not None}
+    if bool(torch.isfinite(torch.stack([values.detach().sum().double() for values in chosen.values()])).all()):
+        return None  # one question to a GPU, not four
+    for name, values in chosen.items():
+        bad = torch.nonzero(~torch.isfinite(values.detach()).reshape(len(values), -1).all(1))
+        if len(bad):
+            row = int(bad[0])
+            return (row if name in PER_STRUCTURE else int(batch.structure_index[row])), name
+    return None  # the sum alone is too large for a number
