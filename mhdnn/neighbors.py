@@ -16,6 +16,15 @@ from vesin import NeighborList
 
 from mhdnn.errors import DataError
 
+LARGEST_EXTENT = 1e5
+"""Å; along directions without periodicity nothing real reaches farther."""
+LARGEST_COORDINATE = 1e7
+"""Å; farther from the origin double precision no longer resolves 1e-9 Å."""
+MOST_NEIGHBORS = 2e5
+"""Expected for each atom; 30 times those of a dense crystal within 20 Å."""
+MOST_CELLS = 1e8
+"""Cells around each cell that are searched; some seconds."""
+
 
 class NeighborPairs(NamedTuple):
     r"""Pairs within a cutoff.
@@ -37,7 +46,8 @@ def find_pairs(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff:
     :param cell: rows are cell vectors, shape (3, 3), Å; rows of non-periodic directions are not used
     :param pbc: periodic directions, shape (3,)
     :param cutoff: Å
-    :raises DataError: if a periodic direction has no cell vector, or the periodic ones span no volume
+    :raises DataError: if a periodic direction has no cell vector, or the periodic ones span no volume; if atoms
+        are absurdly far away; if the cell is so small for the cutoff that the pairs would fill the memory
     """
     center, neighbor, shifts, box = _search(positions, cell, pbc, cutoff, full_list=True)
     return NeighborPairs(center, neighbor, shifts @ box)
@@ -61,14 +71,66 @@ def _search(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Centres, neighbours, shifts in whole numbers of cell vectors, and the complete cell."""
     pbc = np.broadcast_to(np.asarray(pbc, dtype=bool), (3,))
-    box = complete_cell(np.asarray(cell, dtype=np.float64), pbc)
+    positions, cell = np.asarray(positions, dtype=np.float64), np.asarray(cell, dtype=np.float64)
+    _check_numbers(positions, cell, cutoff)
+    box = complete_cell(cell, pbc)
     if len(positions) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3)), box
-    finder = NeighborList(cutoff=float(cutoff), full_list=full_list, sorted=True)
-    center, neighbor, shifts = finder.compute(
-        points=np.ascontiguousarray(positions, dtype=np.float64), box=box, periodic=pbc, quantities="ijS"
+    inside, cells = _wrapped(positions, box, pbc)
+    reach = _reach(inside, box, pbc, cutoff)
+    finder = NeighborList(cutoff=reach, full_list=full_list, sorted=True)
+    center, neighbor, shifts = finder.compute(points=inside, box=box, periodic=pbc, quantities="ijS")
+    center, neighbor = center.astype(np.int64), neighbor.astype(np.int64)
+    return center, neighbor, shifts.astype(np.float64) + cells[center] - cells[neighbor], box
+
+
+def _check_numbers(positions: np.ndarray, cell: np.ndarray, cutoff: float) -> None:
+    """Finite, and of a size that double precision resolves."""
+    for name, values in (("positions", positions), ("cell", cell)):
+        if not np.isfinite(values).all():
+            raise DataError(f"`{name}`: expected finite numbers, found NaN or infinity; correct the structure")
+    if not 0 < cutoff < np.inf:
+        raise DataError(f"`cutoff`: expected a finite length above 0 Å, got {cutoff}; correct it")
+    if len(positions) and np.abs(positions).max() > LARGEST_COORDINATE:
+        raise _far_away(positions, LARGEST_COORDINATE, "from the origin")
+
+
+def _wrapped(positions: np.ndarray, box: np.ndarray, pbc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions moved into the cell along periodic directions, and by how many cell vectors, shape (num_atoms, 3)."""
+    cells = np.where(pbc, np.floor(positions @ np.linalg.inv(box)), 0.0)
+    return np.ascontiguousarray(positions - cells @ box), cells
+
+
+def _reach(positions: np.ndarray, box: np.ndarray, pbc: np.ndarray, cutoff: float) -> float:
+    """The cutoff, or the size of a molecule that is smaller.
+
+    :raises DataError: if the search would take hours or its pairs more memory than there is
+    """
+    along_normals = positions @ np.linalg.inv(box)[:, ~pbc]
+    extents = np.ptp(along_normals, axis=0)
+    if (extents > LARGEST_EXTENT).any():
+        raise _far_away(positions - np.median(positions, axis=0), LARGEST_EXTENT, "from the middle")
+    if not pbc.any():
+        return min(float(cutoff), float(np.linalg.norm(extents)) + 1.0)
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(box), axis=0)
+    heights[~pbc] = np.maximum(extents, 1.0)
+    periodic = box[pbc]
+    span = float(np.sqrt(np.linalg.det(periodic @ periodic.T)))  # length, area or volume
+    images = (2.0 * cutoff, np.pi * cutoff**2, 4.0 / 3.0 * np.pi * cutoff**3)[len(periodic) - 1] / span
+    if len(positions) * images > MOST_NEIGHBORS or np.prod(2.0 * np.ceil(cutoff / heights) + 1.0) > MOST_CELLS:
+        raise DataError(
+            f"`cell`: {len(positions)} atoms in {box[pbc].tolist()} have some {len(positions) * images:.0f} neighbours "
+            f"each within {cutoff:g} Å, expected at most {MOST_NEIGHBORS:.0f}; correct the cell, or the cutoff"
+        )
+    return float(cutoff)
+
+
+def _far_away(distances: np.ndarray, limit: float, whence: str) -> DataError:
+    atom = int(np.abs(distances).max(axis=1).argmax())
+    return DataError(
+        f"`positions`: atom {atom} is {np.linalg.norm(distances[atom]):.3g} Å {whence}, "
+        f"expected at most {limit:.0e} Å; correct the structure or remove it"
     )
-    return center.astype(np.int64), neighbor.astype(np.int64), shifts.astype(np.float64), box
 
 
 def complete_cell(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:

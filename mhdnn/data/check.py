@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from ase.data import chemical_symbols, covalent_radii
 
+from mhdnn.data.compositions import remedy, undetermined
+from mhdnn.data.consistency import Consistency
 from mhdnn.data.store import StoreReader
 from mhdnn.errors import DataError
 from mhdnn.neighbors import find_pairs
@@ -18,6 +21,10 @@ from mhdnn.units import BOHR, GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
 
 CLOSE_RATIO = 0.6
 """Atoms nearer than this times the sum of their covalent radii are suspicious."""
+COINCIDENT_RATIO = 0.05
+"""Atoms nearer than this are at the same place: no model can be trained on them."""
+FAR_AWAY = 1000.0
+"""Å beyond the cell from the middle of the atoms; nothing sensible is there."""
 DUPLICATE_RESOLUTION = 1e-5
 """Positions and cells that agree to this, in Å, are the same."""
 DUPLICATE_ENERGY = 1e-3
@@ -30,6 +37,8 @@ LARGE_STRESS = 100.0
 """Root mean square in GPa above which stress is more likely in other units."""
 SMALL_ENERGY = 0.3
 """|energy| per atom in eV below which energies are more likely in Hartree or relative to something."""
+ELECTRON_COUNT = 0.5
+"""Mean charge of an atom, e, where none is negative: numbers of electrons rather than charges."""
 LARGE_CHARGE_ERROR = 0.05
 """Difference of the sum of charges from the total charge, e."""
 OUTLIER_SCORE = 15.0
@@ -89,7 +98,11 @@ def check(path: str | Path) -> CheckReport:
 
     :raises DataError: if the file as a whole can't be read
     """
-    reader = StoreReader(path)
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers may be absurd
+        return _surveyed(StoreReader(path))
+
+
+def _surveyed(reader: StoreReader) -> CheckReport:
     survey = _Survey(reader)
     for index, frame in enumerate(reader.frames()):
         try:
@@ -97,7 +110,10 @@ def check(path: str | Path) -> CheckReport:
         except DataError as error:
             survey.report.errors.append(str(error))
             continue
-        survey.add(index, structure)
+        try:
+            survey.add(index, structure)
+        except DataError as error:
+            survey.report.errors.append(f"{reader.path}: structure {index}: {error}")
     survey.finish()
     reader.close()
     return survey.report
@@ -112,12 +128,18 @@ class _Survey:
         groups = reader.groups
         self.report.num_groups = len(set(groups))
         self.report.families = Counter(group.split("/", 1)[0] for group in groups)
-        if reader.split is not None:
-            self.report.split = Counter(reader.split.tolist())
+        try:
+            self.report.split = Counter(() if reader.split is None else reader.split.tolist())
+        except DataError as error:
+            self.report.errors.append(str(error))
         self._every = max(1, len(reader) // SAMPLED_FOR_UNITS)
         self._seen: dict[bytes, tuple[int, float | None]] = {}
         self._contradictions: list[tuple[int, int]] = []
         self._charge_errors: list[int] = []
+        self._electrons: list[int] = []
+        self._coincident: list[int] = []
+        self._far_away: list[int] = []
+        self._consistency = Consistency()
         self._bond_ratios: list[float] = []
         self._indices: list[int] = []
         self._energies: list[float] = []
@@ -144,6 +166,7 @@ class _Survey:
         self._add_charges(index, structure)
         self._add_duplicate(index, structure)
         self._add_distances(index, structure)
+        self._consistency.add(index, structure)
 
     def _add_forces(self, index: int, structure: Structure) -> None:
         if structure.forces is None:
@@ -164,7 +187,11 @@ class _Survey:
         self._stress_components += stress.size
 
     def _add_charges(self, index: int, structure: Structure) -> None:
-        if structure.charges is None or structure.total_charge is None:
+        if structure.charges is None:
+            return
+        if structure.charges.min() >= 0 and structure.charges.mean() > ELECTRON_COUNT:
+            self._electrons.append(index)
+        if structure.total_charge is None:
             return
         if abs(structure.charges.sum() - structure.total_charge) > LARGE_CHARGE_ERROR:
             self._charge_errors.append(index)
@@ -182,8 +209,13 @@ class _Survey:
 
     def _add_distances(self, index: int, structure: Structure) -> None:
         sampled = index % self._every == 0
+        size = FAR_AWAY + np.abs(structure.cell).sum()
+        if np.abs(structure.positions - np.median(structure.positions, axis=0)).max() > size:
+            self._far_away.append(index)
         ratio = nearest_ratio(structure, 2 * BOND_RATIOS[1] if sampled else CLOSE_RATIO)
-        if ratio < CLOSE_RATIO:
+        if ratio < COINCIDENT_RATIO:
+            self._coincident.append(index)
+        elif ratio < CLOSE_RATIO:
             self.report.close_atoms.append(index)
         if sampled and structure.num_atoms > 1:
             self._bond_ratios.append(ratio)
@@ -216,6 +248,10 @@ class _Survey:
         )
         outliers = energy_outliers(energies, counts)
         self.report.energy_outliers = [self._indices[row] for row in outliers]
+        self.report.warnings += [
+            f"reference energies are not determined: {text}; {remedy(elements)}"
+            for text in undetermined(counts, elements)
+        ]
 
     def _judge_units(self) -> None:
         report, warn = self.report, self.report.warnings.append
@@ -244,11 +280,23 @@ class _Survey:
 
     def _judge_structures(self) -> None:
         report = self.report
+        report.warnings += [verdict.text() for verdict in self._consistency.verdicts() if verdict.contradicts]
+        if self._coincident:
+            report.errors.append(
+                f"{report.path}: {_shown(self._coincident, 'have two atoms at the same place')}; "
+                "remove them, or correct the positions"
+            )
         findings = (
             (report.duplicates, "are duplicates (first, later)"),
             (
                 self._contradictions,
                 f"are duplicates with energies over {DUPLICATE_ENERGY * MEV_PER_EV:g} meV/atom apart",
+            ),
+            (self._far_away, f"have atoms over {FAR_AWAY:g} Å away from the others, beyond the cell"),
+            (
+                self._electrons,
+                f"have charges that are nowhere negative and on average above {ELECTRON_COUNT:g} e: numbers of "
+                "electrons? Charges are nuclear (valence) charge minus electrons",
             ),
             (report.net_force, f"have a net force above {LARGE_NET_FORCE:g} eV/Å per atom"),
             (report.close_atoms, f"have atoms nearer than {CLOSE_RATIO:g} times their covalent radii"),
@@ -258,10 +306,11 @@ class _Survey:
                 f"have charges that miss the total charge by over {LARGE_CHARGE_ERROR:g} e",
             ),
         )
-        for indices, text in findings:
-            if indices:
-                shown = ", ".join(str(index) for index in indices[:5]) + (" ..." if len(indices) > 5 else "")
-                report.warnings.append(f"{len(indices)} {text}: {shown}")
+        report.warnings += [_shown(indices, text) for indices, text in findings if indices]
+
+
+def _shown(indices: Sequence[object], text: str) -> str:
+    return f"{len(indices)} {text}: {', '.join(map(str, indices[:5]))}{' ...' if len(indices) > 5 else ''}"
 
 
 def structure_hash(structure: Structure) -> bytes:

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from mhdnn.data import n2p2
 from mhdnn.data.ase_bridge import LabelKeys
@@ -32,6 +33,8 @@ KEY_OPTIONS = {
     "total_charge": "by default `total_charge` or `charge`",
     "group": "by default `group` or `config_type`",
 }
+UNREADABLE = 1e7
+"""Numbers above are printed with their power of ten."""
 
 
 def add_data_commands(subparsers: argparse._SubParsersAction) -> None:
@@ -167,11 +170,11 @@ def print_conversion(report: ConvertReport, destination: Path, console: Console)
 
 def print_check(report: CheckReport, console: Console) -> None:
     """Print a report as a table, then its errors and warnings."""
-    table = Table(title=str(report.path), show_header=False, title_justify="left")
+    table = Table(title=Text(str(report.path)), show_header=False, title_justify="left")
     table.add_column(style="bold")
     table.add_column()
     for name, value in summary(report).items():
-        table.add_row(name, value)
+        table.add_row(Text(name), Text(value))  # what stands in the file is no markup
     console.print(table)
     for style, kind, messages in (("red", "error", report.errors), ("yellow", "warning", report.warnings)):
         for message in messages:
@@ -196,7 +199,8 @@ def summary(report: CheckReport) -> dict[str, str]:
         rows["split"] = _counts(report.split)
     if report.energy_per_atom is not None:
         low, middle, high = report.energy_per_atom
-        rows["energy"] = f"{low:.4f} to {high:.4f}, median {middle:.4f} eV/atom"
+        form = ".4f" if max(abs(low), abs(high)) < UNREADABLE else ".4g"
+        rows["energy"] = f"{low:{form}} to {high:{form}}, median {middle:{form}} eV/atom"
     if report.force_max is not None:
         rows["forces"] = f"rms {report.force_rms:.4f}, largest {report.force_max:.3f} eV/Å"
     if report.stress_range is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from mhdnn.data.schema import (
     NUMERIC_FIELDS,
     RESERVED_ATTRIBUTES,
     SCHEMA_VERSION,
+    SPLITS,
     Dispersion,
     Record,
     validate_structure,
@@ -105,10 +107,21 @@ class StoreReader:
 
     @property
     def split(self) -> np.ndarray | None:
-        """``train``, ``validation`` or ``test`` of each structure, or None if no split is stored."""
+        """``train``, ``validation`` or ``test`` of each structure, or None if no split is stored.
+
+        :raises DataError: if another word stands there
+        """
         if "split" not in self._arrays:
             return None
-        return np.array(self._read("split", 0, len(self)), dtype=str)
+        split = np.array(self._read("split", 0, len(self)), dtype=str)
+        unknown = Counter(split[~np.isin(split, SPLITS)].tolist())
+        if unknown:
+            found = ", ".join(f"{word!r} of {count} structures" for word, count in unknown.most_common(5))
+            raise DataError(
+                f"{self.path}: array `split`: expected {', '.join(SPLITS)}, found {found}; "
+                "rename the words, or choose the parts anew with `mhdnn data split`"
+            )
+        return split
 
     def record(self, index: int) -> Record:
         """One structure with its dispersion part and split; raises as ``reader[index]`` does."""

@@ -14,18 +14,19 @@ from mhdnn.units import BOHR
 
 
 def crystal(seed: int, scale: float = 1.0) -> Structure:
-    """Eight carbon atoms of diamond, shaken by 0.03 Å."""
+    """Eight carbon atoms of diamond, shaken by 0.03 Å, on springs of 15 eV/Å² to their sites."""
     rng = np.random.default_rng(seed)
     corner = np.array([[0, 0, 0], [0, 2, 2], [2, 0, 2], [2, 2, 0]])
     fractional = np.concatenate([corner, corner + 1]) / 4
-    forces = rng.normal(size=(8, 3))
+    moves = rng.normal(scale=0.03, size=(8, 3))
+    moves -= moves.mean(axis=0)
     return Structure(
         atomic_numbers=np.full(8, 6),
-        positions=(fractional * 3.57 + rng.normal(scale=0.03, size=(8, 3))) * scale,
+        positions=(fractional * 3.57 + moves) * scale,
         cell=3.57 * scale * np.eye(3),
         pbc=np.ones(3, bool),
-        energy=-72.0 + 0.05 * float(rng.normal()),
-        forces=forces - forces.mean(axis=0),
+        energy=-72.0 + 7.5 * float((moves**2).sum()),
+        forces=-15.0 * moves,
         stress=rng.normal(scale=0.01, size=6),
         group=f"diamond/{seed}",
     )
@@ -76,6 +77,17 @@ class TestSound:
         assert "functional" in text
         assert "warning: 1 have an energy far from the others of their composition: 3" in text
 
+    def test_texts_of_the_file_are_printed_as_they_are(self, tmp_path, crystals):
+        crystals[3].energy, crystals[4].group = 1e300, "[red]"
+        with StoreWriter(tmp_path / "[red].h5", {"source": "[/bold] and [0, 1]"}) as writer:
+            for structure in crystals:
+                writer.append(structure)
+        console = Console(record=True, width=120)
+        print_check(check(tmp_path / "[red].h5"), console)
+        text = console.export_text()
+        for part in ("[red].h5", "[/bold] and [0, 1]", "[red] 1", "to 1.25e+299,"):
+            assert part in text
+
     def test_molecules_and_slabs(self, tmp_path):
         water = Structure(
             np.array([8, 1, 1]),
@@ -92,7 +104,10 @@ class TestSound:
             energy=-18.4,
         )
         atom = Structure(np.array([6]), np.zeros((1, 3)), np.zeros((3, 3)), np.zeros(3, bool), energy=-1.3)
-        report = check(write(tmp_path / "a.h5", [water, graphene, atom]))
+        hydrogen = Structure(
+            np.array([1, 1]), np.array([[0, 0, 0], [0.74, 0, 0]]), np.zeros((3, 3)), np.zeros(3, bool), energy=-6.7
+        )
+        report = check(write(tmp_path / "a.h5", [water, graphene, atom, hydrogen]))
         assert report.errors == []
         assert report.warnings == []
 
@@ -116,6 +131,36 @@ class TestErrors:
         assert len(report.errors) == 1
         assert "no structure has a label" in report.errors[0]
 
+    def test_atoms_at_the_same_place(self, tmp_path, crystals):
+        crystals[2].positions[1] = crystals[2].positions[0] + [0.0, 3.57, 0.0]
+        report = check(write(tmp_path / "a.h5", crystals))
+        assert report.errors == [
+            f"{tmp_path / 'a.h5'}: 1 have two atoms at the same place: 2; remove them, or correct the positions"
+        ]
+
+    def test_atoms_far_away_and_flat_cells(self, tmp_path, crystals):
+        crystals[2].pbc[:], crystals[2].cell[:] = False, 0.0
+        crystals[2].positions[1, 0] = 1e6
+        crystals[3].cell[2] *= 1e-3
+        crystals[3].positions[:, 2] *= 1e-3
+        crystals[4].positions[1, 0] += 3.57 * 300_000
+        report = check(write(tmp_path / "a.h5", crystals))
+        assert len(report.errors) == 2
+        assert "structure 2: `positions`: atom 1 is 1e+06 Å from the middle" in report.errors[0]
+        assert "1 have two atoms at the same place: 3" in report.errors[1]
+        assert "2 have atoms over 1000 Å away from the others, beyond the cell: 2, 4" in " | ".join(report.warnings)
+
+    def test_unknown_split_words(self, tmp_path, crystals):
+        with StoreWriter(tmp_path / "a.h5") as writer:
+            for structure in crystals:
+                writer.append(structure, split="validation")
+        with h5py.File(tmp_path / "a.h5", "r+") as file:
+            file["split"][3:7] = "val"
+        (error,) = check(tmp_path / "a.h5").errors
+        assert "array `split`: expected train, validation, test, found 'val' of 4 structures" in error
+        with pytest.raises(DataError, match="found 'val' of 4 structures; rename the words"):
+            _ = StoreReader(tmp_path / "a.h5").split
+
     def test_file_that_can_not_be_read(self, tmp_path):
         (tmp_path / "a.h5").write_bytes(b"nothing")
         with pytest.raises(DataError):
@@ -124,12 +169,12 @@ class TestErrors:
 
 class TestWarnings:
     def test_duplicates(self, tmp_path, crystals):
-        copy = crystal(5)
+        copy = crystal(7)
         copy.positions += 1e-7  # as after printing with fewer digits
         contradiction = crystal(6)
         contradiction.energy += 1.0
         text = warnings_of(tmp_path, [*crystals, copy, contradiction])
-        assert "2 are duplicates (first, later): (5, 30), (6, 31)" in text
+        assert "2 are duplicates (first, later): (7, 30), (6, 31)" in text
         assert "1 are duplicates with energies over 1 meV/atom apart: (6, 31)" in text
 
     def test_net_force(self, tmp_path, crystals):
@@ -154,6 +199,18 @@ class TestWarnings:
             structure.charges, structure.total_charge = np.zeros(8), 0.0
         crystals[3].charges = np.full(8, 0.1)
         assert "1 have charges that miss the total charge by over 0.05 e: 3" in warnings_of(tmp_path, crystals)
+
+    def test_numbers_of_electrons(self, tmp_path, crystals):
+        for structure in crystals:
+            structure.charges = np.full(8, 4.0)
+        assert "30 have charges that are nowhere negative" in warnings_of(tmp_path, crystals)
+
+    def test_reference_energies_that_are_open(self, tmp_path, crystals):
+        for structure in crystals:
+            structure.atomic_numbers[::2] = 14
+        text = warnings_of(tmp_path, crystals)
+        assert "reference energies are not determined: C and Si occur only in the ratio 1:1" in text
+        assert "initialization.reference_energies={C: ...,Si: ...}" in text
 
     def test_bohr(self, tmp_path):
         text = warnings_of(tmp_path, [crystal(seed, 1 / BOHR) for seed in range(10)])

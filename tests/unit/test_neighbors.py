@@ -68,3 +68,44 @@ def test_completed_vectors_are_normal_to_the_periodic_ones():
     completed = complete_cell(cell, np.array([True, True, False]))
     np.testing.assert_allclose(completed[:2] @ completed[2], 0, atol=1e-12)
     np.testing.assert_allclose(np.linalg.norm(completed[2]), 1)
+
+
+def test_atoms_many_cells_away_are_the_same_atoms():
+    cell = np.array([[3.5, 0, 0], [0.4, 3.6, 0], [0.1, -0.3, 3.9]])
+    inside = np.array([[0.3, 0.2, 0.1], [1.9, 1.8, 2.0]])
+    cells = np.array([[0, 0, 0], [400_000, -90_000, 7]])
+    near, far = (find_pairs(points, cell, np.ones(3, bool), 6.0) for points in (inside, inside + cells @ cell))
+    assert len(near.center_index) == len(far.center_index)
+    outside = inside + cells @ cell
+    vectors = [
+        positions[pairs.neighbor_index] - positions[pairs.center_index] + pairs.cell_shifts
+        for positions, pairs in ((inside, near), (outside, far))
+    ]
+    for found in vectors:
+        assert np.linalg.norm(found, axis=1).max() < 6.0
+    ordered = [found[np.lexsort(np.round(found, 4).T)] for found in vectors]
+    np.testing.assert_allclose(ordered[0], ordered[1], atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("positions", "cell", "pbc", "cutoff", "message"),
+    [
+        ([[0, 0, 0], [2e6, 0, 0]], np.zeros((3, 3)), (0, 0, 0), 6.0, "atom . is 1e[+]06 Å from the middle"),
+        ([[0, 0, 0], [0, 0, 2e6]], np.diag([3.5, 3.5, 0]), (1, 1, 0), 6.0, "from the middle"),
+        ([[0, 0, 0], [1e9, 0, 0]], 3.5 * np.eye(3), (1, 1, 1), 6.0, "atom 1 is 1e[+]09 Å from the origin"),
+        ([[0, 0, 0], [np.nan, 0, 0]], 3.5 * np.eye(3), (1, 1, 1), 6.0, "`positions`: expected finite numbers"),
+        ([[0, 0, 0]], 3.5 * np.diag([1, 1, np.inf]), (1, 1, 1), 6.0, "`cell`: expected finite numbers"),
+        ([[0, 0, 0]] * 9, np.diag([3.5, 3.5, 1e-3]), (1, 1, 1), 6.0, "neighbours each within 6 Å"),
+        ([[0, 0, 0]], 0.01 * np.eye(3), (1, 1, 1), 6.0, "neighbours each within 6 Å"),
+        ([[0, 0, 0]], 3.5 * np.eye(3), (1, 1, 1), 1e5, "neighbours each within 100000 Å"),
+        ([[0, 0, 0]], 3.5 * np.eye(3), (1, 1, 1), 0.0, "`cutoff`: expected a finite length above 0 Å, got 0.0"),
+    ],
+)
+def test_hopeless_searches_are_refused(positions, cell, pbc, cutoff, message):
+    with pytest.raises(DataError, match=message):
+        find_pairs(np.array(positions, dtype=float), cell, np.array(pbc, bool), cutoff)
+
+
+def test_cutoff_far_beyond_a_molecule():
+    pairs = find_pairs(np.array([[0, 0, 0], [0, 0, 1.4], [0, 2, 0]]), np.zeros((3, 3)), np.zeros(3, bool), 1e5)
+    assert len(pairs.center_index) == 6

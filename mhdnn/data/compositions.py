@@ -1,0 +1,104 @@
+"""Whether the compositions of a dataset determine the reference energies of its elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import gcd, lcm
+
+import numpy as np
+from ase.data import chemical_symbols
+
+REMEDY = (
+    "least squares chooses one of infinitely many solutions, which goes into energies of other compositions (voltages, "
+    "formation energies); add structures of other compositions, e.g. of the elements, or give energies by "
+    "initialization.reference_energies"
+)
+
+
+def undetermined(counts: np.ndarray, elements: Sequence[int]) -> list[str]:
+    """What the compositions leave open, in words; nothing if they determine an energy for each element.
+
+    Reference energies are the solution of :math:`E = N e_{ref}`; what is open is the null space of :math:`N`.
+
+    :param counts: atoms of each element in the structures that have an energy, shape (num_structures, num_elements)
+    :param elements: atomic numbers of the columns
+    :return: for example ``Li and C occur only in the ratio 1:2``, or ``n(Li) + n(Na) = 2 n(O) in every structure``
+    """
+    rows = np.unique(np.asarray(counts, dtype=np.int64), axis=0)
+    symbols = [chemical_symbols[number] for number in elements]
+    absent = [symbol for symbol, column in zip(symbols, rows.T, strict=True) if not column.any()]
+    texts = [f"no structure with an energy has {_listed(absent)}"] if absent else []
+    first_of_ratio: dict[tuple[int, ...], int] = {}
+    members: dict[int, list[int]] = {}
+    for index, column in enumerate(rows.T):
+        if column.any():
+            first = first_of_ratio.setdefault(_primitive(column), index)
+            members.setdefault(first, []).append(index)
+    for group in members.values():
+        if len(group) > 1:
+            ratio = _primitive([int(rows[:, index].max()) for index in group])
+            texts.append(
+                f"{_listed([symbols[index] for index in group])} occur only in the ratio {':'.join(map(str, ratio))}"
+            )
+    independent = list(members)
+    for vector in _null_space(rows[:, independent]):
+        texts.append(_equation(vector, [symbols[index] for index in independent]))
+    return texts
+
+
+def remedy(elements: Sequence[int]) -> str:
+    """What to do about it, with the setting written out."""
+    example = ",".join(f"{chemical_symbols[number]}: ..." for number in elements)
+    return f"{REMEDY}={{{example}}}"
+
+
+def _primitive(numbers: Sequence[int] | np.ndarray) -> tuple[int, ...]:
+    """Whole numbers in the same ratio, as small as possible."""
+    whole = [int(number) for number in numbers]
+    divisor = gcd(*whole) or 1
+    return tuple(number // divisor for number in whole)
+
+
+def _null_space(rows: np.ndarray) -> list[list[int]]:
+    """Whole-number vectors that span it, by exact elimination."""
+    size = rows.shape[1]
+    reduced: dict[int, list[Fraction]] = {}  # by pivot column
+    for row in rows:
+        rest = [Fraction(int(number)) for number in row]
+        for pivot, own in reduced.items():
+            rest = [a - rest[pivot] * b for a, b in zip(rest, own, strict=True)]
+        pivot = next((column for column, value in enumerate(rest) if value), -1)
+        if pivot < 0:
+            continue
+        rest = [value / rest[pivot] for value in rest]
+        for other, own in reduced.items():
+            reduced[other] = [a - own[pivot] * b for a, b in zip(own, rest, strict=True)]
+        reduced[pivot] = rest
+        if len(reduced) == size:
+            return []
+    result = []
+    for free in sorted(set(range(size)) - set(reduced)):
+        vector = [Fraction(0)] * size
+        vector[free] = Fraction(-1)
+        for pivot, own in reduced.items():
+            vector[pivot] = own[free]
+        scale = lcm(*(value.denominator for value in vector))
+        result.append(list(_primitive([int(value * scale) for value in vector])))
+    return result
+
+
+def _equation(vector: list[int], symbols: list[str]) -> str:
+    def side(sign: int) -> str:
+        terms = [
+            f"{abs(factor)} n({symbol})" if abs(factor) > 1 else f"n({symbol})"
+            for factor, symbol in zip(vector, symbols, strict=True)
+            if factor * sign > 0
+        ]
+        return " + ".join(terms) or "0"
+
+    return f"{side(1)} = {side(-1)} in every structure"
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
