@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,29 +9,26 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from mhdnn.data.label_search import Found, LabelSearch
+from mhdnn.data.schema import Record
 from mhdnn.errors import DataError
 from mhdnn.structure import VOIGT, Structure
 
-ENERGY_KEYS = ("energy", "REF_energy", "ref_energy", "dft_energy", "DFT_energy")
-FORCES_KEYS = ("forces", "force", "REF_forces", "ref_forces", "dft_forces", "DFT_forces")
-STRESS_KEYS = ("stress", "stress_voigt", "REF_stress", "ref_stress", "dft_stress", "DFT_stress")
-VIRIAL_KEYS = ("virial", "virials", "REF_virial", "REF_virials", "dft_virial", "DFT_virial")
-CHARGES_KEYS = ("charges", "REF_charges", "dft_charges", "hirshfeld_charges", "bader_charges", "mbis_charges")
-TOTAL_CHARGE_KEYS = ("total_charge", "charge", "REF_total_charge")
 GROUP_KEYS = ("group", "config_type")
 
 ASYMMETRY = 0.01
 """Largest accepted difference of opposite stress components, relative to the largest component."""
+CONTRADICTION = (1e-3, 1e-5)
+"""Largest accepted difference of a stress and a virial: relative to the largest component, and in eV/Å³ (rounding)."""
 
 
 @dataclass(frozen=True)
 class LabelKeys:
     """Where the labels stand in ASE objects; None looks under the usual names.
 
-    Each is a key of the calculator's results, of ``atoms.info`` or of ``atoms.arrays``. ASE's
-    ``energy`` of a calculation with smearing is extrapolated to zero width; forces belong to
-    ``free_energy``, which is taken when asked for. (ASE has both for VASP; from GPAW's text output it
-    takes the extrapolated energy only, so with wide smearing save a trajectory instead.)
+    Each is a key of the calculator's results, of ``atoms.info`` or of ``atoms.arrays``. The usual names are those of
+    `mhdnn.data.label_names`. Where an energy and a free energy are there (a calculation with smearing), the free energy
+    is taken, whose gradient the forces are; ``energy`` chooses the one extrapolated to zero width.
     """
 
     energy: str | None = None
@@ -44,32 +40,45 @@ class LabelKeys:
     group: str | None = None
 
 
-def structure_from_atoms(
-    atoms: Atoms, keys: LabelKeys | None = None, group: str = "", name: str = "structure"
-) -> Structure:
-    """A structure with the labels found in the calculator's results, info and arrays.
+def record_from_atoms(atoms: Atoms, keys: LabelKeys | None = None, group: str = "", name: str = "structure") -> Record:
+    """A structure with the labels found in the calculator's results, info and arrays, and what is known of them.
 
-    Labels are taken as stored, without the changes that constraints make. A ``virial`` (eV) is used
-    where no stress is given: stress = -virial / volume.
+    Labels are taken as stored, without the changes that constraints make, and converted from the units that the atoms'
+    info names (``energy-unit``, ``force-unit``, ...). A ``virial`` (eV) is used where no stress is given:
+    stress = -virial / volume.
 
     :param group: used if the atoms don't name one
     :param name: what error messages call it
-    :raises DataError: if a label has the wrong shape, or two usual names hold different values
+    :raises DataError: if a label has the wrong shape or an unknown unit, if two usual names hold different values, or
+        if stress and virial contradict each other
     """
     keys = keys or LabelKeys()
-    total_charge = _find(atoms, keys.total_charge, TOTAL_CHARGE_KEYS, (), name)
-    return Structure(
+    results = atoms.calc.results if atoms.calc is not None else {}
+    search = LabelSearch({"results": results, "info": atoms.info, "arrays": atoms.arrays}, len(atoms), name)
+    length = search.units.get("length", 1.0)
+    cell = np.array(atoms.cell[:], dtype=float) * length
+    energy, kind = search.energy(keys.energy)
+    total_charge = search.label("total_charge", keys.total_charge, ())
+    structure = Structure(
         atomic_numbers=atoms.numbers.astype(np.int64),
-        positions=atoms.positions.astype(float),
-        cell=np.array(atoms.cell[:], dtype=float),
+        positions=atoms.positions.astype(float) * length,
+        cell=cell,
         pbc=np.array(atoms.pbc, dtype=bool),
-        energy=_scalar(_find(atoms, keys.energy, ENERGY_KEYS, (), name)),
-        forces=_find(atoms, keys.forces, FORCES_KEYS, (len(atoms), 3), name),
-        stress=_stress(atoms, keys, name),
-        charges=_find(atoms, keys.charges, CHARGES_KEYS, (len(atoms),), name),
-        total_charge=_scalar(total_charge),
+        energy=energy,
+        forces=search.label("forces", keys.forces, (len(atoms), 3)),
+        stress=_stress(search, cell, keys, name),
+        charges=search.charges(keys.charges),
+        total_charge=None if total_charge is None else float(total_charge),
         group=_group(atoms, keys.group, group),
     )
+    return Record(structure, energy_kind=kind, unused=search.unused())
+
+
+def structure_from_atoms(
+    atoms: Atoms, keys: LabelKeys | None = None, group: str = "", name: str = "structure"
+) -> Structure:
+    """The structure of `record_from_atoms`."""
+    return record_from_atoms(atoms, keys, group, name).structure
 
 
 def atoms_from_structure(structure: Structure) -> Atoms:
@@ -122,60 +131,35 @@ def stress_from_virial(virial: Any, cell: np.ndarray, name: str = "structure") -
     return -voigt_stress(virial, name) / volume
 
 
-def _stress(atoms: Atoms, keys: LabelKeys, name: str) -> np.ndarray | None:
-    stress = None if keys.virial else _find(atoms, keys.stress, STRESS_KEYS, None, name)
-    if stress is None and not keys.stress:
-        virial = _find(atoms, keys.virial, VIRIAL_KEYS, None, name)
-        return None if virial is None else stress_from_virial(virial, atoms.cell[:], name)
-    if stress is None or (atoms.cell.rank < 3 and not np.any(stress)):
+def _stress(search: LabelSearch, cell: np.ndarray, keys: LabelKeys, name: str) -> np.ndarray | None:
+    """From stresses and virials; they must agree."""
+    stresses = [] if keys.virial else _tensors(search, "stress", keys.stress, name)
+    virials = [] if keys.stress else _tensors(search, "virial", keys.virial, name)
+    if not np.any(cell, axis=1).all():
+        filled = [found.name for found in stresses + virials if np.any(found.value)]
+        if filled:
+            raise DataError(f"{name}: `{filled[0]}` needs a cell with a volume, found none; add the cell or drop it")
+        search.used.update(found.name for found in stresses + virials)
         return None  # codes print zeros for molecules
-    if atoms.cell.rank < 3:
-        raise DataError(f"{name}: `stress` needs a cell with a volume, found none; add the cell or drop it")
-    return voigt_stress(stress, name)
+    stress = search.agreed(stresses) if stresses else None
+    if not virials:
+        return stress
+    from_virial = stress_from_virial(search.agreed(virials), cell, name)
+    if stress is None:
+        return from_virial
+    relative, absolute = CONTRADICTION
+    if np.abs(stress - from_virial).max() > relative * np.abs(stress).max() + absolute:
+        raise DataError(
+            f"{name}: `{stresses[0].name}` and `{virials[0].name}` contradict each other: the stress is {stress}, "
+            f"-virial / volume is {from_virial} eV/Å³; check signs and units, and say which is meant with "
+            "`--stress-key` or `--virial-key`"
+        )
+    return stress
 
 
-def _find(
-    atoms: Atoms, key: str | None, usual: Iterable[str], shape: tuple[int, ...] | None, name: str
-) -> np.ndarray | None:
-    """The value under the chosen key, or under the usual ones if they agree."""
-    found: dict[str, np.ndarray] = {}
-    for candidate in (key,) if key else usual:
-        for place in _places(atoms):
-            if place.get(candidate) is not None:
-                found[candidate] = _numbers(place[candidate], candidate, shape, name)
-                break
-    if not found:
-        return None
-    first, *others = found
-    for other in others:
-        same_shape = found[other].shape == found[first].shape
-        if not (same_shape and np.allclose(found[other], found[first], equal_nan=True)):
-            raise DataError(
-                f"{name}: `{first}` and `{other}` hold different values; say which is meant, "
-                f"for example with `--{_option(first)}-key {other}`"
-            )
-    return found[first] + 0.0  # a copy, without negative zero
-
-
-def _places(atoms: Atoms) -> list[dict[str, Any]]:
-    results = atoms.calc.results if atoms.calc is not None else {}
-    return [results, atoms.info, atoms.arrays]
-
-
-def _numbers(value: Any, key: str, shape: tuple[int, ...] | None, name: str) -> np.ndarray:
-    try:
-        numbers = np.asarray(value, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name}: `{key}` must be numbers, found {value!r}; choose another key") from error
-    if shape is not None and numbers.shape != shape:
-        if numbers.size != int(np.prod(shape)):
-            raise DataError(f"{name}: `{key}` must have shape {shape}, found {numbers.shape}; choose another key")
-        numbers = numbers.reshape(shape)
-    return numbers
-
-
-def _scalar(value: np.ndarray | None) -> float | None:
-    return None if value is None else float(value)
+def _tensors(search: LabelSearch, label: str, key: str | None, name: str) -> list[Found]:
+    candidates = search.keyed(key, label, None) if key else search.candidates(label, None)
+    return [Found(found.name, voigt_stress(found.value, name)) for found in candidates]
 
 
 def _group(atoms: Atoms, key: str | None, default: str) -> str:
@@ -183,16 +167,3 @@ def _group(atoms: Atoms, key: str | None, default: str) -> str:
         if candidate in atoms.info:
             return str(atoms.info[candidate])
     return default
-
-
-def _option(key: str) -> str:
-    """The command-line option that chooses a label, from one of its usual names."""
-    families = {
-        "energy": ENERGY_KEYS,
-        "forces": FORCES_KEYS,
-        "stress": STRESS_KEYS,
-        "virial": VIRIAL_KEYS,
-        "charges": CHARGES_KEYS,
-        "total-charge": TOTAL_CHARGE_KEYS,
-    }
-    return next((option for option, names in families.items() if key in names), "energy")

@@ -12,11 +12,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from mhdnn.data import n2p2
 from mhdnn.data.ase_bridge import LabelKeys
 from mhdnn.data.check import CheckReport, check
 from mhdnn.data.conversion_report import ConvertReport
 from mhdnn.data.convert import DispersionChoice, convert
+from mhdnn.data.formats import n2p2
 from mhdnn.data.readers import READERS, ReadOptions
 from mhdnn.data.schema import SPLITS
 from mhdnn.data.split import assign_split, store_split, write_parts

@@ -54,13 +54,13 @@ class TestOtherAseFormats:
             '<energy><i name="e_fr_energy">-4.0</i><i name="e_0_energy">-3.9</i></energy></calculation></modeling>'
         )
         (found,) = converted(tmp_path, run / "vasprun.xml")
-        assert found.energy == -3.9
+        assert found.energy == -4.0  # the forces are the gradient of the free energy
         assert found.group == "run7"
         assert found.forces.tolist() == [[0, 0, 0.5], [0, 0, -0.5]]
         kilobar = 0.1 / 160.2176634  # VASP's stress is compression positive
         np.testing.assert_allclose(found.stress[:3], [-10 * kilobar, -20 * kilobar, -30 * kilobar], rtol=1e-6)
-        (free,) = converted(tmp_path, run / "vasprun.xml", LabelKeys(energy="free_energy"))
-        assert free.energy == -4.0
+        (extrapolated,) = converted(tmp_path, run / "vasprun.xml", LabelKeys(energy="energy"))
+        assert extrapolated.energy == -3.9
 
     def test_outcar_that_is_cut(self, tmp_path):
         (tmp_path / "OUTCAR").write_text(" vasp.6.3.0\n POTCAR:    PAW_PBE Li 17Jan2003\n")

@@ -147,8 +147,9 @@ class TestWhatIsSaid:
         ]
 
     def test_a_source_that_breaks_off_is_skipped_on_request(self, tmp_path):
-        (tmp_path / "a.xyz").write_text("1\nenergy=1\nH 0 0 0\nbroken\n")
+        (tmp_path / "a.h5").write_text("no dataset")
         (tmp_path / "b.xyz").write_text("1\nenergy=2\nH 0 0 0\n")
-        report = convert([tmp_path / "a.xyz", tmp_path / "b.xyz"], tmp_path / "out.h5", skip_invalid=True)
-        assert report.num_structures == 2
-        assert "expected the number of atoms, found 'broken'" in report.reasons[0]
+        sources = [tmp_path / "a.h5", tmp_path / "b.xyz"]
+        report = convert(sources, tmp_path / "out.h5", ReadOptions(), skip_invalid=True)
+        assert report.num_structures == 1
+        assert "a.h5" in report.reasons[0]

@@ -10,6 +10,8 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from mhdnn.data.ase_bridge import stress_from_virial
+from mhdnn.data.reading import Frame, ReadOptions
+from mhdnn.data.schema import Record
 from mhdnn.errors import DataError
 from mhdnn.structure import Structure
 
@@ -29,7 +31,18 @@ def systems(folder: Path) -> list[Path]:
     return found
 
 
-def frames(folder: Path, group: str) -> Iterator[Callable[[], Structure]]:
+def frames(path: Path, options: ReadOptions) -> Iterator[Frame]:
+    """A function for each frame of each system below a folder; raises as `systems` and `system_frames`."""
+    for folder in systems(path):
+        for frame in system_frames(folder, folder.absolute().name):
+            yield partial(_as_record, frame)
+
+
+def _as_record(parse: Callable[[], Structure]) -> Record:
+    return Record(parse())
+
+
+def system_frames(folder: Path, group: str) -> Iterator[Callable[[], Structure]]:
     """A function for each frame of one system that makes its structure.
 
     :raises DataError: if a file is missing or has the wrong shape

@@ -1,0 +1,1 @@
+"""Readers of datasets that other programs write: each gives one function per structure."""
