@@ -75,7 +75,8 @@ def predict(
     :param outside_training: whether atoms unlike those of the training set are marked, too
     :raises DataError: if a potential with charges is given a structure without total charge
     """
-    with torch.enable_grad():
+    # TorchScript's optimiser makes the first calls slow and gains nothing after them
+    with torch.enable_grad(), torch.jit.optimized_execution(False):
         if has_charges(potential):
             geometry = ChargeGeometry(potential, batch, solver, initial_charges)
             charges, atoms = geometry.charges(), geometry.atoms
