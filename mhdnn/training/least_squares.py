@@ -18,7 +18,7 @@ PENALTIES = tuple(10.0**power for power in range(-8, 1))
 
 MOST_UNKNOWNS = 3000
 """Of normal equations, whose matrices take 72 MB each then."""
-MOST_EQUATIONS = 4000
+MOST_EQUATIONS = 8000
 MOST_BYTES = 2**30
 """Of the equations kept where there are more unknowns."""
 
