@@ -48,7 +48,7 @@ LENGTHS = frozenset(_LENGTHS.split())
 
 LOOKS_LIKE_LABEL = re.compile(
     r"energ|toten|etot|epot|force|frc|grad|stress|virial|charge|mulliken|hirshfeld|bader|mbis|ddec|freeen"
-    r"|^(e|e0|u|f|q|fx|fy|fz|f[123])$"
+    r"|^(e|e0|u|f|q|fx|fy|fz|f[123]|column\d+)$"  # the last: columns of plain XYZ files without a name
 )
 NO_LABEL = re.compile(
     r"weight|sigma|unit|mask|kinetic|ekin|scheme|cutoff|convergence|threshold|tolerance|charged"
