@@ -159,8 +159,9 @@ class ChargeGeometry:
         if len(unknown):
             number = int(batch.dataset_index[unknown[0, 0]])
             raise DataError(
-                f"`total_charge`: structure {number} has none, but the model equilibrates charges; write it into the "
-                "dataset, or give the one of all structures without (data.total_charge=0)"
+                f"`total_charge`: structure {number} has none, nor atomic charges that add up to a whole number, but "
+                "the model equilibrates charges; write it into the dataset, or give the one of all structures without "
+                "(data.total_charge=0)"
             )
         self.potential, self.batch = potential, batch
         self.atoms = SeenAtoms(potential, batch)

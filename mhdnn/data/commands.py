@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mhdnn.data.ase_bridge import LabelKeys
+from mhdnn.data.charges import parse_valence
 from mhdnn.data.check import CheckReport, check
 from mhdnn.data.conversion_report import ConvertReport
 from mhdnn.data.convert import DispersionChoice, convert
@@ -64,6 +65,13 @@ def _add_convert(commands: argparse._SubParsersAction) -> None:
     for label, text in KEY_OPTIONS.items():
         option = label.replace("_", "-")
         converting.add_argument(f"--{option}-key", metavar="KEY", help=f"where the {option} stands; {text}")
+    converting.add_argument("--total-charge", type=float, metavar="Q", help="of structures that don't have one, e")
+    converting.add_argument(
+        "--valence-electrons",
+        metavar="LIST",
+        help="where `charges` are numbers of electrons (Bader): the valence of each element, as in Li=3,O=6 (in VASP "
+        "ZVAL), or all for all-electron codes; charge = valence - electrons",
+    )
     converting.add_argument("--group", help="group of all structures (default: as named, else the file name)")
     converting.add_argument(
         "--attribute",
@@ -90,7 +98,15 @@ def _add_convert(commands: argparse._SubParsersAction) -> None:
 def run_convert(arguments: argparse.Namespace) -> int:
     """``mhdnn data convert``; returns the exit status."""
     keys = LabelKeys(**{label: getattr(arguments, f"{label}_key") for label in KEY_OPTIONS})
-    options = ReadOptions(arguments.format, arguments.units, keys, arguments.group, arguments.keep_unconverged)
+    options = ReadOptions(
+        arguments.format,
+        arguments.units,
+        keys,
+        arguments.group,
+        arguments.keep_unconverged,
+        arguments.total_charge,
+        parse_valence(arguments.valence_electrons) if arguments.valence_electrons else {},
+    )
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mhdnn.data.ase_bridge import atoms_from_structure
+from mhdnn.data.charges import charges_from_electrons, check_charges
 from mhdnn.data.conversion_report import TRAINING_LABELS, ConvertReport, SourceReport
 from mhdnn.data.readers import Frame, ReadOptions, read_frames
 from mhdnn.data.schema import ENERGY_KINDS, Dispersion, Record, validate_structure
 from mhdnn.data.store import StoreReader, StoreWriter
 from mhdnn.dispersion import DispersionCorrection
 from mhdnn.errors import DataError, UnconvergedError
+from mhdnn.structure import Structure
 
 SUFFIXES = (".h5", ".hdf5")
 DISPERSION_LABELS = ("energy", "forces", "stress")
@@ -79,7 +81,7 @@ def convert(
         for path in paths:
             report.sources.append(source := SourceReport(path))
             for name, frame in _numbered(path, options, skip_invalid, source):
-                record = _checked(frame, name, skip_invalid, source)
+                record = _checked(frame, name, options, skip_invalid, source)
                 if record is not None:
                     record = _completed(record, name, options, dispersion)
                     kind.add(record, name)
@@ -145,11 +147,12 @@ def _numbered(
         source.skip(str(error))
 
 
-def _checked(frame: Frame, name: str, skip_invalid: bool, source: SourceReport) -> Record | None:
+def _checked(frame: Frame, name: str, options: ReadOptions, skip_invalid: bool, source: SourceReport) -> Record | None:
     """The record if it is converged, valid and labelled; None if it is not and is left out."""
     try:
         record = frame()
         validate_structure(record.structure, name)
+        record = record._replace(structure=_with_charges(record.structure, options, name))
         if all(getattr(record.structure, label) is None for label in TRAINING_LABELS):
             unused = f" (not used: {', '.join(record.unused)})" if record.unused else ""
             raise DataError(
@@ -165,6 +168,16 @@ def _checked(frame: Frame, name: str, skip_invalid: bool, source: SourceReport) 
         source.skip(str(error))
         return None
     return record
+
+
+def _with_charges(structure: Structure, options: ReadOptions, name: str) -> Structure:
+    """The structure with the charges and the total charge that the user stated; both are checked."""
+    if structure.total_charge is None:
+        structure = replace(structure, total_charge=options.total_charge)
+    if options.valence_electrons:
+        structure = charges_from_electrons(structure, options.valence_electrons, name)
+    check_charges(structure, name)
+    return structure
 
 
 def _completed(record: Record, name: str, options: ReadOptions, dispersion: DispersionChoice | None) -> Record:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from mhdnn.data.charges import total_from_charges
 from mhdnn.neighbors import NeighborPairs, find_pairs
 from mhdnn.structure import Batch, Structure
 
@@ -32,7 +33,7 @@ class StructureDataset(Dataset[Item]):
     :param indices: which of them belong to this dataset
     :param cutoff: Å
     :param cache_megabytes: how much may be kept; the rest is read and searched again each time
-    :param total_charge: of structures that have neither a total charge nor atomic charges, e
+    :param total_charge: of structures that have no total charge, nor atomic charges that add up to a whole number, e
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class StructureDataset(Dataset[Item]):
         if number in self._cache:
             return self._cache[number]
         structure = self.source[number]
-        if structure.total_charge is None and structure.charges is None:
+        if np.isnan(total_charge_of(structure)):
             structure.total_charge = self.total_charge
         pairs = find_pairs(structure.positions, structure.cell, structure.pbc, self.cutoff)
         item = (number, structure, pairs)
@@ -105,7 +106,8 @@ def label_or_nan(label: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray
 
 
 def total_charge_of(structure: Structure) -> float:
-    """Total charge, e: the label, else the sum of the atomic charges, else NaN."""
+    """Total charge, e: the label, else the whole number that the atomic charges add up to, else NaN."""
     if structure.total_charge is not None:
         return structure.total_charge
-    return np.nan if structure.charges is None else round(float(structure.charges.sum()), 3)
+    total = None if structure.charges is None else total_from_charges(structure.charges)
+    return np.nan if total is None else total

@@ -8,7 +8,7 @@ import lzma
 import shutil
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +40,8 @@ class ReadOptions:
     :param keys: where labels stand in ASE objects
     :param group: group of all structures; None takes what the source names, else its file name
     :param keep_unconverged: give frames whose electronic structure did not converge, too
-    :param valence_electrons: of each element (atomic number), where charges are electron counts
+    :param total_charge: of structures that don't have one, e
+    :param valence_electrons: of each element (atomic number), where ``charges`` are numbers of electrons
     """
 
     format: str | None = None
@@ -48,7 +49,8 @@ class ReadOptions:
     keys: LabelKeys = LabelKeys()
     group: str | None = None
     keep_unconverged: bool = False
-    valence_electrons: dict[int, float] = field(default_factory=dict)
+    total_charge: float | None = None
+    valence_electrons: Mapping[int, float] = field(default_factory=dict)
 
 
 def default_group(path: Path) -> str:
