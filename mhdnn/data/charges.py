@@ -57,8 +57,8 @@ def check_charges(structure: Structure, name: str) -> None:
         known = "no `total_charge`" if stated is None else f"`total_charge` {stated:g}"
         raise DataError(
             f"{name}: `charges` are nowhere negative and add up to {total:.3f} e, found {known}: they look like "
-            f"numbers of electrons; `--valence-electrons {element}=...` (the valence of each element, in VASP ZVAL) converts "
-            "them, or give the total charge if it is a cation"
+            f"numbers of electrons; `--valence-electrons {element}=...` (the valence of each element, in VASP ZVAL) "
+            "converts them, or give the total charge if it is a cation"
         )
     if stated is not None and abs(total - stated) > CONTRADICTION:
         raise DataError(
