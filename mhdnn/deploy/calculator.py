@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import math
 import warnings
@@ -73,6 +74,7 @@ class MHDNNCalculator(Calculator):
             raise ConfigError(f"`extrapolation`: expected one of {', '.join(EXTRAPOLATION)}, got {extrapolation!r}")
         self.device = torch.device(device)
         self.potential, self.metadata = load_model(model, self.device)
+        self.model_digest = hashlib.sha256(Path(model).read_bytes()).hexdigest()[:16]
         self.cutoff = float(self.metadata["cutoff"])
         self.skin = skin
         self.total_charge = total_charge
@@ -89,6 +91,11 @@ class MHDNNCalculator(Calculator):
         self._pairs: NeighborPairs | None = None
         self._searched: Atoms | None = None
         self._charges: torch.Tensor | None = None
+
+    def description(self) -> dict[str, Any]:
+        """What the results depend on, for journals: digest of the model file, total charge, correction added."""
+        added = None if self.dispersion is None else str(self.dispersion)
+        return {"model": self.model_digest, "total_charge": self.total_charge, "dispersion": added}
 
     def calculate(
         self,

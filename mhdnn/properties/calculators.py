@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from ase.calculators.calculator import BaseCalculator
 
 from mhdnn.errors import ConfigError
@@ -34,6 +39,38 @@ def resolve_calculator(calculator: BaseCalculator | str | Path) -> BaseCalculato
     if not separator:
         raise ConfigError(f"`calculator`: {EXPECTED}; there is no file {str(calculator)!r}")
     return _made_by(module, name)
+
+
+def description_of(calculator: BaseCalculator) -> dict[str, Any]:
+    """What tells a calculator from others: its class and its parameters; files count by their content.
+
+    A calculator that has a method ``description`` says it itself (`MHDNNCalculator`: the digest of its model).
+    """
+    kind = type(calculator)
+    result = {"class": f"{kind.__module__}.{kind.__qualname__}"}
+    if hasattr(calculator, "description"):
+        return result | calculator.description()
+    parameters = getattr(calculator, "parameters", None)
+    return result | {"parameters": _described(parameters if isinstance(parameters, Mapping) else {})}
+
+
+def _described(value: Any) -> Any:
+    """What JSON can keep, the same in every process for the same value."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, np.generic | np.ndarray):
+        return _described(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): _described(value[key]) for key in sorted(value, key=str)}
+    if isinstance(value, list | tuple):
+        return [_described(item) for item in value]
+    if isinstance(value, str | Path) and Path(value).is_file():
+        return f"{Path(value).name}: {hashlib.sha256(Path(value).read_bytes()).hexdigest()[:16]}"
+    if hasattr(value, "todict"):
+        return _described(value.todict())
+    if isinstance(value, str):
+        return value
+    return f"{type(value).__qualname__} {re.sub(r' at 0x[0-9a-f]+', '', str(value))}"  # addresses differ each time
 
 
 def _made_by(module: str, name: str) -> BaseCalculator:

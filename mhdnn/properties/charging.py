@@ -34,7 +34,7 @@ from mhdnn.properties.insertion import (
     random_insertion,
     without_atom,
 )
-from mhdnn.properties.journal import Journal, fingerprint
+from mhdnn.properties.journal import Journal, identity
 from mhdnn.properties.progress import tracked
 
 CHARGING, DISCHARGING, FINISHED = "charging", "discharging", "finished"
@@ -151,7 +151,7 @@ def charge(
     :raises ConfigError: if the host has no cell, or the journal is of another run
     :raises PropertyError: if there is no free place, or the energy is not finite any more
     """
-    kept = Journal(journal, {"host": fingerprint(host), **asdict(settings)})
+    kept = Journal(journal, {} if journal is None else {**identity(host, calculator), **asdict(settings)})
     run = _Run(calculator, settings)
     state = kept.get("0", lambda: run.start(host))
     records, frames = [state["record"]], [_atoms_of(state)]

@@ -166,7 +166,7 @@ def strain_and_fit(
     :param basis: what symmetry allows, shape (num_constants, 6, 6); for the others see `elastic_constants`
     """
     cells = [(0, 0.0), *itertools.product(necessary_directions(basis), settings.amplitudes)]
-    kept = Journal(journal, {**identity(atoms, calculator), "max_force": settings.max_force})
+    kept = Journal(journal, {} if journal is None else {**identity(atoms, calculator), "max_force": settings.max_force})
 
     def stress_of(direction: int, amplitude: float) -> np.ndarray:
         deformation = deformation_gradient(direction, amplitude)

@@ -91,7 +91,9 @@ def elastic_constants_md(
     if not (atoms.pbc.all() and atoms.cell.rank == 3):
         raise ConfigError(f"`atoms`: expected three periodic directions, got pbc {atoms.pbc.tolist()}")
     basis = invariant_stiffnesses(atoms, symmetry_tolerance)
-    kept = Journal(journal, {**identity(atoms, calculator), **asdict(dynamics), "seed": seed})
+    kept = Journal(
+        journal, {} if journal is None else {**identity(atoms, calculator), **asdict(dynamics), "seed": seed}
+    )
     cells = [(0, 0.0), *itertools.product(necessary_directions(basis), (-strain, strain))]
 
     def stress_of(step: str, direction: int, amplitude: float) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
-from mhdnn.properties.journal import Journal, fingerprint
+from mhdnn.properties.journal import ENERGY, Journal, fingerprint, identity
 
 
 def energy_of(atoms: Atoms, calculator: Calculator) -> float:
@@ -18,19 +18,20 @@ def energy_of(atoms: Atoms, calculator: Calculator) -> float:
 
 
 class Energies:
-    """Energies of structures with one total charge; each structure is calculated once.
+    """Energies of structures that are made from one; each is calculated once.
 
+    :param atoms: the structure that the others are made from; the journal is for it and this calculator
     :param journal: JSON file to which each energy is written and from which an interrupted scan continues; None keeps
         them in memory
-    :param total_charge: what the journal is for, beside the kind of calculator, e
     :raises ConfigError: if the file is the journal of something else
     """
 
-    def __init__(
-        self, calculator: Calculator, journal: str | Path | None = None, total_charge: float | None = None
-    ) -> None:
+    def __init__(self, calculator: Calculator, atoms: Atoms, journal: str | Path | None = None) -> None:
         self.calculator = calculator
-        self.journal = Journal(journal, {"calculator": type(calculator).__name__, "total_charge": total_charge})
+        settings = {} if journal is None else identity(atoms, calculator)
+        self.journal = Journal(journal, settings)
+        if settings:
+            self.journal.get(fingerprint(atoms), lambda: settings[ENERGY])
 
     def __call__(self, atoms: Atoms) -> float:
         """Energy, eV."""

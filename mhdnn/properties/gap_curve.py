@@ -168,7 +168,7 @@ def compute_gap_curve(
     :param journal: JSON file of energies, from which an interrupted curve continues
     :raises DataError: as `analyse_gap_curve`, and if the cell has no room for a gap
     """
-    energies = Energies(calculator, journal, atoms.info.get("total_charge"))
+    energies = Energies(calculator, atoms, journal)
     energy_1, energy_2 = (energies(part) for part in slabs_of(atoms))
     area = area_of(atoms) if area is None else area
     interaction = [

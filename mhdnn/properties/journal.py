@@ -15,7 +15,12 @@ from ase.calculators.calculator import BaseCalculator
 
 from mhdnn.errors import ConfigError
 from mhdnn.files import write_text_atomically
+from mhdnn.properties.calculators import description_of
 from mhdnn.properties.report import plain
+
+ENERGY = "energy_ev"
+ENERGY_TOLERANCE = 1e-3
+"""eV; what the same calculator may give differently when it is asked again (DFT on other processors)."""
 
 
 def fingerprint(atoms: Atoms) -> str:
@@ -25,10 +30,20 @@ def fingerprint(atoms: Atoms) -> str:
 
 
 def identity(atoms: Atoms, calculator: BaseCalculator) -> dict[str, Any]:
-    """Settings that tell structure and calculator apart from others: a fingerprint, and the energy."""
+    """Settings that tell structure and calculator apart from others.
+
+    A fingerprint, the constraints, the total charge; the calculator's class, model or parameters; and the energy, which
+    tells calculators apart that don't say what they are made of.
+    """
     copy = atoms.copy()
     copy.calc = calculator
-    return {"structure": fingerprint(atoms), "energy_ev": float(copy.get_potential_energy())}
+    return {
+        "structure": fingerprint(atoms),
+        "constraints": [str(constraint.todict()) for constraint in atoms.constraints],
+        "total_charge": atoms.info.get("total_charge"),
+        "calculator": description_of(calculator),
+        ENERGY: float(copy.get_potential_energy()),
+    }
 
 
 class Journal:
@@ -36,7 +51,7 @@ class Journal:
 
     :param path: the file; nothing is kept if None
     :param settings: what the results depend on; numbers may differ by round-off
-    :raises ConfigError: if the file is of another calculation, or is no journal
+    :raises ConfigError: if the file is of another calculation (names everything that differs), or is no journal
     """
 
     def __init__(self, path: str | Path | None, settings: dict[str, Any]) -> None:
@@ -66,17 +81,32 @@ class Journal:
             raise ConfigError(
                 f"`{path}`: expected a journal to continue, got another file; remove it or name another"
             ) from error
-        for key in [*self.settings, *settings]:
-            found, wanted = settings.get(key), self.settings.get(key)
-            if not _same(found, wanted):
-                raise ConfigError(
-                    f"`{path}`: expected a journal with `{key}` {wanted}, got one with {found}; "
-                    "remove it or name another"
-                )
+        if not isinstance(settings, dict) or not isinstance(results, dict):
+            raise ConfigError(f"`{path}`: expected a journal to continue, got another file; remove it or name another")
+        differences = [
+            f"`{key}` {wanted}, got one with {found}" for key, wanted, found in _differences(self.settings, settings)
+        ]
+        if differences:
+            raise ConfigError(
+                f"`{path}`: expected a journal with {'; with '.join(differences)}; it is of another calculation: "
+                "remove it to begin anew, or name another journal"
+            )
         return results
 
 
-def _same(found: Any, wanted: Any) -> bool:
+def _differences(wanted: dict[str, Any], found: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """Key, wanted and found value of whatever differs; keys of dictionaries within are joined by dots."""
+    result: list[tuple[str, Any, Any]] = []
+    for key in dict.fromkeys([*wanted, *found]):
+        ours, theirs = wanted.get(key), found.get(key)
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            result += _differences(ours, theirs, f"{prefix}{key}.")
+        elif not _same(ours, theirs, ENERGY_TOLERANCE if key == ENERGY else 1e-6):
+            result.append((prefix + key, ours, theirs))
+    return result
+
+
+def _same(wanted: Any, found: Any, tolerance: float) -> bool:
     if isinstance(found, float) and isinstance(wanted, float):
-        return math.isclose(found, wanted, rel_tol=1e-6, abs_tol=1e-6)
+        return math.isclose(found, wanted, rel_tol=1e-6, abs_tol=tolerance)
     return bool(found == wanted)

@@ -196,7 +196,7 @@ def map_registry(
     cell = registry_cell_of(atoms)
     fractions = np.stack(np.meshgrid(np.arange(num_1) / num_1, np.arange(num_2) / num_2, indexing="ij"), -1)
     shifts = fractions @ cell
-    energies = Energies(calculator, journal, atoms.info.get("total_charge"))
+    energies = Energies(calculator, atoms, journal)
     energy_1, energy_2 = (energies(part) for part in slabs_of(atoms))
     area = area_of(atoms) if area is None else area
     work, gaps = np.zeros((num_1, num_2)), np.zeros((num_1, num_2))

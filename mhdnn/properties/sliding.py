@@ -153,7 +153,7 @@ def compute_sliding(
     :raises ConfigError: if the energy at the vector's end is not that of its start, to 1e-5 eV per atom
     """
     shift = registry_cell_of(atoms)[0] if vector is None else np.asarray(vector, dtype=float)
-    energies = Energies(calculator, journal, atoms.info.get("total_charge"))
+    energies = Energies(calculator, atoms, journal)
     energy_1, energy_2 = (energies(part) for part in slabs_of(atoms))
     start, end = energies(atoms), energies(moved_slab(atoms, [*shift, 0.0]))
     if abs(end - start) > 1e-5 * len(atoms):

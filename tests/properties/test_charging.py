@@ -176,16 +176,22 @@ def test_an_interrupted_run_continues():
                 raise KeyboardInterrupt
             super().calculate(*arguments, **keywords)
 
+        def description(self):
+            return {"class": "as of one that doesn't fail"}
+
+    class Sound(EMT):
+        description = Failing.description
+
     settings = ChargingSettings(0.0, ion="Ag", num_ions=5, discharge=True, **QUICK)
     with pytest.raises(KeyboardInterrupt):
         charge(copper(), Failing(), settings, "kept.json")
     steps = len(json.loads(Path("kept.json").read_text())["results"])
     assert 2 <= steps < 11
-    continued = charge(copper(), EMT(), settings, "kept.json")
+    continued = charge(copper(), Sound(), settings, "kept.json")
     assert continued == charge(copper(), EMT(), settings)
     with pytest.raises(ConfigError, match="seed"):
         charge(
-            copper(), EMT(), ChargingSettings(0.0, ion="Ag", num_ions=5, discharge=True, seed=1, **QUICK), "kept.json"
+            copper(), Sound(), ChargingSettings(0.0, ion="Ag", num_ions=5, discharge=True, seed=1, **QUICK), "kept.json"
         )
 
 
