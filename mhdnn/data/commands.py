@@ -17,7 +17,7 @@ from mhdnn.data.charges import parse_valence
 from mhdnn.data.check import CheckReport, check
 from mhdnn.data.conversion_report import ConvertReport
 from mhdnn.data.convert import DispersionChoice, convert
-from mhdnn.data.formats import n2p2
+from mhdnn.data.formats import molecules
 from mhdnn.data.readers import READERS, ReadOptions
 from mhdnn.data.schema import SPLITS
 from mhdnn.data.split import assign_split, store_split, write_parts
@@ -58,10 +58,14 @@ def add_data_commands(subparsers: argparse._SubParsersAction) -> None:
 
 def _add_convert(commands: argparse._SubParsersAction) -> None:
     converting = commands.add_parser("convert", help="DFT outputs and other datasets to one dataset file")
-    converting.add_argument("sources", type=Path, nargs="+", metavar="SRC")
+    converting.add_argument(
+        "sources", type=Path, nargs="+", metavar="SRC", help="files, and folders that are searched with all below them"
+    )
     converting.add_argument("destination", type=Path, metavar="DST.h5")
     converting.add_argument("--format", choices=tuple(READERS), help="default: recognised")
-    converting.add_argument("--units", choices=tuple(n2p2.SCALES), help="units of n2p2 data, required there")
+    converting.add_argument(
+        "--units", choices=molecules.UNITS, help="of n2p2 data, required there, and of HDF5 sets of molecules"
+    )
     for label, text in KEY_OPTIONS.items():
         option = label.replace("_", "-")
         converting.add_argument(f"--{option}-key", metavar="KEY", help=f"where the {option} stands; {text}")
@@ -174,6 +178,8 @@ def print_conversion(report: ConvertReport, destination: Path, console: Console)
         console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
     for line in report.source_lines:
+        say(line)
+    for line in report.ignored_lines:
         say(line)
     for reason in report.reasons:
         say(f"  skipped: {reason}")

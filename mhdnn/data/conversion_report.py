@@ -25,17 +25,19 @@ class SourceReport:
     :param skipped: structures left out because ``skip_invalid`` was asked for
     :param reasons: why, for the first of them
     :param unused: structures in which each name looks like a label and was not taken
-    :param ignored: files of a folder that were not read, and why
+    :param unlabelled: structures without any label, left out of files that were found in a folder
+    :param in_folder: whether it was found in a folder, and not named by the user
     """
 
     path: Path
+    in_folder: bool = False
     num_structures: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     unconverged: int = 0
     skipped: int = 0
     reasons: list[str] = field(default_factory=list)
     unused: Counter[str] = field(default_factory=Counter)
-    ignored: dict[Path, str] = field(default_factory=dict)
+    unlabelled: int = 0
 
     def add(self, record: Record) -> None:
         """Count a structure that is written."""
@@ -57,6 +59,8 @@ class SourceReport:
         parts = [f"{_structures(count)}{' with ' if labels else ''}{', '.join(labels)}"]
         if self.unconverged:
             parts.append(f"{_structures(self.unconverged)} not converged, left out")
+        if self.unlabelled:
+            parts.append(f"{_structures(self.unlabelled)} without labels, left out")
         if self.skipped:
             parts.append(f"{_structures(self.skipped)} skipped")
         if self.unused:
@@ -70,6 +74,7 @@ class ConvertReport:
 
     :param energy_kind: of all energies, one of `mhdnn.data.schema.ENERGY_KINDS`; None where not all sources tell
     :param kinds_told: whether some source tells
+    :param ignored: files of folders that were not read, and why
     """
 
     sources: list[SourceReport] = field(default_factory=list)
@@ -77,6 +82,7 @@ class ConvertReport:
     num_atoms: int = 0
     energy_kind: str | None = None
     kinds_told: bool = False
+    ignored: dict[Path, str] = field(default_factory=dict)
 
     @property
     def labels(self) -> Counter[str]:
@@ -104,6 +110,19 @@ class ConvertReport:
         for source in self.sources:
             alike[source.description].append(source.path)
         return [f"{_some(paths)}: {description}" for description, paths in alike.items()]
+
+    @property
+    def ignored_lines(self) -> list[str]:
+        """Files of folders that were not read, those of the same name together."""
+        alike: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for path, reason in self.ignored.items():
+            alike[reason][path.name] += 1
+        lines = []
+        for reason, names in alike.items():
+            shown = [f"{name} ({count})" if count > 1 else name for name, count in names.most_common(SHOWN_SOURCES)]
+            more = " ..." if len(names) > SHOWN_SOURCES else ""
+            lines.append(f"not read ({reason}): {', '.join(shown)}{more}")
+        return lines
 
     @property
     def warnings(self) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from mhdnn.data.ase_bridge import atoms_from_structure
 from mhdnn.data.charges import charges_from_electrons, check_charges
 from mhdnn.data.conversion_report import TRAINING_LABELS, ConvertReport, SourceReport
+from mhdnn.data.folders import sources_below
 from mhdnn.data.readers import Frame, ReadOptions, read_frames
 from mhdnn.data.schema import ENERGY_KINDS, Dispersion, Record, validate_structure
 from mhdnn.data.store import StoreReader, StoreWriter
@@ -59,6 +60,8 @@ def convert(
 ) -> ConvertReport:
     """Read all sources, in order, into one dataset file; nothing is written if one fails.
 
+    A folder stands for all calculations and datasets in and below it; files there without labels are left out.
+
     Attributes of sources that are dataset files are kept where all of them agree. Their splits are
     not: which structures are tested should be decided over the whole. The attribute ``energy_kind`` is
     written where it is known of all energies.
@@ -77,9 +80,10 @@ def convert(
     named = {"dispersion": str(dispersion.correction)} if dispersion else {}
     attributes = _inherited_attributes(paths) | dict(attributes or {}) | named
     kind = _EnergyKind(attributes.pop("energy_kind", None))
+    report.sources, report.ignored = _expanded(paths, target, options)
     with StoreWriter(target, attributes) as writer:
-        for path in paths:
-            report.sources.append(source := SourceReport(path))
+        for source in report.sources:
+            path = source.path
             for name, frame in _numbered(path, options, skip_invalid, source):
                 record = _checked(frame, name, options, skip_invalid, source)
                 if record is not None:
@@ -147,6 +151,20 @@ def _numbered(
         source.skip(str(error))
 
 
+def _expanded(paths: Sequence[Path], target: Path, options: ReadOptions) -> tuple[list[SourceReport], dict[Path, str]]:
+    """The sources, with what is in folders instead of the folders."""
+    sources: list[SourceReport] = []
+    ignored: dict[Path, str] = {}
+    for path in paths:
+        if not path.is_dir() or options.format is not None:
+            sources.append(SourceReport(path))
+            continue
+        found, others = sources_below(path, [target])
+        sources += [SourceReport(own, in_folder=True) for own in found]
+        ignored |= others
+    return sources, ignored
+
+
 def _checked(frame: Frame, name: str, options: ReadOptions, skip_invalid: bool, source: SourceReport) -> Record | None:
     """The record if it is converged, valid and labelled; None if it is not and is left out."""
     try:
@@ -154,11 +172,10 @@ def _checked(frame: Frame, name: str, options: ReadOptions, skip_invalid: bool, 
         validate_structure(record.structure, name)
         record = record._replace(structure=_with_charges(record.structure, options, name))
         if all(getattr(record.structure, label) is None for label in TRAINING_LABELS):
-            unused = f" (not used: {', '.join(record.unused)})" if record.unused else ""
-            raise DataError(
-                f"{name}: expected one of {', '.join(TRAINING_LABELS)}, found no label{unused}; name its key (for "
-                "example `--energy-key`), or leave such structures out with `--skip-invalid`"
-            )
+            if source.in_folder:
+                source.unlabelled += 1
+                return None
+            raise _without_label(record, name)
     except UnconvergedError:
         source.unconverged += 1
         return None
@@ -168,6 +185,14 @@ def _checked(frame: Frame, name: str, options: ReadOptions, skip_invalid: bool, 
         source.skip(str(error))
         return None
     return record
+
+
+def _without_label(record: Record, name: str) -> DataError:
+    unused = f" (not used: {', '.join(record.unused)})" if record.unused else ""
+    return DataError(
+        f"{name}: expected one of {', '.join(TRAINING_LABELS)}, found no label{unused}; name its key (for "
+        "example `--energy-key`), or leave such structures out with `--skip-invalid`"
+    )
 
 
 def _with_charges(structure: Structure, options: ReadOptions, name: str) -> Structure:

@@ -11,10 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import h5py
 from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 
 from mhdnn.data import cp2k
-from mhdnn.data.formats import aenet, ase_files, deepmd, extxyz, n2p2
+from mhdnn.data.formats import aenet, ase_files, chargemol, deepmd, extxyz, molecules, n2p2
+from mhdnn.data.formats.hdf5 import datasets_of
 from mhdnn.data.reading import Frame, ReadOptions, decompressed, default_group, head_of, uncompressed_name
 from mhdnn.data.schema import Record
 from mhdnn.data.store import StoreReader
@@ -24,6 +26,7 @@ from mhdnn.structure import Structure
 __all__ = ["READERS", "Frame", "ReadOptions", "default_group", "detect_format", "read_frames"]
 
 HEAD_BYTES = 20_000
+HDF5 = b"\x89HDF\r\n\x1a\n"
 Result = TypeVar("Result")
 Reader = Callable[[Path, ReadOptions], Iterator[Frame]]
 
@@ -40,8 +43,11 @@ def read_frames(path: Path, options: ReadOptions) -> Iterator[Frame]:
     form = options.format or detect_format(path)
     if form not in READERS:
         raise DataError(f"{path}: `--format` must be one of {', '.join(READERS)}, found {form!r}; choose one")
-    if options.units is not None and form not in WITHOUT_UNITS:
-        raise DataError(f"{path}: `--units` is for n2p2 only, found format {form}, whose units are fixed; leave it out")
+    if options.units is not None and options.units not in UNITS.get(form, ()):
+        raise DataError(
+            f"{path}: `--units` {options.units} is for {' and '.join(UNITS)} only ({', '.join(molecules.UNITS)}), "
+            f"found format {form}; leave it out, or choose another"
+        )
     return _guarded(path, _decompressing(READERS[form], path, options, form))
 
 
@@ -54,8 +60,10 @@ def detect_format(path: Path) -> str:
         return "deepmd"
     name = uncompressed_name(path)
     head = head_of(path, HEAD_BYTES)
+    if head.startswith(HDF5):
+        return _hdf5_format(path)
     by_content = {
-        "mhdnn": head.startswith(b"\x89HDF\r\n\x1a\n"),
+        "chargemol": chargemol.recognised(path, head),
         "ase-db": head.startswith(b"SQLite format 3"),
         "n2p2": n2p2.recognised(head),
         "cp2k": b" CP2K| " in head or b" DBCSR| " in head,
@@ -79,6 +87,20 @@ def detect_format(path: Path) -> str:
     if known not in ioformats:  # ASE may also give back the suffix
         raise DataError(f"{path}: the format is not recognised; give `--format`, one of {', '.join(READERS)}")
     return "extxyz" if known in ("xyz", "extxyz") else "ase"
+
+
+def _hdf5_format(path: Path) -> str:
+    """Which of the formats that use HDF5; those that are none of them are refused by the reader of datasets."""
+    try:
+        with decompressed(path) as plain, h5py.File(plain, "r") as file:
+            if "schema_version" in file.attrs:
+                return "mhdnn"
+            groups = datasets_of(file)
+    except (OSError, RuntimeError, KeyError, ValueError):
+        return "mhdnn"  # whose reader says what is wrong with the file
+    if any("type.raw" in names for names in groups.values()):
+        return "deepmd"
+    return "molecules" if any(molecules.arrays_of(names) for names in groups.values()) else "mhdnn"
 
 
 def _guarded(path: Path, frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -153,13 +175,15 @@ READERS: dict[str, Reader] = {
     "cp2k": _read_cp2k,
     "gpaw": partial(ase_files.frames, form="gpaw-out"),
     "xsf": aenet.frames,
+    "chargemol": chargemol.frames,
     "n2p2": n2p2.frames,
     "deepmd": deepmd.frames,
+    "molecules": molecules.frames,
     "mhdnn": _read_store,
     "ase": ase_files.frames,
 }
 """Formats by the name that ``--format`` takes; ``ase`` is any other that ASE recognises."""
-DECOMPRESSING = frozenset({"extxyz", "n2p2"})
+DECOMPRESSING = frozenset({"extxyz", "n2p2", "chargemol"})
 """Formats whose readers decompress files themselves."""
-WITHOUT_UNITS = frozenset({"n2p2"})
-"""Formats that don't say their units."""
+UNITS = {"n2p2": tuple(n2p2.SCALES), "molecules": molecules.UNITS}
+"""What ``--units`` may be for formats that don't always say their units."""

@@ -75,7 +75,7 @@ lattice 10.0 0.0 0.0
 lattice 0.0 10.0 0.0
 lattice 0.0 0.0 12.0
 atom 1.0 2.0 3.0 Li 0.5 0.0 0.1 0.2 0.3
-atom 4.0 5.0 6.0 C -0.5 0.0 -0.1 -0.2 -0.3
+atom 4.0 5.0 6.0 C 0.5 0.0 -0.1 -0.2 -0.3
 energy -2.0
 charge 1.0
 end
@@ -95,7 +95,7 @@ class TestN2p2:
         np.testing.assert_allclose(first.cell, np.diag([10, 10, 12]) * BOHR, **EXACT)
         assert first.energy == pytest.approx(-2 * HARTREE, rel=1e-12)
         np.testing.assert_allclose(first.forces[0], np.array([0.1, 0.2, 0.3]) * HARTREE / BOHR, **EXACT)
-        assert first.charges.tolist() == [0.5, -0.5]
+        assert first.charges.tolist() == [0.5, 0.5]
         assert first.total_charge == 1.0
         assert first.pbc.all()
         assert not second.pbc.any()
@@ -113,14 +113,16 @@ class TestN2p2:
             from_text(tmp_path, N2P2, name="input.data")
 
     def test_units_are_for_n2p2_only(self, tmp_path):
-        with pytest.raises(DataError, match="`--units` is for n2p2 only, found format extxyz"):
+        with pytest.raises(
+            DataError, match="`--units` hartree-bohr is for n2p2 and molecules only .* found format extxyz"
+        ):
             from_text(tmp_path, TWO_FRAMES, units="hartree-bohr")
 
     @pytest.mark.parametrize(
         ("old", "new", "message"),
         [
             ("atom 4.0 5.0 6.0 C", "atom 4.0 5.0 C", "frame 0: can't read the line 'atom 4.0 5.0 C"),
-            (" C -0.5", " Xy -0.5", "frame 0: can't read the line"),
+            (" C 0.5", " Xy 0.5", "frame 0: can't read the line"),
             ("lattice 0.0 0.0 12.0\n", "", "expected 0 or 3 `lattice` lines, found 2"),
             ("energy -2.0", "enrgy -2.0", "unknown keyword 'enrgy'"),
             ("end\nbegin", "begin", "line 10: expected `end`, found 'begin'"),
@@ -193,7 +195,9 @@ class TestDeepmd:
         (folder / "type_map.raw").unlink()
         with pytest.raises(DataError, match="write the element symbols"):
             converted(tmp_path, folder)
-        with pytest.raises(DataError, match=r"expected DeePMD folders with `type\.raw`, found none"):
+        with pytest.raises(
+            DataError, match=r"expected outputs of calculations or datasets in this folder .* found none \(box"
+        ):
             converted(tmp_path, folder / "set.000")
 
 

@@ -138,7 +138,7 @@ class TestWhatIsSaid:
         assert "no structure has forces" in message
 
     def test_many_sources_that_gave_the_same_are_counted_together(self):
-        sources = [SourceReport(Path(f"run{n}"), 1) for n in range(SHOWN_SOURCES + 1)]
+        sources = [SourceReport(Path(f"run{n}"), num_structures=1) for n in range(SHOWN_SOURCES + 1)]
         sources[5].unconverged = 3
         lines = ConvertReport(sources).source_lines
         assert lines == [
