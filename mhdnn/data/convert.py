@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from mhdnn.data.ase_bridge import atoms_from_structure
 from mhdnn.data.charges import charges_from_electrons, check_charges
 from mhdnn.data.conversion_report import TRAINING_LABELS, ConvertReport, SourceReport
 from mhdnn.data.folders import sources_below
-from mhdnn.data.readers import Frame, ReadOptions, read_frames
+from mhdnn.data.readers import Frame, ReadOptions, detect_format, read_frames
+from mhdnn.data.reading import decompressed
 from mhdnn.data.schema import ENERGY_KINDS, Dispersion, Record, validate_structure
 from mhdnn.data.store import StoreReader, StoreWriter
 from mhdnn.dispersion import DispersionCorrection
@@ -78,10 +80,10 @@ def convert(
     _check_paths(paths, target)
     report = ConvertReport()
     named = {"dispersion": str(dispersion.correction)} if dispersion else {}
-    attributes = _inherited_attributes(paths) | dict(attributes or {}) | named
-    kind = _EnergyKind(attributes.pop("energy_kind", None))
+    stated = dict(attributes or {}) | named
+    kind = _EnergyKind(stated.pop("energy_kind", None))
     report.sources, report.ignored = _expanded(paths, target, options)
-    with StoreWriter(target, attributes) as writer:
+    with StoreWriter(target) as writer:
         for source in report.sources:
             path = source.path
             for name, frame in _numbered(path, options, skip_invalid, source):
@@ -96,6 +98,7 @@ def convert(
         _check_something_written(writer, report)
         _check_keys_found(options, report)
         report.energy_kind, report.kinds_told = kind.of_all, kind.known is not None
+        writer.attributes = _inherited_attributes(report.sources, options) | stated
         if report.energy_kind is not None:
             writer.attributes["energy_kind"] = report.energy_kind
     report.num_structures, report.num_atoms = writer.num_structures, writer.num_atoms
@@ -230,12 +233,16 @@ def _check_paths(sources: Sequence[Path], destination: Path) -> None:
             raise DataError(f"{path}: is both a source and the destination; choose another destination")
 
 
-def _inherited_attributes(sources: Sequence[Path]) -> dict[str, str]:
-    stores = [path for path in sources if path.suffix in SUFFIXES and path.is_file()]
-    if not stores or len(stores) != len(sources):
+def _inherited_attributes(sources: Sequence[SourceReport], options: ReadOptions) -> dict[str, str]:
+    """What all sources agree on, if all that gave structures are dataset files."""
+    paths = [source.path for source in sources if source.num_structures]
+    if not all(path.is_file() and (options.format or detect_format(path)) == "mhdnn" for path in paths):
         return {}
-    first, *others = [StoreReader(path).attributes for path in stores]
-    return {key: value for key, value in first.items() if all(o.get(key) == value for o in others)}
+    with ExitStack() as stack:
+        plain = [stack.enter_context(decompressed(path)) for path in paths]
+        first, *others = [StoreReader(path).attributes for path in plain]
+    agreed = {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
+    return {key: value for key, value in agreed.items() if key != "energy_kind"}  # which the records have
 
 
 def _check_something_written(writer: StoreWriter, report: ConvertReport) -> None:

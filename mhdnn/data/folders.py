@@ -48,7 +48,7 @@ def sources_below(folder: Path, without: Collection[Path] = ()) -> tuple[list[Pa
             other = SAME_CALCULATION.get(form or "")
             if form is None:
                 ignored[path] = "not recognised"
-            elif other in formats.values():
+            elif other is not None and other in formats.values():
                 ignored[path] = "the same calculation as the output beside it"
             else:
                 sources.append(path)

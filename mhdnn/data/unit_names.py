@@ -69,7 +69,7 @@ UNITS: dict[str, tuple[float, Dimension]] = {
     "bar": (_GPA * 1e-4, _PRESSURE),
     "megabar": (_GPA * 100, _PRESSURE),
     "atm": (_GPA * 1.01325e-4, _PRESSURE),
-    **dict.fromkeys(("e", "|e|", "electron", "electrons", "elementarycharge"), (1.0, _CHARGE)),
+    **dict.fromkeys(("e", "|e|", "electron", "electrons", "elementarycharge", "elementary_charge"), (1.0, _CHARGE)),
     **dict.fromkeys(("c", "coulomb"), (EV_PER_JOULE, _CHARGE)),
 }
 ATOMIC_UNITS = ("au", "a.u.", "a.u", "atomic", "atomicunits", "atomic_units", "atomic units")
