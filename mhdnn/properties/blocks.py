@@ -32,12 +32,23 @@ class Block:
 
     :param octahedra: numbers of their centres in the structure, shape (num_octahedra,)
     :param size: octahedra in the longest chains along its axes, ascending; math.inf if endless
-    :param lengths: of these chains from the first ligand to the last, Å; NaN for endless ones
+    :param vectors: of these chains from the first ligand to the last, shape (3, 3), Å; NaN for endless ones
     """
 
     octahedra: np.ndarray
     size: tuple[float, float, float]
-    lengths: tuple[float, float, float]
+    vectors: np.ndarray
+
+    @property
+    def lengths(self) -> tuple[float, ...]:
+        """Of the chains, Å; NaN for endless ones."""
+        return tuple(np.linalg.norm(self.vectors, axis=1).tolist())
+
+    @property
+    def area(self) -> float:
+        """Of the parallelogram of the two chains with an end, Å²; NaN unless the third is endless."""
+        finite = np.isfinite(self.vectors[:, 0])
+        return float(np.linalg.norm(np.cross(*self.vectors[finite]))) if finite.sum() == 2 else math.nan
 
 
 def find_blocks(polyhedra: Sequence[Polyhedron]) -> list[Block]:
@@ -95,15 +106,19 @@ def _block(octahedra: Sequence[Polyhedron], members: list[int], links: Links) ->
     axes = _axes(np.array([direction for direction, _, _ in chains[:3]]), chains)
     longest = sorted((max(of_axis, key=lambda chain: chain[0]) for of_axis in axes), key=lambda chain: chain[0])
     centers = np.array([octahedra[number].center for number in members])
-    sizes, lengths = zip(*longest, strict=True)
-    return Block(np.sort(centers), sizes, lengths)
+    short, middle, long = (size for size, _ in longest)
+    return Block(np.sort(centers), (short, middle, long), np.array([vector for _, vector in longest]))
 
 
-def _axes(directions: np.ndarray, chains: Sequence[tuple[np.ndarray, float, float]]) -> list[list[tuple[float, float]]]:
+Chain = tuple[float, np.ndarray]
+"""How many octahedra it has, and the vector from its first ligand to its last, NaN if it is endless."""
+
+
+def _axes(directions: np.ndarray, chains: Sequence[tuple[np.ndarray, float, np.ndarray]]) -> list[list[Chain]]:
     """Chains by the axis of the block that they follow: of the first octahedron's axes the nearest."""
-    found: list[list[tuple[float, float]]] = [[], [], []]
-    for direction, size, length in chains:
-        found[int(np.argmax(np.abs(directions @ direction)))].append((size, length))
+    found: list[list[Chain]] = [[], [], []]
+    for direction, size, vector in chains:
+        found[int(np.argmax(np.abs(directions @ direction)))].append((size, vector))
     if not all(found):
         raise PropertyError(
             "`polyhedra`: expected octahedra with three axes in each block, got some that are too distorted"
@@ -111,8 +126,8 @@ def _axes(directions: np.ndarray, chains: Sequence[tuple[np.ndarray, float, floa
     return found
 
 
-def _chain(octahedra: Sequence[Polyhedron], start: int, pair: tuple[int, int], links: Links) -> tuple[float, float]:
-    """Number of octahedra in the chain through a pair of opposite ligands, and its length."""
+def _chain(octahedra: Sequence[Polyhedron], start: int, pair: tuple[int, int], links: Links) -> Chain:
+    """The chain through a pair of opposite ligands."""
     ends, size = [], 1
     for leaving in pair:
         number, place = start, leaving
@@ -120,13 +135,13 @@ def _chain(octahedra: Sequence[Polyhedron], start: int, pair: tuple[int, int], l
         while (number, place) in links:
             number, entering = links[number, place]
             if number == start:
-                return math.inf, math.nan
+                return math.inf, np.full(3, math.nan)
             size += 1
             vectors = octahedra[number].vectors
             place = _opposite(vectors, entering)
             position += vectors[place] - vectors[entering]
         ends.append(position)
-    return float(size), float(np.linalg.norm(ends[1] - ends[0]))
+    return float(size), ends[1] - ends[0]
 
 
 def _opposite(vectors: np.ndarray, place: int) -> int:

@@ -7,6 +7,7 @@ Voltages against the metal M of the ion, of a step and of the whole charging,
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,8 +38,8 @@ def record_of(
     ``average_voltage_v`` since the empty host, ``volume_angstrom3`` (`occupied_volume`),
     ``largest_force_ev_per_angstrom``, ``stress_gpa`` (Voigt, per occupied volume), ``largest_interface_stress_gpa`` (in
     the plane, of bins along z), ``ion_charges_e`` in the order of insertion, ``host_charge_e``, and means over the
-    octahedra around ``settings.distortion_center``: ``bond_angle_variance_degree2``, ``quadratic_elongation``,
-    ``off_centring_angstrom``.
+    polyhedra around ``settings.distortion_center`` with the commonest ``coordination``:
+    ``bond_angle_variance_degree2``, ``quadratic_elongation``, ``off_centring_angstrom``.
 
     :param atoms: relaxed, with a calculator
     :param host_energy: of the empty host, eV; None: these are the host
@@ -117,16 +118,18 @@ def _charges(atoms: Atoms, ions: np.ndarray) -> dict[str, Any]:
 
 
 def _distortion(atoms: Atoms, center: str | None) -> dict[str, Any]:
-    """Means over the octahedra of the host around an element."""
+    """Means over the polyhedra of the host around an element that have the commonest number of ligands."""
     measures = {
         "bond_angle_variance_degree2": bond_angle_variance,
         "quadratic_elongation": quadratic_elongation,
         "off_centring_angstrom": off_centring,
     }
     if center is None:
-        return dict.fromkeys(measures)
-    octahedra = find_polyhedra(atoms[host_atoms(atoms)], [center], count=6)
+        return dict.fromkeys(["coordination", *measures])
+    found = find_polyhedra(atoms[host_atoms(atoms)], [center])
+    commonest = Counter(len(polyhedron.ligands) for polyhedron in found).most_common(1)[0][0]
+    alike = [polyhedron.vectors for polyhedron in found if len(polyhedron.ligands) == commonest]
     return {
-        name: float(np.mean([measure(octahedron.vectors) for octahedron in octahedra]))
-        for name, measure in measures.items()
+        "coordination": commonest,
+        **{name: float(np.mean([measure(vectors) for vectors in alike])) for name, measure in measures.items()},
     }

@@ -101,6 +101,8 @@ def print_report(console: Console, report: Report, folder: Path) -> None:
         if (text := short_text(value)) is not None:
             table.add_row(key, text)
     console.print(table)
+    for warning in report.warnings:
+        console.print(f"warning: {warning}", markup=False, style="yellow")
     for suffix in ("json", "png"):
         console.print(str(Path(folder) / f"{report.name}.{suffix}"), markup=False)
 

@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from matplotlib.figure import Figure
 
-from mhdnn.evaluation.plots import PALETTE, label_axes, new_figure, style_axes
-from mhdnn.properties.blocks import find_blocks
+from mhdnn.properties.blocks import Block, find_blocks
+from mhdnn.properties.distortion_figure import distortion_figure
 from mhdnn.properties.polyhedra import (
+    VOLUMES,
     Polyhedron,
     bond_angle_variance,
     bond_length_distortion,
+    bond_length_variance,
     find_polyhedra,
     off_centring,
     quadratic_elongation,
+    relative_angle_variance,
     volume,
 )
 from mhdnn.properties.progress import tracked
@@ -26,27 +28,26 @@ from mhdnn.properties.report import Report
 from mhdnn.properties.tunnels import widest_tunnel
 
 MEASURES = {
-    "quadratic_elongation": ("quadratic elongation", 2e-3),
-    "bond_angle_variance_square_degrees": ("bond-angle variance, degree²", 2.0),
-    "off_centring_angstrom": ("off-centring, Å", 0.02),
-    "bond_length_distortion": ("bond-length distortion", 2e-3),
+    "mean_bond_length_angstrom": lambda vectors: float(np.linalg.norm(vectors, axis=1).mean()),
+    "volume_cubic_angstrom": volume,
+    "quadratic_elongation": quadratic_elongation,
+    "bond_angle_variance_square_degrees": bond_angle_variance,
+    "relative_bond_angle_variance": relative_angle_variance,
+    "bond_length_variance": bond_length_variance,
+    "bond_length_distortion": bond_length_distortion,
+    "off_centring_angstrom": off_centring,
 }
-"""What is drawn: its axis, and the least that the axis spans, so that round-off is not drawn as scatter."""
+"""Of one polyhedron, by its name in the results."""
+
+Kind = tuple[str, int]
+"""Element of the centre and number of ligands: only polyhedra of one kind have a common mean."""
 
 
 def distortion_of(polyhedron: Polyhedron) -> dict[str, Any]:
-    """All measures of one polyhedron (`mhdnn.properties.polyhedra`)."""
+    """All measures of one polyhedron (`mhdnn.properties.polyhedra`); NaN without ligands."""
     vectors = polyhedron.vectors
-    return {
-        "center": polyhedron.center,
-        "num_ligands": len(vectors),
-        "mean_bond_length_angstrom": float(np.linalg.norm(vectors, axis=1).mean()) if len(vectors) else np.nan,
-        "volume_cubic_angstrom": volume(vectors),
-        "quadratic_elongation": quadratic_elongation(vectors),
-        "bond_angle_variance_square_degrees": bond_angle_variance(vectors),
-        "off_centring_angstrom": off_centring(vectors) if len(vectors) else np.nan,
-        "bond_length_distortion": bond_length_distortion(vectors) if len(vectors) else np.nan,
-    }
+    measured = {name: measure(vectors) if len(vectors) else np.nan for name, measure in MEASURES.items()}
+    return {"center": polyhedron.center, "num_ligands": len(vectors), **measured}
 
 
 def distortion_report(
@@ -63,38 +64,80 @@ def distortion_report(
     :param centers: elements in the polyhedra
     :param ligands: elements at their corners; all but the centres and the ion if none
     :param cutoff: largest distance of a ligand, Å
-    :param count: number of ligands, the nearest ones; 6 if there is no cutoff
+    :param count: number of ligands, the nearest ones. Without cutoff and count, those before the largest gap between
+        distances
     :param ion: element that is inserted; its atoms per centre are the state of charge
     """
-    if cutoff is None and count is None:
-        count = 6
     states = []
     for atoms in tracked(structures, "distortion"):
         others = ligands or sorted(set(atoms.get_chemical_symbols()) - {*centers, ion})
         found = find_polyhedra(atoms, centers, others, cutoff, count)
         states.append(_state(atoms, found, ion))
-    keys = ["ions_per_center", *(f"mean_{key}" for key in MEASURES)]
-    summary = {key: [state[key] for state in states] for key in keys}
-    return Report("distortion", {"ion": ion, **summary, "states": states}, _figure(states, ion))
+    values = {
+        "ion": ion,
+        "ions_per_center": [state["ions_per_center"] for state in states],
+        "kinds": means_by_kind(states),
+        **_largest_blocks(states),
+        "tunnel_radius_angstrom": [state["tunnel"]["radius_angstrom"] if state["tunnel"] else None for state in states],
+        "states": states,
+    }
+    return Report("distortion", values, distortion_figure(values), _warnings(states))
+
+
+def means_by_kind(states: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """For each element and coordination how many polyhedra each state has, and the means of their measures.
+
+    :param states: with ``polyhedra``, each with element, number of ligands and measures
+    :return: such as ``{"Nb 6": {"count": [12, 12], "quadratic_elongation": [1.03, 1.02], ...}}``
+    """
+    kinds = sorted({_kind(row) for state in states for row in state["polyhedra"]})
+    result = {}
+    for kind in kinds:
+        chosen = [[row for row in state["polyhedra"] if _kind(row) == kind] for state in states]
+        means = {name: [_mean([row[name] for row in rows]) for rows in chosen] for name in MEASURES}
+        result[f"{kind[0]} {kind[1]}"] = {"count": [len(rows) for rows in chosen], **means}
+    return result
+
+
+def _kind(row: dict[str, Any]) -> Kind:
+    return row["element"], row["num_ligands"]
 
 
 def _state(atoms: Atoms, polyhedra: Sequence[Polyhedron], ion: str) -> dict[str, Any]:
-    rows = [distortion_of(polyhedron) for polyhedron in polyhedra]
-    means = {f"mean_{key}": _mean([row[key] for row in rows]) for key in MEASURES}
-    counts: Counter[tuple[tuple[float, ...], tuple[float, ...]]] = Counter()
-    for block in find_blocks(polyhedra):
-        counts[block.size, tuple(np.round(block.lengths, 2).tolist())] += 1
-    blocks = [
-        {"octahedra": _finite(size), "lengths_angstrom": _finite(lengths), "count": count}
-        for (size, lengths), count in counts.items()
-    ]
+    rows = [{"element": atoms.symbols[p.center], **distortion_of(p)} for p in polyhedra]
     return {
         "formula": atoms.get_chemical_formula(),
         "ions_per_center": atoms.get_chemical_symbols().count(ion) / len(polyhedra),
-        **means,
-        "blocks": blocks,
+        "blocks": _blocks(polyhedra),
         "tunnel": _tunnel(atoms[np.array(atoms.get_chemical_symbols()) != ion]) if atoms.pbc.all() else None,
         "polyhedra": rows,
+    }
+
+
+def _blocks(polyhedra: Sequence[Polyhedron]) -> list[dict[str, Any]]:
+    """Blocks, the largest first; equal ones once, with their number."""
+    found = [(_in_words(block), block) for block in find_blocks(polyhedra)]
+    counts = Counter(str(words) for words, _ in found)
+    first = {str(words): (words, block) for words, block in reversed(found)}
+    ordered = sorted(first.items(), key=lambda item: -len(item[1][1].octahedra))
+    return [{**words, "count": counts[text]} for text, (words, _) in ordered]
+
+
+def _in_words(block: Block) -> dict[str, Any]:
+    return {
+        "octahedra": _finite(block.size),
+        "lengths_angstrom": _finite(np.round(block.lengths, 2).tolist()),
+        "area_square_angstrom": round(block.area, 2) if np.isfinite(block.area) else None,
+    }
+
+
+def _largest_blocks(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Size, lengths and area of the largest block of each state."""
+    largest = [state["blocks"][0] if state["blocks"] else {} for state in states]
+    return {
+        "block_octahedra": [block.get("octahedra") for block in largest],
+        "block_lengths_angstrom": [block.get("lengths_angstrom") for block in largest],
+        "block_area_square_angstrom": [block.get("area_square_angstrom") for block in largest],
     }
 
 
@@ -118,19 +161,16 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(defined)) if defined else np.nan
 
 
-def _figure(states: Sequence[dict[str, Any]], ion: str) -> Figure:
-    figure = new_figure(11, 6.4, "Distortion of polyhedra")
-    for axes, (key, (label, span)) in zip(figure.subplots(2, 2).flat, MEASURES.items(), strict=True):
-        style_axes(axes)
-        for state in states:
-            values = [row[key] for row in state["polyhedra"]]
-            place = [state["ions_per_center"]] * len(values)
-            axes.plot(place, values, "o", color=PALETTE[0], alpha=0.35, markersize=4, markeredgewidth=0)
-        ordered = sorted(states, key=lambda state: state["ions_per_center"])
-        means = [state[f"mean_{key}"] for state in ordered]
-        axes.plot([state["ions_per_center"] for state in ordered], means, "o-", color=PALETTE[1], markersize=5)
-        low, high = axes.get_ylim()
-        axes.set_ylim(min(low, 0.5 * (low + high - span)), max(high, 0.5 * (low + high + span)))
-        axes.ticklabel_format(useOffset=False)
-        label_axes(axes, f"{ion} per centre", label)
-    return figure
+def _warnings(states: Sequence[dict[str, Any]]) -> list[str]:
+    """Polyhedra without angle variance and elongation, and kinds that come and go with the charge."""
+    found = []
+    for number, state in enumerate(states):
+        others = Counter(f"{row['element']} with {row['num_ligands']}" for row in state["polyhedra"]
+                         if row["num_ligands"] not in VOLUMES)  # fmt: skip
+        if others:
+            which = ", ".join(f"{count} {kind} ligands" for kind, count in sorted(others.items()))
+            found.append(
+                f"structure {number}, {state['formula']}: {which}; bond-angle variance and quadratic elongation are "
+                "defined for 4, 6 and 7. Check the distances, or choose `cutoff` or `count`"
+            )
+    return found

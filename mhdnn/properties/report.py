@@ -6,7 +6,7 @@ import json
 import math
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,13 @@ class Report:
     :param name: name of its files
     :param values: results; each key ends with the unit. Numbers, text, arrays, and lists and dictionaries of them
     :param figure: their picture
+    :param warnings: what the reader of the numbers should know; printed, and kept in the JSON
     """
 
     name: str
     values: dict[str, Any]
     figure: Figure
+    warnings: list[str] = field(default_factory=list)
 
     def write(self, folder: str | Path) -> None:
         """Write NAME.json and NAME.png; a reader finds the old file or the new one, never half of one.
@@ -36,7 +38,8 @@ class Report:
         Numbers that are not finite become null: JSON does not have them.
         """
         folder = Path(folder)
-        write_text_atomically(folder / f"{self.name}.json", json.dumps(plain(self.values), indent=2) + "\n")
+        values = self.values | ({"warnings": self.warnings} if self.warnings else {})
+        write_text_atomically(folder / f"{self.name}.json", json.dumps(plain(values), indent=2) + "\n")
         with tempfile.TemporaryDirectory(dir=folder, prefix=f".{self.name}.") as aside:
             os.replace(save_figure(self.figure, Path(aside) / "figure.png"), folder / f"{self.name}.png")
 

@@ -16,12 +16,16 @@ from mhdnn.properties.polyhedra import (
     bond_angle_variance,
     bond_angles,
     bond_length_distortion,
+    bond_length_variance,
     find_polyhedra,
+    num_before_gap,
     off_centring,
     opposite_ligands,
     quadratic_elongation,
+    relative_angle_variance,
     volume,
 )
+from mhdnn.properties.structures.octahedra import shear_phase
 
 OCTAHEDRON = np.vstack([np.eye(3), -np.eye(3)])
 TETRAHEDRON = np.array([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
@@ -99,6 +103,7 @@ def test_published_octahedron():
     atoms = Atoms("FeO2N4", positions)
     (polyhedron,) = find_polyhedra(atoms, ["Fe"], count=6)
     lengths = np.linalg.norm(polyhedron.vectors, axis=1)
+    assert bond_length_variance(polyhedron.vectors) == pytest.approx(4.762518e-4, rel=1e-6)
     assert bond_length_distortion(polyhedron.vectors) == pytest.approx(0.22807256171 / (6 * lengths.mean()), rel=1e-9)
     angles = bond_angles(polyhedron.vectors)
     opposite = opposite_ligands(polyhedron.vectors)
@@ -252,15 +257,97 @@ def test_report_of_states_of_charge(tmp_path):
         states.append(atoms)
     report = distortion_report(states, ["Re"])
     np.testing.assert_allclose(report.values["ions_per_center"], [0, 0.5, 1])
-    np.testing.assert_allclose(report.values["mean_off_centring_angstrom"], [0, 0.1, 0.2], atol=1e-12)
+    np.testing.assert_allclose(report.values["kinds"]["Re 6"]["off_centring_angstrom"], [0, 0.1, 0.2], atol=1e-12)
     assert report.values["states"][1]["polyhedra"][0]["num_ligands"] == 6
     assert report.values["states"][0]["blocks"] == [
-        {"octahedra": ["endless"] * 3, "lengths_angstrom": ["endless"] * 3, "count": 1}
+        {
+            "octahedra": ["endless"] * 3,
+            "lengths_angstrom": ["endless"] * 3,
+            "area_square_angstrom": None,
+            "count": 1,
+        }
     ]
     # without lithium and undistorted: through the square of four oxygens
     assert report.values["states"][0]["tunnel"]["radius_angstrom"] == pytest.approx(3.75 / 2, rel=1e-6)
     report.write(tmp_path)
     assert (tmp_path / "distortion.png").is_file()
+
+
+def bipyramid(tilt: float = 0.0, stretch: float = 1.0) -> np.ndarray:
+    """A pentagonal bipyramid whose belt is raised by an angle (degrees), and whose tips are pulled."""
+    angles = np.radians(72.0 * np.arange(5))
+    up = np.full(5, np.radians(tilt))
+    belt = np.stack([np.cos(angles) * np.cos(up), np.sin(angles) * np.cos(up), np.sin(up)], axis=1)
+    return 2.0 * np.vstack([[0, 0, stretch], belt[::2], [0, 0, -stretch], belt[1::2]])
+
+
+def test_pentagonal_bipyramids():
+    """Regular; belt 6° up: ten angles of 84° or 96° to the tips, five with cos = cos²6° cos 72° + sin²6°."""
+    turn = Rotation.from_rotvec([0.3, 1.0, -0.4]).as_matrix()
+    assert bond_angle_variance(bipyramid() @ turn) == pytest.approx(0.0, abs=1e-9)
+    assert quadratic_elongation(bipyramid() @ turn) == pytest.approx(1.0, abs=1e-12)
+    square = math.cos(math.radians(6.0)) ** 2
+    belt = math.degrees(math.acos(square * math.cos(math.radians(72.0)) + 1.0 - square))
+    expected = (10 * 36.0 + 5 * (belt - 72.0) ** 2) / 14
+    assert bond_angle_variance(bipyramid(tilt=6.0) @ turn) == pytest.approx(expected)
+    relative = (10 * (6.0 / 90.0) ** 2 + 5 * (belt / 72.0 - 1.0) ** 2) / 14
+    assert relative_angle_variance(bipyramid(tilt=6.0) @ turn) == pytest.approx(relative)
+    # tips s times as long: V grows by s, λ = (5 + 2 s²) / 7 s^(2/3)
+    assert quadratic_elongation(bipyramid(stretch=1.1)) == pytest.approx((5 + 2 * 1.21) / (7 * 1.1 ** (2 / 3)))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ([1.81, 1.81, 1.81, 1.81, 3.25, 3.25, 3.28, 3.28], 4),  # tungsten in a tetrahedron of Nb12WO33
+        ([1.81, 2.01, 2.01, 2.02, 2.02, 2.34], 6),  # niobium at a block's corner
+        ([1.67, 1.73, 1.95, 1.95, 2.25, 2.33, 3.2], 6),  # MoO3
+        ([1.69, 1.90, 1.98, 2.00, 2.02, 2.07, 2.36, 3.5], 7),  # a pentagonal bipyramid of molybdenum
+        ([1.58, 1.78, 1.88, 1.88, 2.02, 2.79, 3.1], 5),  # V2O5
+        ([2.0], 1),
+        ([], 0),
+    ],
+)
+def test_the_largest_gap_ends_the_shell(lengths, expected):
+    assert num_before_gap(np.array(lengths), 3.6) == expected
+
+
+@pytest.mark.parametrize(("name", "block"), [("Nb14W3O44", (4, 4)), ("Nb16W5O55", (4, 5))])
+def test_tetrahedra_between_blocks_stay_tetrahedra(name, block):
+    """Distorted shear phases: the blocks that they are built of, their area by hand, means by kind."""
+    atoms = shear_phase(name)
+    atoms.rattle(0.06, seed=3)
+    values = distortion_report([atoms], ["Nb", "W"], ["O"]).values
+    kinds = {kind: means["count"][0] for kind, means in values["kinds"].items()}
+    assert set(kinds) == {"Nb 6", "W 4", "W 6"}
+    assert kinds["W 4"] * block[0] * block[1] == kinds["Nb 6"] + kinds["W 6"]
+    assert {tuple(found["octahedra"]) for found in values["states"][0]["blocks"]} == {(*block, "endless")}
+    shorter, longer = (3.82 * number for number in block)
+    assert values["block_area_square_angstrom"][0] == pytest.approx(shorter * longer, rel=0.03)
+    rows = [row for row in values["states"][0]["polyhedra"] if row["num_ligands"] == 4]
+    mean = np.mean([row["bond_angle_variance_square_degrees"] for row in rows])
+    assert values["kinds"]["W 4"]["bond_angle_variance_square_degrees"] == [pytest.approx(mean)]
+
+
+def test_blocks_grow_with_the_charge():
+    """A block twice, the second one 1 % wider: lengths and area of each state."""
+    charged = column(2, 3, 5.0)
+    discharged = charged.copy()
+    discharged.set_cell(1.01 * charged.cell[:], scale_atoms=True)
+    discharged += Atoms("Li", [[-1.0, -1.0, 0.0]])
+    values = distortion_report([charged, discharged], ["W"], ["O"]).values
+    assert values["block_octahedra"] == [[2, 3, "endless"]] * 2
+    lengths = [[x for x in row if x != "endless"] for row in values["block_lengths_angstrom"]]
+    np.testing.assert_allclose(lengths, [[7.6, 11.4], [7.68, 11.51]], atol=6e-3)
+    np.testing.assert_allclose(values["block_area_square_angstrom"], [86.64, 86.64 * 1.0201], atol=6e-3)
+
+
+def test_a_warning_names_polyhedra_without_measures():
+    """Five ligands: a square pyramid."""
+    pyramid = Atoms("VO5", np.vstack([[0, 0, 0], 1.9 * OCTAHEDRON[[0, 1, 2, 3, 4]]]))
+    (warning,) = distortion_report([pyramid], ["V"], ["O"]).warnings
+    assert "1 V with 5 ligands" in warning
+    assert not distortion_report([rhenium_trioxide()], ["Re"]).warnings
 
 
 def test_other_coordination():
@@ -278,7 +365,6 @@ def test_other_coordination():
         ({"centers": ["Ti"]}, "`centers`"),
         ({"ligands": ["F"]}, "`ligands`"),
         ({"cutoff": 2.0}, "`cutoff`, `count`"),
-        ({"count": None}, "`cutoff`, `count`"),
         ({"count": None, "cutoff": -1.0}, "`cutoff`"),
         ({"count": 0}, "`count`"),
         ({"atoms": Atoms("ReO3", np.eye(4, 3))}, "expected 6 ligands for each centre, got O3Re with 3"),
