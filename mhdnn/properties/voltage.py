@@ -1,4 +1,4 @@
-r"""Intercalation: convex hull, voltage profile, volume change.
+r"""Intercalation: convex hull, voltage profile, changes of volume and cell.
 
 For :math:`\mathrm{A}_x\mathrm{Host}` between two compositions that are neighbours on the convex hull
 
@@ -41,6 +41,8 @@ class Intercalation:
     :param ions: x, shape (num_structures,)
     :param energies: shape (num_structures,), eV
     :param volumes: shape (num_structures,), Å³; NaN without three periodic directions
+    :param cells: lengths (Å) and angles (degrees) of the cells as they are given, shape (num_structures, 6)
+    :param units: formula units of the host in the cells, shape (num_structures,)
     """
 
     host: str
@@ -48,6 +50,8 @@ class Intercalation:
     ions: np.ndarray
     energies: np.ndarray
     volumes: np.ndarray
+    cells: np.ndarray
+    units: np.ndarray
 
     @property
     def formation_energies(self) -> np.ndarray:
@@ -62,6 +66,24 @@ class Intercalation:
     def stable(self) -> np.ndarray:
         """Numbers of the structures on the hull, by increasing x."""
         return lower_hull(self.ions, self.energies)
+
+    @property
+    def volume_changes(self) -> np.ndarray:
+        """Volumes on the hull relative to that of the emptiest host, minus one; by increasing x."""
+        volumes = self.volumes[self.stable]
+        return volumes / volumes[0] - 1.0
+
+    @property
+    def cell_changes(self) -> np.ndarray:
+        """Relative changes of a, b, c and changes of the angles (degrees) on the hull, shape (num_stable, 6).
+
+        NaN for cells with another number of formula units than the emptiest host's: their edges are other vectors.
+        """
+        cells = self.cells[self.stable]
+        changes = cells - cells[0]
+        changes[:, :3] /= cells[0, :3]
+        changes[self.units[self.stable] != self.units[self.stable[0]]] = np.nan
+        return changes
 
     @property
     def energies_above_hull(self) -> np.ndarray:
@@ -99,24 +121,33 @@ def intercalation(structures: Sequence[Atoms], ion: str = "Li") -> Intercalation
         raise ConfigError(f"`ion`: expected the symbol of an element, got {ion!r}")
     host, rows = "", []
     for number, atoms in enumerate(structures):
-        counts = Counter(atoms.get_chemical_symbols())
-        num_ions = counts.pop(ion, 0)
-        if not counts:
-            raise ConfigError(f"`structures`: number {number} has no atoms other than {ion}; expected a host")
-        units = math.gcd(*counts.values())
-        unit = Formula.from_dict({symbol: count // units for symbol, count in counts.items()}).format("hill")
+        unit, num_units, num_ions = _composition(atoms, ion, number)
         if host not in ("", unit):
             raise ConfigError(f"`structures`: expected one host, {host}, but number {number} has {unit}; separate them")
         host = unit
         volume = atoms.get_volume() if atoms.pbc.all() else np.nan
-        rows.append((num_ions / units, atoms.get_potential_energy() / units, volume / units))
+        cell = atoms.cell.cellpar() if atoms.cell.rank == 3 else np.full(6, np.nan)
+        energy = atoms.get_potential_energy() / num_units
+        rows.append((num_ions / num_units, energy, volume / num_units, num_units, *cell))
     table = np.array(sorted(rows, key=lambda row: row[:2]))
     if len(table) < 2 or table[-1, 0] - table[0, 0] < SAME_COMPOSITION:
         raise ConfigError(
             f"`structures`: expected at least two compositions with different numbers of {ion}, got "
             f"{len(structures)} structures with one"
         )
-    return Intercalation(host, ion, *table.T)
+    ions, energies, volumes, units = table.T[:4]
+    return Intercalation(host, ion, ions, energies, volumes, table[:, 4:], units.astype(int))
+
+
+def _composition(atoms: Atoms, ion: str, number: int) -> tuple[str, int, int]:
+    """Formula of the host's unit, how many of them, and how many ions."""
+    counts = Counter(atoms.get_chemical_symbols())
+    num_ions = counts.pop(ion, 0)
+    if not counts:
+        raise ConfigError(f"`structures`: number {number} has no atoms other than {ion}; expected a host")
+    units = math.gcd(*counts.values())
+    unit = Formula.from_dict({symbol: count // units for symbol, count in counts.items()}).format("hill")
+    return unit, units, num_ions
 
 
 def lower_hull(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -199,7 +230,10 @@ def voltage_report(
     relax: bool = True,
     max_force: float = 0.01,
 ) -> Report:
-    """Convex hull, voltage profile, volume change and capacity of an intercalation electrode.
+    """Convex hull, voltage profile, capacity, changes of volume and cell of an intercalation electrode.
+
+    ``volume_change_percent`` is that of the fullest against the emptiest composition, negative if the host shrinks;
+    ``..._peak_to_peak_percent`` the largest less the smallest volume on the hull, by that of the emptiest.
 
     :param structures: of one host with different numbers of ions
     :param metal: that the ions come from, for example body-centred lithium
@@ -217,7 +251,8 @@ def voltage_report(
     states = intercalation(at_rest[1:], ion)
     plateaus = voltage_profile(states, ion_energy, electrons)
     values = _values(states, plateaus, electrons)
-    return Report("voltage", {"ion_energy_ev": ion_energy, **values}, voltage_figure(states, plateaus))
+    figure = voltage_figure(states, plateaus)
+    return Report("voltage", {"ion_energy_ev": ion_energy, **values}, figure, _warnings(states))
 
 
 def _values(states: Intercalation, plateaus: Sequence[Plateau], electrons: int) -> dict[str, Any]:
@@ -230,11 +265,16 @@ def _values(states: Intercalation, plateaus: Sequence[Plateau], electrons: int) 
         "average_voltage_v": mean,
         "capacity_mah_per_g": capacity(states, electrons),
         "specific_energy_wh_per_kg": mean * capacity(states, electrons),
-        "volume_change_percent": 100.0 * (np.max(states.volumes[stable]) / states.volumes[states.stable[0]] - 1.0),
+        "volume_change_percent": 100.0 * states.volume_changes[-1],
+        "volume_change_peak_to_peak_percent": 100.0 * np.ptp(states.volume_changes),
+        **_cell_changes(states),
         "ions_per_formula_unit": states.ions,
         "formation_energies_ev_per_formula_unit": states.formation_energies,
         "energies_above_hull_ev_per_formula_unit": states.energies_above_hull,
         "volumes_cubic_angstrom_per_formula_unit": states.volumes,
+        "cell_lengths_angstrom": states.cells[:, :3],
+        "cell_angles_degree": states.cells[:, 3:],
+        "formula_units": states.units,
         "stable": stable,
         "plateaus": [
             {
@@ -246,3 +286,26 @@ def _values(states: Intercalation, plateaus: Sequence[Plateau], electrons: int) 
             for plateau in plateaus
         ],
     }
+
+
+def _cell_changes(states: Intercalation) -> dict[str, Any]:
+    """Changes of the cell over the hull: from its emptiest to its fullest, and peak to peak."""
+    changes = states.cell_changes * [100.0, 100.0, 100.0, 1.0, 1.0, 1.0]
+    extent = np.ptp(changes, axis=0)
+    return {
+        "length_changes_percent": changes[-1, :3],
+        "length_changes_peak_to_peak_percent": extent[:3],
+        "angle_changes_degree": changes[-1, 3:],
+        "angle_changes_peak_to_peak_degree": extent[3:],
+    }
+
+
+def _warnings(states: Intercalation) -> list[str]:
+    """Structures whose cells can't be compared."""
+    units = states.units[states.stable]
+    if len(set(units.tolist())) > 1:
+        return [
+            f"cells on the hull hold {', '.join(map(str, units))} formula units, so that changes of a, b, c and the "
+            "angles are not known; give all structures in one supercell"
+        ]
+    return []

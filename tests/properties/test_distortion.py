@@ -312,9 +312,16 @@ def test_the_largest_gap_ends_the_shell(lengths, expected):
     assert num_before_gap(np.array(lengths), 3.6) == expected
 
 
-@pytest.mark.parametrize(("name", "block"), [("Nb14W3O44", (4, 4)), ("Nb16W5O55", (4, 5))])
-def test_tetrahedra_between_blocks_stay_tetrahedra(name, block):
-    """Distorted shear phases: the blocks that they are built of, their area by hand, means by kind."""
+@pytest.mark.parametrize(
+    ("name", "block", "area"),
+    [("Nb14W3O44", (4, 4), 21.02**2 / 2), ("Nb16W5O55", (4, 5), 29.79 * 23.11 * math.sin(math.radians(126.5)) / 2)],
+)
+def test_tetrahedra_between_blocks_stay_tetrahedra(name, block, area):
+    """Distorted shear phases: the blocks that they are built of, means by kind.
+
+    The measured cell has the area A across the blocks for each of them; with blocks of n x m octahedra of the size d,
+    A = ((n - 1/2)(m - 1/2) + 1) d².
+    """
     atoms = shear_phase(name)
     atoms.rattle(0.06, seed=3)
     values = distortion_report([atoms], ["Nb", "W"], ["O"]).values
@@ -322,8 +329,8 @@ def test_tetrahedra_between_blocks_stay_tetrahedra(name, block):
     assert set(kinds) == {"Nb 6", "W 4", "W 6"}
     assert kinds["W 4"] * block[0] * block[1] == kinds["Nb 6"] + kinds["W 6"]
     assert {tuple(found["octahedra"]) for found in values["states"][0]["blocks"]} == {(*block, "endless")}
-    shorter, longer = (3.82 * number for number in block)
-    assert values["block_area_square_angstrom"][0] == pytest.approx(shorter * longer, rel=0.03)
+    square = area / ((block[0] - 0.5) * (block[1] - 0.5) + 1.0)
+    assert values["block_area_square_angstrom"][0] == pytest.approx(block[0] * block[1] * square, rel=0.03)
     rows = [row for row in values["states"][0]["polyhedra"] if row["num_ligands"] == 4]
     mean = np.mean([row["bond_angle_variance_square_degrees"] for row in rows])
     assert values["kinds"]["W 4"]["bond_angle_variance_square_degrees"] == [pytest.approx(mean)]

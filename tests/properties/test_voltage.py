@@ -96,6 +96,40 @@ def test_the_same_as_pymatgen(metal):
     assert values["capacity_mah_per_g"] == pytest.approx(electrode.get_capacity_grav(), rel=1e-4)
     assert values["specific_energy_wh_per_kg"] == pytest.approx(electrode.get_specific_energy(), rel=1e-4)
     assert values["volume_change_percent"] == pytest.approx(10.0)
+    assert values["volume_change_percent"] == pytest.approx(100 * electrode.max_delta_volume)
+
+
+def sheared(num_ions: int, energy: float, lengths: tuple[float, float, float], gamma: float) -> Atoms:
+    atoms = state(num_ions, 4, energy)
+    atoms.set_cell([*lengths, 90.0, 90.0, gamma], scale_atoms=True)
+    atoms.calc = SinglePointCalculator(atoms, energy=4 * energy)
+    return atoms
+
+
+def test_a_host_that_shrinks(metal):
+    """5·5·8 = 200, 5.1·5·8 = 204 and 5·5·7.304 = 182.6 Å³: -8.7 % at the end, a range of 10.7 %; and an angle alone."""
+    structures = [
+        sheared(0, -20.0, (5.0, 5.0, 8.0), 90.0),
+        sheared(2, -24.0, (5.1, 5.0, 8.0), 90.0),
+        sheared(4, -26.0, (5.0, 5.0, 7.304), 90.0),
+    ]
+    report = voltage_report(structures, metal, relax=False)
+    assert report.values["volume_change_percent"] == pytest.approx(-8.7)
+    assert report.values["volume_change_peak_to_peak_percent"] == pytest.approx(10.7)
+    np.testing.assert_allclose(report.values["length_changes_percent"], [0, 0, -8.7], atol=1e-9)
+    np.testing.assert_allclose(report.values["length_changes_peak_to_peak_percent"], [2, 0, 8.7], atol=1e-9)
+    np.testing.assert_allclose(report.values["cell_lengths_angstrom"][1], [5.1, 5.0, 8.0])
+    assert not report.warnings
+    structures[2] = sheared(4, -26.0, (5.0, 5.0, 8.0), 84.0)
+    values = voltage_report(structures, metal, relax=False).values
+    assert values["volume_change_percent"] == pytest.approx(100 * (np.sin(np.radians(84.0)) - 1))
+    np.testing.assert_allclose(values["angle_changes_degree"], [0, 0, -6], atol=1e-9)
+
+
+def test_edges_of_different_supercells_are_not_compared(metal):
+    report = voltage_report(TOY, metal, relax=False)
+    assert np.isnan(report.values["length_changes_percent"]).all()
+    assert "1, 2, 4, 4 formula units" in report.warnings[0]
 
 
 @pytest.mark.parametrize("seed", range(20))
