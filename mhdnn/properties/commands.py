@@ -36,6 +36,10 @@ COMMANDS: dict[str, str] = {
 }
 """Name of a command -> ``module:function``; the function returns a `Report`, and its signature decides the keys."""
 
+LARGEST_MATRIX = 6
+"""Rows and columns of a matrix that is printed: elastic constants."""
+ROUND_OFF = 1e-9
+
 HELP = ("-h", "--help")
 
 
@@ -95,12 +99,15 @@ def print_keys(console: Console, name: str, function: Callable[..., Report], key
 
 
 def print_report(console: Console, report: Report, folder: Path) -> None:
-    """The numbers and short lists of a report, and where its files are."""
+    """The numbers, short lists and small matrices of a report, its warnings, and where its files are."""
     table = Table.grid(padding=(0, 3))
     for key, value in report.values.items():
         if (text := short_text(value)) is not None:
             table.add_row(key, text)
     console.print(table)
+    for key, value in report.values.items():
+        if isinstance(value, np.ndarray) and value.ndim == 2 and 1 < max(value.shape) <= LARGEST_MATRIX:
+            console.print(f"{key}\n{matrix_text(value)}", markup=False)
     for warning in report.warnings:
         console.print(f"warning: {warning}", markup=False, style="yellow")
     for suffix in ("json", "png"):
@@ -121,6 +128,13 @@ def short_text(value: object) -> str | None:
         parts = [short_text(item) for item in value]
         return None if None in parts else ", ".join(part for part in parts if part)
     return None
+
+
+def matrix_text(matrix: np.ndarray) -> str:
+    """Its rows in lines; what is round-off beside the largest number is zero."""
+    largest = np.abs(matrix).max() if np.isfinite(matrix).all() else 0.0
+    shown = np.where(np.abs(matrix) < ROUND_OFF * largest, 0.0, matrix)
+    return "\n".join("".join(f"{value:11.4g}" for value in row) for row in shown)
 
 
 def first_line(function: Callable[..., Report]) -> str:

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
-from ase.spacegroup.symmetrize import check_symmetry
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
-from mhdnn.errors import ConfigError, PropertyError
+from mhdnn.properties.symmetry import point_group
 
 POSITIVE = 1e-9
 """Smallest eigenvalue, relative to the largest, that counts as positive."""
@@ -111,35 +110,6 @@ def invariant_stiffnesses(atoms: Atoms, tolerance: float = 1e-3, components: Seq
     _, values, vectors = np.linalg.svd(np.array(averaged))
     rank = int(np.sum(values > 1e-6 * values[0]))
     return vectors[:rank].reshape(rank, 6, 6)
-
-
-def point_group(atoms: Atoms, tolerance: float) -> list[np.ndarray]:
-    """Rotations of the crystal's point group in Cartesian coordinates, each of shape (3, 3).
-
-    :raises ConfigError: if spglib is not installed
-    :raises PropertyError: if no symmetry, not even the identity, is found
-    """
-    try:
-        from spglib import SpglibError
-    except ImportError as error:
-        raise ConfigError(
-            "`spglib`: expected it for the symmetry of elastic constants, found none; pip install mhdnn[properties]"
-        ) from error
-    kinds = np.stack([atoms.numbers, atoms.get_initial_magnetic_moments(), atoms.get_initial_charges()], axis=1)
-    _, labels = np.unique(kinds, axis=0, return_inverse=True)
-    labelled = Atoms(labels.ravel() + 1, atoms.positions, cell=atoms.cell, pbc=True)
-    try:
-        dataset = check_symmetry(labelled, tolerance)
-    except SpglibError as error:
-        raise PropertyError(
-            f"`atoms`: expected a crystal with symmetry within {tolerance} Å, got none ({error}); "
-            "check that no atoms coincide, or choose a smaller `symmetry_tolerance`"
-        ) from error
-    vectors = atoms.cell[:].T
-    cartesian = [vectors @ rotation @ np.linalg.inv(vectors) for rotation in np.unique(dataset.rotations, axis=0)]
-    # the tolerance lets through cells that are symmetric only nearly: the nearest rotation
-    nearest = [np.linalg.svd(matrix) for matrix in cartesian]
-    return [u @ v for u, _, v in nearest]
 
 
 def _voigt_averages(stiffness: np.ndarray) -> tuple[float, float]:

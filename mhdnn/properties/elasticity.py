@@ -22,12 +22,13 @@ from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_strain
 from ase.stress import voigt_6_to_full_3x3_stress as full_stress
 
 from mhdnn.errors import ConfigError
-from mhdnn.properties.elastic_tensor import invariant_stiffnesses, is_stable, moduli
+from mhdnn.properties.elastic_tensor import invariant_stiffnesses, is_stable, moduli, rotated
 from mhdnn.properties.elasticity_figure import elasticity_figure
 from mhdnn.properties.journal import Journal, identity
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.relaxation import relaxed
 from mhdnn.properties.report import Report
+from mhdnn.properties.symmetry import crystal_axes, crystal_system
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
 
 INDEPENDENCE = 0.25
@@ -111,6 +112,15 @@ class ElasticConstants:
     covariance: np.ndarray
     residual_stress: np.ndarray
     data: StrainedStresses
+
+    def along(self, axes: np.ndarray) -> ElasticConstants:
+        """The same in other axes; the data stay as they are.
+
+        :param axes: x, y and z as rows, shape (3, 3)
+        """
+        basis = np.array([rotated(one, axes) for one in self.basis])
+        stress = full_3x3_to_voigt_6_stress(axes @ full_stress(self.residual_stress) @ axes.T)
+        return ElasticConstants(rotated(self.stiffness, axes), basis, self.covariance, stress, self.data)
 
     @property
     def errors(self) -> np.ndarray:
@@ -267,7 +277,7 @@ def elasticity_report(
     settings: StrainSettings = DEFAULT_STRAINS,
     journal: Path | None = None,
 ) -> Report:
-    """Elastic constants, moduli, stability and anisotropy of a crystal (0 K, relaxed atoms).
+    """Elastic constants, moduli, stability and anisotropy of a crystal (0 K, relaxed atoms), in its crystal axes.
 
     :param atoms: a crystal
     :param calculator: with a stress
@@ -279,7 +289,35 @@ def elasticity_report(
     constants = elastic_constants(at_rest, calculator, settings, journal)
     values = {"num_atoms": len(atoms), "volume_cubic_angstrom": at_rest.get_volume(), "cell_angstrom": at_rest.cell[:]}
     title = f"{atoms.get_chemical_formula()}: elastic constants"
-    return Report("elasticity", values | values_in_gpa(constants), elasticity_figure(constants, title))
+    return constants_report("elasticity", values, constants, at_rest, settings.symmetry_tolerance, title)
+
+
+def constants_report(
+    name: str,
+    values: dict[str, object],
+    constants: ElasticConstants,
+    atoms: Atoms,
+    symmetry_tolerance: float,
+    title: str,
+) -> Report:
+    """A report of elastic constants in the crystal axes (`mhdnn.properties.symmetry.crystal_axes`) and as given.
+
+    :param name: of the report
+    :param values: that it has beside
+    :param constants: in the frame of the atoms
+    :param symmetry_tolerance: Å
+    """
+    axes = crystal_axes(atoms, symmetry_tolerance)
+    turned = constants.along(axes)
+    gpa = GPA_PER_EV_PER_CUBIC_ANGSTROM
+    frame = {
+        "crystal_system": crystal_system(atoms, symmetry_tolerance),
+        "crystal_axes": axes,
+        "elastic_constants_as_given_gpa": gpa * constants.stiffness,
+        "elastic_constants_error_as_given_gpa": gpa * constants.errors,
+        "residual_stress_as_given_gpa": gpa * constants.residual_stress,
+    }
+    return Report(name, values | values_in_gpa(turned) | frame, elasticity_figure(turned, constants, title))
 
 
 def values_in_gpa(constants: ElasticConstants) -> dict[str, object]:

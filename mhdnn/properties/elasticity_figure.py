@@ -19,12 +19,16 @@ VOIGT_NAMES = ("xx", "yy", "zz", "yz", "xz", "xy")
 PLANES = {"xy": (0, 1), "yz": (1, 2), "zx": (2, 0)}
 
 
-def elasticity_figure(constants: ElasticConstants, title: str) -> Figure:
-    """The matrix in GPa, the stresses that were fitted, and Young's modulus in three planes (of a stable crystal)."""
+def elasticity_figure(constants: ElasticConstants, as_given: ElasticConstants, title: str) -> Figure:
+    """The matrix in GPa, the stresses that were fitted, and Young's modulus in three planes (of a stable crystal).
+
+    :param constants: in crystal axes: matrix and modulus
+    :param as_given: in the axes of the file, in which the cells were strained
+    """
     figure = new_figure(13, 4.2, title)
     panels = figure.add_gridspec(1, 3)
     _draw_matrix(figure.add_subplot(panels[0]), constants)
-    _draw_stresses(figure.add_subplot(panels[1]), constants)
+    _draw_stresses(figure.add_subplot(panels[1]), as_given)
     if is_stable(constants.stiffness):
         _draw_youngs_modulus(figure.add_subplot(panels[2], projection="polar"), constants.stiffness)
     return figure
@@ -41,7 +45,7 @@ def _draw_matrix(axes: Axes, constants: ElasticConstants) -> None:
     axes.set_xticks(range(6), VOIGT_NAMES)
     axes.set_yticks(range(6), VOIGT_NAMES)
     axes.tick_params(length=0, labelsize=9, colors=INK)
-    axes.set_title("$C_{ij}$, GPa", color=INK, fontsize=10, loc="left")
+    axes.set_title("$C_{ij}$ in crystal axes, GPa", color=INK, fontsize=10, loc="left")
 
 
 def _draw_stresses(axes: Axes, constants: ElasticConstants) -> None:
@@ -57,7 +61,7 @@ def _draw_stresses(axes: Axes, constants: ElasticConstants) -> None:
         axes.errorbar(100 * strain, stress, error, fmt="o", color=color, markersize=4, label=VOIGT_NAMES[direction])
         axes.plot(100 * strain, GPA * constants.stiffness[direction, direction] * strain, color=color, linewidth=1)
     axes.legend(frameon=False, fontsize=9)
-    label_axes(axes, "strain, %", "stress in its direction, GPa")
+    label_axes(axes, "strain in the axes of the file, %", "stress in its direction, GPa")
 
 
 def _draw_youngs_modulus(axes: Axes, stiffness: np.ndarray) -> None:

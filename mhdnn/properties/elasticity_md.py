@@ -18,19 +18,21 @@ from mhdnn.properties.elastic_tensor import invariant_stiffnesses
 from mhdnn.properties.elasticity import (
     ElasticConstants,
     StrainedStresses,
+    constants_report,
     deformation_gradient,
     deformed,
     fit_stiffness,
     necessary_directions,
     piola_kirchhoff,
     stress_with,
-    values_in_gpa,
 )
-from mhdnn.properties.elasticity_figure import elasticity_figure
 from mhdnn.properties.journal import Journal, identity
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.report import Report
 from mhdnn.properties.statistics import FEWEST_BLOCKS, standard_error
+
+SYMMETRY_TOLERANCE = 0.1
+"""Distance within which atoms are equivalent, Å: those of a supercell in motion are near their sites."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def elastic_constants_md(
     dynamics: Dynamics,
     strain: float = 0.01,
     seed: int = 0,
-    symmetry_tolerance: float = 0.1,
+    symmetry_tolerance: float = SYMMETRY_TOLERANCE,
     journal: str | Path | None = None,
 ) -> ElasticConstants:
     r"""Isothermal elastic constants, at constant volume with a Langevin thermostat.
@@ -167,4 +169,4 @@ def elasticity_md_report(
     constants = elastic_constants_md(atoms, calculator, dynamics, strain, seed, journal=journal)
     values = {"num_atoms": len(atoms), "temperature_k": temperature, "volume_cubic_angstrom": atoms.get_volume()}
     title = f"{atoms.get_chemical_formula()}: elastic constants at {temperature:g} K"
-    return Report("elasticity_md", values | values_in_gpa(constants), elasticity_figure(constants, title))
+    return constants_report("elasticity_md", values, constants, atoms, SYMMETRY_TOLERANCE, title)
