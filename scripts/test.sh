@@ -14,4 +14,5 @@ ruff format --check .
 say "Types"
 mypy
 say "Tests"
-python -m pytest "$@"
+# Two at a time; the files of a folder share what is made once, so a file stays with one worker.
+python -m pytest --numprocesses 2 --dist loadfile "$@"

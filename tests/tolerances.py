@@ -11,3 +11,6 @@ SINGLE_PRECISION = 2e-4
 
 SAME_FUNCTION = 1e-9
 """Another program's value of the same function in float64 (relative to the largest value)."""
+
+HANG = 3600.0
+"""Seconds after which a process of seconds hangs, however busy the machine is."""

@@ -1,4 +1,7 @@
-"""A callback that stops a training as a crash would."""
+"""Callbacks that stop a training as a crash or a user would."""
+
+import os
+import signal
 
 import pytorch_lightning as pl
 
@@ -12,3 +15,14 @@ class CrashAtEpoch(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.current_epoch == self.epoch:
             raise RuntimeError("crash, as asked for")
+
+
+class InterruptAtEpoch(pl.Callback):
+    """Ctrl-C at the start of an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.current_epoch == self.epoch:
+            os.kill(os.getpid(), signal.SIGINT)

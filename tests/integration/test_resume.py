@@ -1,14 +1,8 @@
 """A resumed training gives the same numbers as one that was never interrupted."""
 
-import signal
-import subprocess
-import sys
-import time
-
-import pytest
 import torch
 
-from tests.integration.conftest import SMALL, run_mhdnn
+from tests.integration.conftest import SMALL, run_mhdnn, run_process
 
 
 def state(folder):
@@ -42,7 +36,7 @@ def test_resumed_equals_uninterrupted(emt_store, tmp_path):
     run_mhdnn(*arguments(emt_store, stopped, crash, "hydra.job.chdir=false"), folder=".", expect=1)
     checkpoint = stopped / "checkpoints/last.ckpt"
     assert torch.load(checkpoint, weights_only=True)["epoch"] == 2
-    run_mhdnn(*arguments(emt_store, resumed, f"resume={checkpoint}"), folder=tmp_path)
+    run_process(*arguments(emt_store, resumed, f"resume={checkpoint}"), folder=tmp_path)
     for first, second in zip(state(straight)[:2], state(resumed)[:2], strict=True):
         assert_same(first, second)
     for parameter, values in state(straight)[2].items():
@@ -68,20 +62,12 @@ def test_not_a_checkpoint(tmp_path, emt_store):
     assert "not a checkpoint" in output
 
 
-@pytest.mark.slow
 def test_interrupt_leaves_a_usable_checkpoint(emt_store, tmp_path):
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "mhdnn.cli", *arguments(emt_store, folder, "trainer.max_epochs=100000")]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    deadline = time.time() + 120
-    while not (folder / "checkpoints/last.ckpt").exists():
-        assert time.time() < deadline, "no epoch within two minutes"
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, output
+    crash = "+callbacks.crash={_target_: tests.integration.crash.InterruptAtEpoch, epoch: 2}"
+    output = run_process(*arguments(emt_store, folder, crash), folder=".", expect=130)
     assert "Traceback" not in output
     path = folder / "checkpoints/interrupted.ckpt"
+    assert torch.load(path, weights_only=True)["epoch"] == 2
     run_mhdnn("export", f"checkpoint={path}", f"output={tmp_path / 'model.pt'}", folder=tmp_path)
     assert (tmp_path / "model.pt").exists()

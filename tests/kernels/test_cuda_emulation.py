@@ -19,7 +19,7 @@ from tests.kernels.emulation.library import (
     emulate,
 )
 from tests.kernels.test_operators import assert_same, evaluate_reference, random_like
-from tests.tolerances import ROUND_OFF, SINGLE_PRECISION
+from tests.tolerances import HANG, ROUND_OFF, SINGLE_PRECISION
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no g++")
 
@@ -193,7 +193,7 @@ def race_program(tmp_path_factory):
 
 
 def run_races(program, *arguments):
-    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=HANG)
 
 
 def test_no_races(race_program):

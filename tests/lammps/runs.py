@@ -13,6 +13,8 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 
+from tests.tolerances import HANG
+
 BAR_PER_EV_PER_CUBIC_ANGSTROM = 1.6021765e6  # LAMMPS's nktv2p of metal units
 LAMMPS_VOIGT = [0, 1, 2, 5, 4, 3]  # xx yy zz xy xz yz from xx yy zz yz xz xy
 PRESSURES = ("pxx", "pyy", "pzz", "pyz", "pxz", "pxy")
@@ -29,7 +31,7 @@ def run_lammps(
         command = [str(SCRIPTS / "mpiexec"), "-n", str(ranks), *command]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
     result = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, env=environment, timeout=300
+        command, cwd=folder, capture_output=True, text=True, check=False, env=environment, timeout=HANG
     )
     if check:
         assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]

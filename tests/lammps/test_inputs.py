@@ -13,6 +13,7 @@ import pytest
 from mhdnn import MHDNNCalculator
 from tests.lammps.runs import SCRIPTS
 from tests.properties.charge_host import slab, write_charge_model
+from tests.tolerances import HANG
 
 pytestmark = pytest.mark.slow
 INPUTS = Path(__file__).parents[2] / "scripts" / "lammps"
@@ -23,7 +24,7 @@ def run(folder, name, **variables):
     command = [str(SCRIPTS / "lmp"), "-in", str(INPUTS / name)]
     for key, value in variables.items():
         command += ["-var", key, str(value)]
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=500)
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=HANG)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-2000:]
     return result.stdout
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -255,23 +256,29 @@ def test_charge_model_survives_kill(tmp_path):
     command = [program, "properties", "charging", *words.split(), "drive_steps=5", "relax_steps=6"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
-    def start(folder):
+    @contextlib.contextmanager
+    def started(folder):
         folder.mkdir(exist_ok=True)
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        try:
+            yield process
+        finally:  # whatever fails, nothing is left running
+            process.kill()
+            process.wait()
+            process.stdout.close()
 
-    alone = start(tmp_path / "alone")
     for steps in (3, 6):
-        killed = start(tmp_path / "killed")
-        while finished_steps(tmp_path / "killed") < steps:
-            assert killed.poll() is None, killed.stdout.read().decode()
-            time.sleep(0.02)
-        killed.send_signal(signal.SIGKILL)
-        assert killed.wait() == -signal.SIGKILL
-        killed.stdout.close()
+        with started(tmp_path / "killed") as killed:
+            while finished_steps(tmp_path / "killed") < steps:
+                assert killed.poll() is None, killed.stdout.read().decode()
+                time.sleep(0.02)
+        assert killed.returncode == -signal.SIGKILL
         assert not (tmp_path / "killed" / "charging.extxyz").exists()
-    last = start(tmp_path / "killed")
-    for process in (alone, last):
-        output, _ = process.communicate(timeout=300)
+    for folder in ("alone", "killed"):
+        with started(tmp_path / folder) as process:
+            output, _ = process.communicate()
         assert process.returncode == 0, output.decode()
     results = [
         json.loads((tmp_path / name / "properties/charging/charging.json").read_text()) for name in ("alone", "killed")

@@ -69,9 +69,9 @@ def test_hexagonal_tunnel_in_another_cell():
 def test_large_structure_in_little_time():
     atoms = bulk("NaCl", "rocksalt", a=5.64, cubic=True) * (4, 4, 4)
     atoms.rattle(0.1, seed=0)
-    start = time.perf_counter()
+    start = time.process_time()  # not that of others on the machine
     tunnel = widest_tunnel(atoms)
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
     # the cube of four Na and four Cl, through its square face
     assert tunnel.radius == pytest.approx(5.64 / 2 / math.sqrt(2), rel=0.15)
 

@@ -13,6 +13,7 @@ import pytest
 
 from mhdnn.data.store import StoreReader, StoreWriter
 from mhdnn.errors import DataError
+from tests.tolerances import HANG
 from tests.unit.test_data_store import assert_same, make_structure, write
 
 
@@ -75,7 +76,7 @@ try:
 except DataError as error:
     print("refused:", error)
 """
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG)
         assert done.returncode == 0, done.stderr
         assert "refused:" in done.stdout
         assert "can't be written" in done.stdout
