@@ -8,5 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-SAMPLES: dict[str, Callable[[Path], Path]] = {}
+from mhdnn.data.readers import ReadOptions
+from tests.unit.data.format_samples import FORMAT_SAMPLES
+
+SAMPLES: dict[str, Callable[[Path], Path]] = {**FORMAT_SAMPLES}
 """By the names of `READERS`: takes an empty folder, gives the source (a file or folder in it)."""
+
+
+def options_for(form: str) -> ReadOptions:
+    """What has to be said to read the sample of a format."""
+    return ReadOptions(format=form, units="ev-angstrom" if form == "n2p2" else None)

@@ -32,6 +32,27 @@ class Row:
 
 
 ROWS: list[Row] = [
+    # ase
+    Row(
+        "ase",
+        "energy",
+        "definition: eV, free energy where both are there",
+        "unit/data/test_dialects.py::TestFreeEnergy",
+    ),
+    Row("ase", "forces", "by hand: eV/Å", "unit/data/test_samples.py::test_labels_of_every_sample"),
+    Row("ase", "stress", "by hand: eV/Å³, tension positive", "unit/data/test_samples.py::test_labels_of_every_sample"),
+    Row("ase", "charges", "by hand: e", "unit/data/test_samples.py::test_labels_of_every_sample"),
+    Row("ase", "total_charge", "by hand: e", "unit/data/test_samples.py::test_labels_of_every_sample"),
+    # ase-db
+    Row("ase-db", "energy", "by hand: eV", "unit/test_data_formats.py::TestOtherAseFormats"),
+    Row("ase-db", "forces", "by hand: eV/Å", "unit/test_data_formats.py::TestOtherAseFormats"),
+    Row(
+        "ase-db", "stress", "by hand: eV/Å³, tension positive", "unit/data/test_samples.py::test_labels_of_every_sample"
+    ),
+    Row("ase-db", "charges", "by hand: e", "unit/data/test_samples.py::test_labels_of_every_sample"),
+    Row("ase-db", "total_charge", "by hand: e", "unit/test_data_formats.py::TestOtherAseFormats"),
+    # chargemol
+    Row("chargemol", "charges", "by hand: e, sodium positive", "unit/data/test_sources.py::TestChargemol"),
     # cp2k
     Row("cp2k", "energy", "by hand: Hartree", "unit/test_data_formats.py::TestCp2k"),
     Row("cp2k", "forces", "by hand: Hartree/bohr", "unit/test_data_formats.py::TestCp2k"),
@@ -41,6 +62,32 @@ ROWS: list[Row] = [
     Row("deepmd", "energy", "definition: eV", "unit/test_data_formats.py::TestDeepmd"),
     Row("deepmd", "forces", "definition: eV/Å", "unit/test_data_formats.py::TestDeepmd"),
     Row("deepmd", "stress", "definition: virial = -V σ, eV", "unit/test_data_formats.py::TestDeepmd"),
+    # extxyz
+    Row("extxyz", "energy", "definition: eV, or the unit that the file names", "unit/data/test_dialects.py::TestUnits"),
+    Row(
+        "extxyz", "forces", "definition: eV/Å, or the unit that the file names", "unit/data/test_dialects.py::TestUnits"
+    ),
+    Row("extxyz", "stress", "second print: stress and virial = -V σ", "unit/data/test_dialects.py::TestStress"),
+    Row("extxyz", "charges", "by hand: e; numbers of electrons refused", "unit/data/test_charges.py::TestElectrons"),
+    Row("extxyz", "total_charge", "by hand: e, contradictions refused", "unit/data/test_charges.py::TestTotalCharge"),
+    # mhdnn
+    Row("mhdnn", "energy", "by hand: eV", "unit/data/test_samples.py::test_labels_of_every_sample"),
+    Row("mhdnn", "forces", "by hand: eV/Å", "unit/data/test_samples.py::test_labels_of_every_sample"),
+    Row(
+        "mhdnn", "stress", "by hand: eV/Å³, tension positive", "unit/data/test_samples.py::test_labels_of_every_sample"
+    ),
+    Row("mhdnn", "charges", "by hand: e", "unit/data/test_samples.py::test_labels_of_every_sample"),
+    Row("mhdnn", "total_charge", "by hand: e", "unit/data/test_samples.py::test_labels_of_every_sample"),
+    # molecules
+    Row(
+        "molecules",
+        "energy",
+        "definition: unit of the attribute; all-electron",
+        "unit/data/test_sources.py::TestMolecules",
+    ),
+    Row("molecules", "forces", "definition: -gradient, or forces", "unit/data/test_sources.py::TestMolecules"),
+    Row("molecules", "charges", "by hand: e, oxygen negative", "unit/data/test_sources.py::TestMolecules"),
+    Row("molecules", "total_charge", "by hand: e", "unit/data/test_samples.py::test_labels_of_every_sample"),
     # n2p2
     Row("n2p2", "energy", "by hand: Hartree or eV, as `--units` says", "unit/test_data_formats.py::TestN2p2"),
     Row("n2p2", "forces", "by hand: Hartree/bohr or eV/Å, as `--units` says", "unit/test_data_formats.py::TestN2p2"),
@@ -50,5 +97,8 @@ ROWS: list[Row] = [
     Row("vasp-xml", "energy", "by hand: free energy, eV", "unit/test_data_formats.py::TestOtherAseFormats"),
     Row("vasp-xml", "forces", "by hand: eV/Å", "unit/test_data_formats.py::TestOtherAseFormats"),
     Row("vasp-xml", "stress", "by hand: kB, compression positive", "unit/test_data_formats.py::TestOtherAseFormats"),
+    # xsf
+    Row("xsf", "energy", "definition: unit of the comment", "unit/data/test_dialects.py::TestAenet"),
+    Row("xsf", "forces", "definition: eV/Å in aenet's files, else Hartree/Å", "unit/data/test_dialects.py::TestAenet"),
 ]
 """In blocks of one format each, so that several people can add to it."""
