@@ -82,7 +82,8 @@ def n2p2(folder: Path) -> Path:
     for frame in range(2):
         text += "begin\ncomment salt\n" + "".join(f"lattice {' '.join(map(str, vector))}\n" for vector in CELL)
         for symbol, position, force, charge in zip(("Na", "Cl"), POSITIONS, FORCES, CHARGES, strict=True):
-            text += f"atom {' '.join(map(str, position + 0.01 * frame))} {symbol} {charge} 0.0 {' '.join(map(str, force))}\n"
+            place, pull = " ".join(map(str, position + 0.01 * frame)), " ".join(map(str, force))
+            text += f"atom {place} {symbol} {charge} 0.0 {pull}\n"
         text += f"energy {ENERGIES[frame]}\ncharge 0.0\nend\n"
     (folder / "input.data").write_text(text)
     return folder / "input.data"
