@@ -14,14 +14,12 @@ from typing import TypeVar
 import h5py
 from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 
-from mhdnn.data import cp2k
+from mhdnn.data.codes import aims, cp2k, gpaw, quantum_espresso, vasp_mlab, vasp_outcar, vasp_xml
 from mhdnn.data.formats import aenet, ase_files, chargemol, deepmd, extxyz, molecules, n2p2
 from mhdnn.data.formats.hdf5 import datasets_of
 from mhdnn.data.reading import Frame, ReadOptions, decompressed, default_group, head_of, uncompressed_name
-from mhdnn.data.schema import Record
 from mhdnn.data.store import StoreReader
 from mhdnn.errors import DataError, MHDNNError, UnconvergedError
-from mhdnn.structure import Structure
 
 __all__ = ["READERS", "Frame", "ReadOptions", "default_group", "detect_format", "read_frames"]
 
@@ -68,10 +66,13 @@ def detect_format(path: Path) -> str:
         "n2p2": n2p2.recognised(head),
         "cp2k": b" CP2K| " in head or b" DBCSR| " in head,
         "qe": b"Program PWSCF" in head,
+        "gpaw": b"|__ |  _|___|_____|" in head or b"|__||  | ||/\\|" in head,
+        "aims": b"Invoking FHI-aims" in head,
         "extxyz": name.lower().endswith((".xyz", ".extxyz", ".exyz")),
         "xsf": name.lower().endswith((".xsf", ".axsf")),
-        "vasp-outcar": "OUTCAR" in name,
-        "vasp-xml": "vasp" in name and name.endswith(".xml"),
+        "vasp-outcar": "OUTCAR" in name or head.lstrip().startswith(b"vasp."),
+        "vasp-xml": b"<modeling>" in head or ("vasp" in name and name.endswith(".xml")),
+        "vasp-mlab": name.startswith(("ML_AB", "ML_ABN")) or b"The number of configurations" in head[:400],
     }
     for form, matches in by_content.items():
         if matches:
@@ -152,14 +153,6 @@ def _renamed(function: Callable[[], Result], plain: Path, path: Path) -> Result:
         raise type(error)(str(error).replace(str(plain), str(path))) from error
 
 
-def _as_record(parse: Callable[[], Structure]) -> Record:
-    return Record(parse())
-
-
-def _read_cp2k(path: Path, options: ReadOptions) -> Iterator[Frame]:
-    yield partial(_as_record, partial(cp2k.read_structure, path, default_group(path)))
-
-
 def _read_store(path: Path, options: ReadOptions) -> Iterator[Frame]:
     reader = StoreReader(path)
     yield from reader.frames()
@@ -169,11 +162,13 @@ def _read_store(path: Path, options: ReadOptions) -> Iterator[Frame]:
 READERS: dict[str, Reader] = {
     "extxyz": extxyz.frames,
     "ase-db": ase_files.database_frames,
-    "vasp-outcar": partial(ase_files.frames, form="vasp-out"),
-    "vasp-xml": partial(ase_files.frames, form="vasp-xml"),
-    "qe": partial(ase_files.frames, form="espresso-out"),
-    "cp2k": _read_cp2k,
-    "gpaw": partial(ase_files.frames, form="gpaw-out"),
+    "vasp-outcar": vasp_outcar.frames,
+    "vasp-xml": vasp_xml.frames,
+    "vasp-mlab": vasp_mlab.frames,
+    "qe": quantum_espresso.frames,
+    "cp2k": cp2k.frames,
+    "aims": aims.frames,
+    "gpaw": gpaw.frames,
     "xsf": aenet.frames,
     "chargemol": chargemol.frames,
     "n2p2": n2p2.frames,
@@ -183,7 +178,8 @@ READERS: dict[str, Reader] = {
     "ase": ase_files.frames,
 }
 """Formats by the name that ``--format`` takes; ``ase`` is any other that ASE recognises."""
-DECOMPRESSING = frozenset({"extxyz", "n2p2", "chargemol"})
+CODES = frozenset({"vasp-outcar", "vasp-xml", "vasp-mlab", "qe", "cp2k", "aims", "gpaw"})
+DECOMPRESSING = frozenset({"extxyz", "n2p2", "chargemol"}) | CODES
 """Formats whose readers decompress files themselves."""
 UNITS = {"n2p2": tuple(n2p2.SCALES), "molecules": molecules.UNITS}
 """What ``--units`` may be for formats that don't always say their units."""

@@ -93,6 +93,7 @@ class Record(NamedTuple):
     :param split: one of `SPLITS`, where the source has it
     :param energy_kind: one of `ENERGY_KINDS`, where the source tells
     :param unused: names in the source that look like labels and were not taken
+    :param charge_scheme: how the charges were worked out, e.g. ``bader``, where the source tells
     """
 
     structure: Structure
@@ -100,6 +101,7 @@ class Record(NamedTuple):
     split: str | None = None
     energy_kind: str | None = None
     unused: tuple[str, ...] = ()
+    charge_scheme: str | None = None
 
 
 def label_shape(name: str, num_atoms: int) -> tuple[int, ...]:
