@@ -3,8 +3,16 @@
 Inside the package: Å, eV, e, eV/Å, eV/Å³, amu, fs. Values are CODATA 2018.
 """
 
-COULOMB_CONSTANT = 14.399645
-"""Coulomb constant :math:`k_e`, eV·Å/e²."""
+import math
+
+ELEMENTARY_CHARGE = 1.602176634e-19
+"""C."""
+
+VACUUM_PERMITTIVITY = 8.8541878128e-12
+"""F/m."""
+
+COULOMB_CONSTANT = 1e10 * ELEMENTARY_CHARGE / (4.0 * math.pi * VACUUM_PERMITTIVITY)
+r"""Coulomb constant :math:`k_e = e^2/4\pi\epsilon_0`, eV·Å/e²."""
 
 GPA_PER_EV_PER_CUBIC_ANGSTROM = 160.2176634
 """1 eV/Å³ in GPa."""

@@ -9,6 +9,9 @@ import torch
 
 from mhdnn.electrostatics import CoulombSystem, build_coulomb
 
+K = 14.399645478425668
+"""Coulomb constant of CODATA 2018, eV Å/e²."""
+
 OPEN, PERIODIC, SLAB = (False, False, False), (True, True, True), (True, True, False)
 
 
@@ -115,7 +118,7 @@ def wave_sum(case: Case, charges: torch.Tensor, largest: float = 30.0) -> torch.
     phases = case.positions @ waves.T
     weights = charges[:, None] * torch.exp(-0.5 * case.widths.square()[:, None] * squared)
     power = (weights * torch.cos(phases)).sum(0).square() + (weights * torch.sin(phases)).sum(0).square()
-    return 14.399645 * 2.0 * torch.pi / torch.linalg.det(case.cell).abs() * (power / squared).sum()
+    return K * 2.0 * torch.pi / torch.linalg.det(case.cell).abs() * (power / squared).sum()
 
 
 def plane_sum(case: Case, charges: torch.Tensor, largest: float = 30.0) -> torch.Tensor:
@@ -152,5 +155,5 @@ def plane_sum(case: Case, charges: torch.Tensor, largest: float = 30.0) -> torch
     waves_part = (torch.cos(vectors @ waves.T) / lengths * (half(z) + half(-z))).sum(-1)
     z, g = z[:, :, 0], gamma
     flat = z * torch.erf(z / (2**0.5 * g)) + g * (2 / torch.pi) ** 0.5 * torch.exp(-0.5 * (z / g).square())
-    matrix = 14.399645 * (torch.pi * waves_part - 2.0 * torch.pi * flat) / area
+    matrix = K * (torch.pi * waves_part - 2.0 * torch.pi * flat) / area
     return 0.5 * charges @ matrix @ charges

@@ -113,8 +113,7 @@ def extent_fraction(cell: Cell) -> float:
     """Part of a cell that is filled: all of it but the vacuum of a slab."""
     if cell.heights is None:
         return 1.0
-    lowest, highest = cell.heights.detach().aminmax()
-    return min(1.0, (float(highest - lowest) + 2.0) / cell.length)
+    return min(1.0, (cell.thickness + 2.0) / cell.length)
 
 
 def structures_together(counts: list[int], num_periodic: list[int], limit: float) -> list[list[int]]:

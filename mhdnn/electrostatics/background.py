@@ -61,12 +61,22 @@ class Cell:
     :param heights: above the middle of a slab, shape (num_atoms,), Å; None with three periodic directions
     :param normal: of a slab, shape (3,)
     :param length: of a slab's extended cell along the normal, Å; 0 with three periodic directions
+    :param vacuum: distance from a slab at which its potential no longer varies in the plane, Å
     """
 
     vectors: torch.Tensor
     heights: torch.Tensor | None = None
     normal: torch.Tensor | None = None
     length: float = 0.0
+    vacuum: float = 0.0
+
+    @property
+    def thickness(self) -> float:
+        """Of a slab, Å."""
+        if self.heights is None:
+            return 0.0
+        lowest, highest = self.heights.detach().aminmax()
+        return float(highest - lowest)
 
     @property
     def volume(self) -> torch.Tensor:
@@ -91,6 +101,5 @@ class Cell:
         """
         if self.heights is None:
             return 0.0
-        lowest, highest = self.heights.detach().aminmax()
-        reach = float(highest - lowest) + 8.0 * largest_width
+        reach = self.thickness + 8.0 * largest_width
         return float(self.prefactor().detach()) * self.length * reach

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from mhdnn.electrostatics.background import Cell
 from mhdnn.electrostatics.ewald import Splitting, greens_function, wave_vectors
 from mhdnn.electrostatics.gaussians import gaussian_potential
+from mhdnn.electrostatics.slab import lengthened
 from mhdnn.units import COULOMB_CONSTANT
 
 LARGEST_PHASES = 4_000_000
@@ -40,11 +41,38 @@ def periodic_potential_at(
     cell: Cell,
     splitting: Splitting,
 ) -> torch.Tensor:
-    """Potential that a point charge would feel, shape (num_points,), V.
+    r"""Potential that a point charge would feel, shape (num_points,), V.
+
+    Images of a slab in its extended cell are as far from the slab as the vacuum that its atoms need; a point above it
+    is nearer to them. The cell is made so long that points within that vacuum are as far from images as atoms are;
+    beyond it nothing varies in the plane, and the potential is that of charged planes (area S),
+    :math:`-\frac{2\pi k_e}{S}\sum_i q_i |z - z_i|`.
 
     :param points: shape (num_points, 3), Å
     :param charges: shape (num_atoms,), e
     """
+    if cell.heights is None or cell.normal is None:
+        return _ewald_sum_at(points, charges, positions, widths, cell, splitting)
+    longer = lengthened(cell, math.ceil(cell.thickness + 2.0 * cell.vacuum))
+    heights = (points - positions[0]) @ cell.normal + cell.heights[0]
+    near = torch.nonzero(heights.detach().abs() <= 0.5 * cell.thickness + cell.vacuum).squeeze(1)
+    planes = heights * charges.sum() - (cell.heights * charges).sum()
+    far = -cell.length * cell.prefactor() * torch.sign(heights.detach()) * planes
+    if len(near) == 0:
+        return far
+    sums = _ewald_sum_at(points.index_select(0, near), charges, positions, widths, longer, splitting)
+    return far.index_copy(0, near, sums)
+
+
+def _ewald_sum_at(
+    points: torch.Tensor,
+    charges: torch.Tensor,
+    positions: torch.Tensor,
+    widths: torch.Tensor,
+    cell: Cell,
+    splitting: Splitting,
+) -> torch.Tensor:
+    """Real-space pairs, wave vectors and the background."""
     numbers = wave_vectors(cell.vectors.detach().cpu().numpy(), splitting.reciprocal_cutoff)
     waves = 2.0 * torch.pi * torch.from_numpy(numbers).to(positions) @ torch.linalg.inv(cell.vectors).T
     weights = 2.0 * greens_function(waves.square().sum(1), cell.volume, splitting.smearing)

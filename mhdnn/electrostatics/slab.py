@@ -18,6 +18,7 @@ L is a whole number of Å and carries no gradient: the result doesn't depend on 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -78,6 +79,16 @@ def extended_cell(
     heights = positions @ normal
     lowest, highest = heights.detach().aminmax()
     shortest = shortest_reciprocal(first.detach().cpu().numpy(), second.detach().cpu().numpy())
-    length = math.ceil(float(highest - lowest) + vacuum_needed(shortest, largest_width, accuracy))
+    vacuum = vacuum_needed(shortest, largest_width, accuracy)
+    length = math.ceil(float(highest - lowest) + vacuum)
     rows = [cell[axis] if axis != open_axis else length * normal for axis in range(3)]
-    return Cell(torch.stack(rows), heights - 0.5 * (lowest + highest), normal, float(length))
+    return Cell(torch.stack(rows), heights - 0.5 * (lowest + highest), normal, float(length), vacuum)
+
+
+def lengthened(cell: Cell, length: float) -> Cell:
+    """A slab's cell with another length along the normal, Å."""
+    if cell.normal is None:
+        raise ValueError("only the cell of a slab has a normal")
+    along = cell.vectors @ cell.normal  # zero but for the vector along the normal
+    vectors = cell.vectors + torch.outer(along * (length / cell.length - 1.0), cell.normal)
+    return replace(cell, vectors=vectors, length=length)

@@ -12,7 +12,7 @@ from mhdnn.electrostatics.gaussians import boys_function, gaussian_potential
 from mhdnn.electrostatics.slab import shortest_reciprocal, vacuum_needed
 from mhdnn.errors import ConfigError, DataError, MHDNNError
 from mhdnn.units import COULOMB_CONSTANT
-from tests.coulomb import CRYSTALS, LATTICES, OPEN, PERIODIC, SLAB, cases, plane_sum, random_case, wave_sum
+from tests.coulomb import CRYSTALS, LATTICES, OPEN, PERIODIC, SLAB, K, cases, plane_sum, random_case, wave_sum
 from tests.tolerances import ROUND_OFF
 
 THREE_PERIODIC = ["periodic", "triclinic", "charged"]
@@ -209,6 +209,49 @@ def assert_points_differentiable(system, points, case):
     values = [system.potential_at(points.detach() + sign * step, case.charges) for sign in (1, -1)]
     slope = (values[0] - values[1]) / 2e-4
     assert float((slope - field[:, 1]).abs().max()) < 1e-6 * float(field.abs().max())
+
+
+HEIGHTS = [-400.0, -60.0, -25.0, -14.0, -9.0, -4.0, 0.0, 3.0, 6.0, 10.0, 14.0, 18.0, 22.0, 30.0, 90.0, 1000.0]
+
+
+@pytest.mark.parametrize("name", TWO_PERIODIC)
+@pytest.mark.parametrize(("solver", "accuracy"), [("dense", 1e-6), ("dense", 1e-10), ("iterative", 1e-6)])
+def test_potential_above_and_below_a_slab(name, solver, accuracy):
+    """At any distance that of the slab alone, without images: what a small charge there would feel."""
+    case = cases()[name]
+    axis = case.pbc.index(False)
+    first, second = case.cell[(axis + 1) % 3], case.cell[(axis + 2) % 3]
+    normal = torch.linalg.cross(first, second)
+    heights = torch.tensor(HEIGHTS, dtype=torch.float64)
+    points = case.positions.mean(0) + torch.outer(heights, normal / torch.linalg.vector_norm(normal)) + 0.3 * first
+    more = replace(
+        case,
+        positions=torch.cat([case.positions, points]),
+        widths=torch.cat([case.widths, torch.full((len(points),), 1e-5, dtype=torch.float64)]),
+    )
+    charges = torch.cat([case.charges, torch.zeros(len(points), dtype=torch.float64)]).requires_grad_()
+    (expected,) = torch.autograd.grad(plane_sum(more, charges), charges)
+    system = case.build(accuracy, solver)
+    period = 3.0 * first - 2.0 * second
+    for moved in (points, points + period):
+        found = system.potential_at(moved, case.charges)
+        # V; potentials are about 1 V, those of the charged slab some 1000 V far away
+        limits = 30 * accuracy + 1e-14 * expected[-len(points) :].abs()
+        assert ((found - expected[-len(points) :]).abs() < limits).all(), found - expected[-len(points) :]
+    assert_points_differentiable(system, points, case)
+
+
+def test_potential_around_a_molecule():
+    """Far outside of the box that holds it, too: that of its charges one by one."""
+    case = replace(random_case(OPEN, 40, edge=12.0, total_charge=0.6, seed=30), cell=torch.zeros(3, 3))
+    points = case.positions[:4] + torch.tensor(
+        [[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [25.0, -30.0, 40.0], [-1000.0, 20.0, 3.0]], dtype=torch.float64
+    )
+    distance = torch.linalg.vector_norm(points[:, None] - case.positions, dim=2).clamp_min(1e-9)
+    values = torch.erf(distance / (2**0.5 * case.widths)) / distance
+    for solver in ("dense", "iterative"):
+        found = case.build(1e-6, solver).potential_at(points, case.charges)
+        np.testing.assert_allclose(found, K * values @ case.charges, rtol=1e-10)
 
 
 def test_average_potential_is_zero():

@@ -9,7 +9,10 @@
 namespace mhdnn::electrostatics {
 
 constexpr double pi = 3.14159265358979323846;
-constexpr double coulomb_constant = 14.399645;  // units.py, eV Å/e²
+// units.py: CODATA 2018
+constexpr double elementary_charge = 1.602176634e-19;   // C
+constexpr double vacuum_permittivity = 8.8541878128e-12;  // F/m
+constexpr double coulomb_constant = 1e10 * elementary_charge / (4.0 * pi * vacuum_permittivity);  // eV Å/e²
 
 constexpr std::int64_t largest_dense = 400;      // assembly.py: atoms
 constexpr double smallest_pivot = 1e-13;         // dense.py
