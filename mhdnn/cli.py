@@ -83,7 +83,7 @@ def run_lammps(arguments: Sequence[str]) -> int:
     chosen = keywords(arguments[1:], [], ["include", "compiler", "flags"])
     lammps = lammps_at(Path(chosen["include"])) if "include" in chosen else None
     if arguments[0] == "path":
-        path = existing_plugin(lammps)
+        path = existing_plugin(lammps, chosen.get("compiler"), chosen.get("flags", ""))
     else:
         from mhdnn.deploy.lammps.build import build_plugin
 

