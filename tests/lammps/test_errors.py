@@ -45,7 +45,7 @@ def message(folder, script):
         ({"style": "accuracy"}, "accuracy: a value is missing"),
         ({"style": "accuracy 3"}, "accuracy: expected a number between 1e-14 and 1e-2, got 3"),
         ({"before": "newton off"}, "needs `newton on`, got newton pair off"),
-        ({"after": "neigh_modify exclude type 1 1\n" + RUN}, "excluded by type"),
+        ({"after": "neigh_modify exclude type 1 1\n" + RUN}, "`neigh_modify exclude type 1 1` takes neighbors away"),
     ],
 )
 def test_wrong_input(short_range_model, tmp_path, arguments, sentence):
@@ -146,7 +146,8 @@ def test_plugin_of_another_lammps_is_refused(pair_style, tmp_path):
     from mhdnn.deploy.lammps.build import build_plugin
     from mhdnn.deploy.lammps.plugin import required_lammps
 
-    other = build_plugin(Lammps(20240829, required_lammps().include))
+    mpi = f"-I{Path(sys.prefix) / 'include'}"
+    other = build_plugin(Lammps(20240829, required_lammps().include), flags=mpi)
     result = run_lammps(tmp_path, f"plugin load {other}\n")
     expected = f"built for LAMMPS 20240829 and can't be used in LAMMPS {required_lammps().version}"
     assert expected in result.stdout + result.stderr
