@@ -12,18 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
-from scipy.spatial import ConvexHull
 
 from mhdnn.properties.insertion import host_atoms, inserted_ions
-from mhdnn.properties.interface_stress import stress_profile
+from mhdnn.properties.interface_stress import atomic_virials
 from mhdnn.properties.polyhedra import bond_angle_variance, find_polyhedra, off_centring, quadratic_elongation
+from mhdnn.properties.slab_stress import in_gpa, slab_stresses, stress_or_none, traction
+from mhdnn.properties.volumes import occupied_volume
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
 
 if TYPE_CHECKING:
     from mhdnn.properties.charging import ChargingSettings
-
-STRESS_BINS, STRESS_SMEARING = 40, 0.5
-"""Bins and smearing (Å) of the stress profile whose maximum is recorded."""
 
 
 def record_of(
@@ -35,11 +33,12 @@ def record_of(
     """Numbers of a state; what the calculator does not have is None.
 
     ``num_ions``, ``state_of_charge`` (of ``settings.num_ions``), ``energy_ev``, ``voltage_v`` of the step,
-    ``average_voltage_v`` since the empty host, ``volume_angstrom3`` (`occupied_volume`),
-    ``largest_force_ev_per_angstrom``, ``stress_gpa`` (Voigt, per occupied volume), ``largest_interface_stress_gpa`` (in
-    the plane, of bins along z), ``ion_charges_e`` in the order of insertion, ``host_charge_e``, and means over the
-    polyhedra around ``settings.distortion_center`` with the commonest ``coordination``:
-    ``bond_angle_variance_degree2``, ``quadratic_elongation``, ``off_centring_angstrom``.
+    ``average_voltage_v`` since the empty host, ``volume_angstrom3`` (`volumes.occupied_volume`),
+    ``largest_force_ev_per_angstrom``, ``stress_gpa`` (Voigt, per occupied volume), and of hosts with
+    the labels ``slab`` ``slab_stresses_gpa`` (of slab 1 and 2 with the ions nearest to each) and ``traction_gpa``
+    across the gap (`mhdnn.properties.slab_stress`), ``ion_charges_e`` in the order of insertion,
+    ``host_charge_e``, and means over the polyhedra around ``settings.distortion_center`` with the commonest
+    ``coordination``: ``bond_angle_variance_degree2``, ``quadratic_elongation``, ``off_centring_angstrom``.
 
     :param atoms: relaxed, with a calculator
     :param host_energy: of the empty host, eV; None: these are the host
@@ -73,39 +72,19 @@ def voltage(energy_difference: float, num_ions: int, settings: ChargingSettings)
     return -(energy_difference - num_ions * settings.reference_energy) / (settings.electrons * num_ions)
 
 
-def occupied_volume(atoms: Atoms) -> float:
-    """Volume of the cell times the part that atoms occupy in directions without periodicity, Å³.
-
-    Three periodic directions: the cell. A slab or sheet: the area times the height between its outermost atoms. A wire:
-    its length times the convex hull of its cross-section. A particle: the convex hull of its atoms (0 if they are in
-    a plane).
-    """
-    open_directions = np.flatnonzero(~atoms.pbc)
-    if not len(open_directions):
-        return float(atoms.get_volume())
-    periodic = atoms.cell[:][atoms.pbc]
-    # an orthonormal basis of what is perpendicular to the periodic vectors
-    _, _, basis = np.linalg.svd(np.vstack([periodic, np.zeros((3, 3))]))
-    extent = atoms.positions @ basis[len(periodic) :].T
-    measure = float(np.sqrt(np.linalg.det(periodic @ periodic.T))) if len(periodic) else 1.0
-    if extent.shape[1] == 1:
-        return measure * float(np.ptp(extent))
-    spread = np.linalg.matrix_rank(extent - extent.mean(axis=0), tol=1e-6)
-    if spread < extent.shape[1]:
-        return 0.0
-    return measure * float(ConvexHull(extent).volume)
-
-
 def _stress(atoms: Atoms) -> dict[str, Any]:
-    """Stress of the electrode and the largest stress of a layer, if the calculator has them."""
-    result: dict[str, Any] = {"stress_gpa": None, "largest_interface_stress_gpa": None}
-    known = atoms.calc.implemented_properties
-    if atoms.cell.rank == 3 and "stress" in known:
-        share = atoms.get_volume() / occupied_volume(atoms) if occupied_volume(atoms) > 0 else 1.0
-        result["stress_gpa"] = (GPA_PER_EV_PER_CUBIC_ANGSTROM * share * atoms.get_stress()).tolist()
-    if atoms.cell.rank == 3 and "stresses" in known:
-        profile = stress_profile([atoms], atoms.calc, STRESS_BINS, STRESS_SMEARING)
-        result["largest_interface_stress_gpa"] = profile.largest(profile.in_plane)[0]
+    """Stress of the electrode, of each of its labelled slabs, and across the gap, as far as the calculator has them."""
+    result: dict[str, Any] = {"stress_gpa": None, "slab_stresses_gpa": None, "traction_gpa": None}
+    stress = stress_or_none(atoms)
+    if stress is not None:
+        share = atoms.get_volume() / occupied_volume(atoms)
+        result["stress_gpa"] = (GPA_PER_EV_PER_CUBIC_ANGSTROM * share * stress).tolist()
+    if not atoms.has("slab"):
+        return result
+    result["traction_gpa"] = traction(atoms).tolist()
+    if atoms.cell.rank == 3 and "stresses" in atoms.calc.implemented_properties:
+        found = slab_stresses(atoms, atomic_virials(atoms))
+        result["slab_stresses_gpa"] = [in_gpa(*found[label]).tolist() for label in sorted(found)]
     return result
 
 

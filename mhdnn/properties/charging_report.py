@@ -22,9 +22,14 @@ PANELS = (
     ("relative_volume", "volume / volume of the host"),
     ("mean_ion_charge_e", "mean charge of the ions (e)"),
     ("pressure_gpa", "pressure (GPa)"),
+    ("in_plane_stress_gpa", "in-plane stress (GPa)"),
+    ("slab_1_in_plane_stress_gpa", "in-plane stress of slab 1 (GPa)"),
+    ("slab_2_in_plane_stress_gpa", "in-plane stress of slab 2 (GPa)"),
+    ("normal_traction_gpa", "traction across the gap (GPa)"),
     ("quadratic_elongation", "quadratic elongation"),
 )
 """Quantities of the picture and their labels; those that are not known are left out."""
+STRESSES = [name for name, _ in PANELS if name.endswith(("_stress_gpa", "_traction_gpa"))]
 
 
 def charging_report(
@@ -40,7 +45,8 @@ def charging_report(
     :param calculator: charges and stress are recorded if it has them
     :param settings: what is inserted, where, how it is driven, and how it relaxes
     :param journal: JSON file with every finished step; the same command continues from it
-    :param trajectory: extended XYZ file of the relaxed states
+    :param trajectory: extended XYZ file of the relaxed states, with energies, forces, stresses and labels: what the
+        other commands take
     """
     records = charge(atoms, calculator, settings, journal, trajectory)
     charging = [record for record in records if record["phase"] == CHARGING]
@@ -49,6 +55,7 @@ def charging_report(
         "num_states": len(records),
         "num_ions_charged": charging[-1]["num_ions"],
         "num_ions_at_end": records[-1]["num_ions"],
+        "rate_ions_per_ps": settings.ions_per_step / settings.drive_time if settings.drive_time else None,
         "num_not_relaxed": sum(not record["is_relaxed"] for record in records),
         "average_voltage_v": charging[-1]["average_voltage_v"],
         "relative_volume_charged": _relative_volumes(records)[len(charging) - 1],
@@ -58,7 +65,7 @@ def charging_report(
 
 
 def charging_figure(records: Sequence[dict[str, Any]], ion: str) -> Figure:
-    """Voltage, volume, charges, pressure and distortion against the state of charge.
+    """Voltage, volume, charges, stresses and distortion against the state of charge.
 
     :param records: of `charge`
     """
@@ -95,10 +102,21 @@ def _values(records: Sequence[dict[str, Any]], name: str) -> np.ndarray:
         return np.array([np.mean(record["ion_charges_e"]) if record["ion_charges_e"] else np.nan for record in records])
     if name == "pressure_gpa":
         return np.array([-np.mean(record["stress_gpa"][:3]) if record["stress_gpa"] else np.nan for record in records])
+    if name in STRESSES:
+        return np.array([_stress(record, name) for record in records])
     return np.array([np.nan if record[name] is None else record[name] for record in records], dtype=float)
 
 
+def _stress(record: dict[str, Any], name: str) -> float:
+    """Of one record, NaN where it is not known."""
+    slabs = record["slab_stresses_gpa"] or [None, None]
+    stress = {"in_plane_stress_gpa": record["stress_gpa"], "slab_1_in_plane_stress_gpa": slabs[0]}.get(name, slabs[-1])
+    if name == "normal_traction_gpa":
+        return np.nan if record["traction_gpa"] is None else record["traction_gpa"][2]
+    return np.nan if stress is None else float(np.mean(stress[:2]))
+
+
 def _relative_volumes(records: Sequence[dict[str, Any]]) -> np.ndarray:
-    """Volumes by that of the host; NaN if the host is flat."""
+    """Volumes by that of the host."""
     volumes = np.array([record["volume_angstrom3"] for record in records], dtype=float)
-    return volumes / volumes[0] if volumes[0] > 0 else np.full(len(volumes), np.nan)
+    return volumes / volumes[0]

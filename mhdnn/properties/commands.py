@@ -24,7 +24,7 @@ COMMANDS: dict[str, str] = {
     "registry_map": "mhdnn.properties.separation:registry_map_report",
     "sliding": "mhdnn.properties.sliding:sliding_report",
     "charge_transfer": "mhdnn.properties.charge_transfer:charge_transfer_report",
-    "interface_stress": "mhdnn.properties.interface_stress:interface_stress_report",
+    "interface_stress": "mhdnn.properties.interface_stress_report:interface_stress_report",
     "elasticity": "mhdnn.properties.elasticity:elasticity_report",
     "elasticity_md": "mhdnn.properties.elasticity_md:elasticity_md_report",
     "layer_elasticity": "mhdnn.properties.layer_elasticity:layer_elasticity_report",

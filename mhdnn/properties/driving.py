@@ -19,7 +19,7 @@ class ConstantForce(FixConstraint):
     ASE adds what has an energy to the forces of molecular dynamics as well as of optimisers.
 
     :param indices: of the atoms
-    :param force: shape (3,), eV/Å
+    :param force: on each, shape (3,) or (num_indices, 3), eV/Å
     """
 
     def __init__(self, indices: Sequence[int] | np.ndarray, force: Sequence[float] | np.ndarray) -> None:
@@ -39,7 +39,7 @@ class ConstantForce(FixConstraint):
 
     def adjust_potential_energy(self, atoms: Atoms) -> float:
         """Its energy, eV."""
-        return -float((atoms.positions[self.index] @ self.force).sum())
+        return -float((atoms.positions[self.index] * self.force).sum())
 
     def todict(self) -> dict[str, Any]:
         """For ASE's trajectories."""
@@ -60,7 +60,7 @@ def drive(
 
     :param atoms: with a calculator
     :param indices: of the atoms that are driven
-    :param force: on each, shape (3,), eV/Å
+    :param force: on each, shape (3,) or (num_indices, 3), eV/Å
     :param num_steps: of Langevin dynamics; at 0 K of minimisation (FIRE)
     :param temperature: K
     :param time_step: fs

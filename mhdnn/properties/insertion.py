@@ -21,9 +21,13 @@ from scipy import constants
 
 from mhdnn.errors import ConfigError, PropertyError
 from mhdnn.neighbors import find_pairs
+from mhdnn.properties.surface_shell import SurfaceShell, surface_shell
 
 ORDER = "insertion_order"
 """Array of the atoms: 0 for the host, for ions the number of their insertion."""
+
+SLAB = "slab"
+"""Array of labels of an interface's slabs."""
 
 PLACES_AT_ONCE = 200
 ROUNDS = 100
@@ -62,13 +66,14 @@ class Region:
         return (heights >= self.low) & (heights <= self.high)
 
 
-def insertion_region(atoms: Atoms, where: str, nearest: float, farthest: float) -> Region:
-    """The free volume of the whole cell, or a layer over the surface of the host.
+def insertion_region(atoms: Atoms, where: str, nearest: float, farthest: float) -> Region | SurfaceShell:
+    """The free volume of the whole cell, or a shell over the surface of the host.
 
-    :param where: ``volume``, or ``surface``: over the highest atom of the host along the cell's third vector
-    :param nearest: height of the layer's bottom over the highest atom, Å
-    :param farthest: height of the layer's top over the highest atom, Å
-    :raises ConfigError: for anything else, without three cell vectors, or if the layer reaches out of the cell
+    :param where: ``volume``, or ``surface`` (`mhdnn.properties.surface_shell`)
+    :param nearest: smallest distance of the shell from the nuclei of the host, Å
+    :param farthest: largest distance from the nearest one, Å
+    :raises ConfigError: for anything else, without three cell vectors, or if the shell reaches out of the cell
+    :raises PropertyError: if the host has no surface
     """
     if atoms.cell.rank < 3:
         raise ConfigError("`atoms`: expected a cell of three vectors around the host; use Atoms.center(vacuum=...)")
@@ -78,16 +83,7 @@ def insertion_region(atoms: Atoms, where: str, nearest: float, farthest: float) 
         raise ConfigError(f"`where`: expected surface or volume, got {where!r}")
     if not 0 <= nearest < farthest:
         raise ConfigError(f"`nearest`, `farthest`: expected 0 <= nearest < farthest, got {nearest} and {farthest} Å")
-    height = 1 / np.linalg.norm(atoms.cell.reciprocal()[2])
-    host = host_atoms(atoms)
-    top = atoms.cell.scaled_positions(atoms.positions[host])[:, 2].max()
-    low, high = top + nearest / height, top + farthest / height
-    if high > 1.0:
-        raise ConfigError(
-            f"`farthest`: expected a layer inside the cell, got one that ends {(high - 1) * height:.1f} Å above it; "
-            "give the host more vacuum above"
-        )
-    return Region(low, high)
+    return surface_shell(atoms, host_atoms(atoms), nearest, farthest)
 
 
 def host_atoms(atoms: Atoms) -> np.ndarray:
@@ -117,6 +113,20 @@ def with_ion(atoms: Atoms, ion: str, place: np.ndarray) -> Atoms:
     return result
 
 
+def with_labels(atoms: Atoms) -> Atoms:
+    """The atoms; if the host has labels of slabs, a copy in which each ion has that of the nearest atom of the host."""
+    ions, host = inserted_ions(atoms), host_atoms(atoms)
+    if not atoms.has(SLAB) or not len(ions) or not len(host):
+        return atoms
+    result = atoms.copy()
+    result.calc = atoms.calc
+    labels = np.array(atoms.get_array(SLAB))
+    for ion in ions:
+        labels[ion] = labels[host[np.argmin(atoms.get_distances(int(ion), host, mic=True))]]
+    result.set_array(SLAB, labels)
+    return result
+
+
 def without_atom(atoms: Atoms, index: int) -> Atoms:
     """A copy without an atom."""
     result = atoms.copy()
@@ -142,7 +152,7 @@ def are_free(atoms: Atoms, places: np.ndarray, min_distance: float) -> np.ndarra
 
 
 def random_insertion(
-    atoms: Atoms, ion: str, region: Region, min_distance: float, generator: np.random.Generator
+    atoms: Atoms, ion: str, region: Region | SurfaceShell, min_distance: float, generator: np.random.Generator
 ) -> Atoms:
     """A copy with an ion at a random free place of the region.
 
@@ -183,7 +193,7 @@ class GrandCanonical:
     """
 
     ion: str
-    region: Region
+    region: Region | SurfaceShell
     min_distance: float
     chemical_potential: float
     temperature: float

@@ -4,7 +4,8 @@ r"""Stress across an interface: per-atom virials in bins along the normal.
 
 with each atom's share W in :math:`\partial E/\partial\varepsilon` (ASE's ``stresses`` times the volume) and, for
 snapshots of molecular dynamics, the kinetic part. Tension is positive. The bins add up to the cell's stress times its
-volume.
+volume. A layer of atoms is a sheet without thickness: in bins thinner than the layers its stress rises as they become
+thinner. What can be compared is in `mhdnn.properties.slab_stress`.
 """
 
 from __future__ import annotations
@@ -18,10 +19,8 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError
 from scipy.special import ndtr
 
 from mhdnn.errors import ConfigError, DataError
-from mhdnn.evaluation.plots import new_figure, style_axes
 from mhdnn.properties.interfaces import area_of
 from mhdnn.properties.progress import tracked
-from mhdnn.properties.report import Report
 from mhdnn.properties.statistics import FEWEST_BLOCKS, standard_error
 from mhdnn.structure import VOIGT
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
@@ -51,6 +50,16 @@ class StressProfile:
     def heights(self) -> np.ndarray:
         """Middles of the bins, shape (num_bins,), Å."""
         return 0.5 * (self.edges[1:] + self.edges[:-1])
+
+    @property
+    def width(self) -> float:
+        """Of a bin, Å."""
+        return float(self.edges[1] - self.edges[0])
+
+    @property
+    def per_length(self) -> np.ndarray:
+        """Stress times the width: what each bin adds to the force per length, shape (num_bins, 6), N/m."""
+        return 0.1 * self.width * self.stress
 
     @property
     def in_plane(self) -> np.ndarray:
@@ -183,44 +192,3 @@ def _edges(frames: Sequence[Atoms], num_bins: int, smearing: float, period: floa
     highest = max(float(atoms.positions[:, 2].max()) for atoms in frames)
     margin = MARGIN + REACH * smearing
     return np.linspace(lowest - margin, highest + margin, num_bins + 1)
-
-
-def interface_stress_report(
-    frames: list[Atoms],
-    calculator: Calculator | None = None,
-    num_bins: int = 40,
-    smearing: float = 0.5,
-    kinetic: bool = False,
-) -> Report:
-    """Stress profile across an interface and its maximum, from one structure or snapshots.
-
-    :param frames: structures with z as normal
-    :param calculator: with per-atom stresses; without, those of the file are taken
-    :param num_bins: along the normal
-    :param smearing: standard deviation of the Gaussian over which an atom is spread, Å
-    :param kinetic: whether the kinetic part is added (snapshots with velocities)
-    """
-    profile = stress_profile(frames, calculator, num_bins, smearing, kinetic)
-    kinds = {"in_plane": profile.in_plane, "normal": profile.normal, "von_mises": profile.von_mises}
-    values: dict[str, object] = {"num_frames": len(frames)}
-    for kind, stress in kinds.items():
-        values[f"largest_{kind}_gpa"], values[f"largest_{kind}_at_angstrom"] = profile.largest(stress)
-    values |= {
-        "average_gpa": profile.average,
-        "heights_angstrom": profile.heights,
-        "stress_gpa": profile.stress,
-        "stress_errors_gpa": profile.errors,
-        **{f"{kind}_gpa": stress for kind, stress in kinds.items()},
-    }
-    figure = new_figure(5.5, 4)
-    axes = figure.subplots()
-    names = {"in_plane": "in the plane", "normal": "normal", "von_mises": "von Mises"}
-    for kind, stress in kinds.items():
-        axes.plot(profile.heights, stress, label=names[kind])
-    for height in np.unique(np.round(frames[0].positions[:, 2], 1)):
-        axes.axvline(height, color="0.85", linewidth=0.6, zorder=0)
-    axes.axhline(0.0, color="0.6", linewidth=0.8)
-    axes.set(xlabel="height (Å)", ylabel="stress (GPa)")
-    axes.legend()
-    style_axes(axes)
-    return Report("interface_stress", values, figure)

@@ -19,6 +19,7 @@ from scipy.signal import resample
 from mhdnn.errors import ConfigError, DataError, PropertyError
 from mhdnn.evaluation.plots import new_figure, style_axes
 from mhdnn.properties.energies import Energies, energy_of
+from mhdnn.properties.insertion import SLAB, inserted_ions, with_labels
 from mhdnn.properties.interfaces import area_of, gap_of, label_slabs, moved_slab, plane_of, slabs_of, with_gap
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.relaxation import relaxed
@@ -210,8 +211,14 @@ def map_registry(
 
 
 def labelled(atoms: Atoms, elements_2: list[str] | None) -> Atoms:
-    """The atoms with their own labels, or with labels by elements if these are given."""
-    return atoms if elements_2 is None else label_slabs(atoms, elements_2)
+    """The atoms with their own labels, or with labels by elements if these are given.
+
+    Inserted ions without a label get that of the nearest atom of the host.
+    """
+    if elements_2 is not None:
+        return label_slabs(atoms, elements_2)
+    unlabelled = atoms.has(SLAB) and (atoms.get_array(SLAB)[inserted_ions(atoms)] == 0).any()
+    return with_labels(atoms) if unlabelled else atoms
 
 
 def separation_report(

@@ -99,10 +99,11 @@ def test_random_places():
         assert one.get_distances(len(slab), range(len(slab)), mic=True).min() >= 2.2
         places.append(one.cell.scaled_positions(one.positions)[-1])
     heights = np.array(places)[:, 2] * slab.cell[2, 2] - top
-    assert heights.min() >= 2.0
-    assert heights.max() <= 5.0
+    assert heights.min() >= 1.0  # 2 Å from all nuclei, in hollows too, but for half the diagonal of a voxel
+    assert heights.max() <= 5.35
     assert np.array(places)[:, :2].mean(axis=0) == pytest.approx(0.5, abs=0.08)
-    assert heights[heights > 2.3].mean() == pytest.approx(3.65, abs=0.25)
+    # over hollows the shell is thicker: a layer of 3 Å, its middle a little below 3.5 Å
+    assert heights.mean() == pytest.approx(3.4, abs=0.25)
 
 
 def test_order_and_removal():

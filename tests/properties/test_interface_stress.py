@@ -13,9 +13,9 @@ from mhdnn.errors import ConfigError, DataError
 from mhdnn.properties.interface_stress import (
     atomic_virials,
     bin_weights,
-    interface_stress_report,
     stress_profile,
 )
+from mhdnn.properties.interface_stress_report import interface_stress_report
 from tests.builders import model_settings, random_potential
 
 GPA = 160.2176634
@@ -126,8 +126,75 @@ def test_model(tmp_path):
 def test_report(tmp_path):
     report = interface_stress_report([crystal(rattle=0.1)], CALCULATOR, num_bins=12)
     report.write(tmp_path)
-    assert report.values["largest_von_mises_gpa"] > 0
+    assert report.values["largest_von_mises_in_bins_gpa"] > 0
     assert (tmp_path / "interface_stress.png").exists()
+
+
+def strained_slabs(gap=3.4, strain=0.02):
+    """Two slabs of three layers, (111) planes of argon across z, strained in the plane."""
+    atoms = fcc111("Ar", (2, 2, 6), a=5.3, vacuum=10.0)
+    atoms.set_cell(atoms.cell[:] * [[1 + strain], [1 + strain], [1.0]], scale_atoms=True)
+    atoms.set_array("slab", 1 + (atoms.positions[:, 2] > atoms.positions[:, 2].mean()))
+    atoms.positions[atoms.arrays["slab"] == 2, 2] += gap - 5.3 / np.sqrt(3)
+    return atoms
+
+
+def test_stress_of_slabs_depends_on_no_bins():
+    """The same for every smearing and number of bins, where the largest stress in bins varies by more than two."""
+    reports = [
+        interface_stress_report([strained_slabs()], CALCULATOR, smearing=smearing, num_bins=bins).values
+        for smearing, bins in ((0.0, 40), (0.25, 80), (1.0, 20))
+    ]
+    for key in ("slab_1_gpa", "slab_2_n_per_m", "traction_gpa", "cell_n_per_m"):
+        for values in reports[1:]:
+            np.testing.assert_allclose(values[key], reports[0][key], atol=1e-12)
+    in_bins = [values["largest_in_plane_in_bins_gpa"] for values in reports]
+    assert max(in_bins) > 2 * min(in_bins) > 0
+    assert reports[1]["bin_width_angstrom"] < reports[0]["bin_width_angstrom"]
+    # both slabs together are the whole, and so is the profile
+    total = reports[0]["slab_1_n_per_m"] + reports[0]["slab_2_n_per_m"]
+    np.testing.assert_allclose(total, reports[0]["cell_n_per_m"], atol=1e-12)
+    np.testing.assert_allclose(reports[1]["profile_n_per_m"].sum(axis=0), total, atol=1e-10)
+
+
+def test_stress_of_a_thick_slab_is_that_of_its_crystal():
+    """Eight layers at the crystal's distance, strained: in GPa what the periodic crystal has, but for the surfaces."""
+    thin, thick = (fcc111("Ar", (2, 2, n), a=5.3, vacuum=10.0) for n in (8, 9))
+    for atoms in (thin, thick):
+        atoms.set_cell(atoms.cell[:] * [[1.02], [1.02], [1.0]], scale_atoms=True)
+    periodic = crystal(strain=0.02)
+    periodic.calc = CALCULATOR
+    expected = periodic.get_stress()[:2].mean() * GPA
+    found = [interface_stress_report([atoms], CALCULATOR).values for atoms in (thin, thick)]
+    # a layer more adds the crystal's stress times its distance
+    force = found[1]["whole_n_per_m"][:2].mean() - found[0]["whole_n_per_m"][:2].mean()
+    assert 10 * force / (5.3 / np.sqrt(3)) == pytest.approx(expected, rel=0.02)
+    assert found[1]["whole_in_plane_gpa"] == pytest.approx(expected, rel=0.25)
+
+
+@pytest.mark.parametrize("calculator", [CALCULATOR, EMT()])
+def test_traction_is_the_slope_of_the_energy(calculator):
+    """Finite differences of the energy by the gap and by a shift, for a calculator without per-atom stresses, too."""
+    atoms = strained_slabs(gap=4.0)
+    if isinstance(calculator, EMT):
+        atoms.numbers[:] = 47
+        atoms.set_cell(atoms.cell[:] * 4.09 / 5.3, scale_atoms=True)
+    upper = atoms.arrays["slab"] == 2
+    atoms.positions[upper, :2] += [0.3, 0.2]
+    report = interface_stress_report([atoms], calculator)
+    area = np.linalg.norm(np.cross(*atoms.cell[:2]))
+    for axis in range(3):
+        energies = []
+        for step in (-1e-4, 1e-4):
+            moved = atoms.copy()
+            moved.positions[upper, axis] += step
+            moved.calc = calculator
+            energies.append(moved.get_potential_energy())
+        slope = (energies[1] - energies[0]) / 2e-4 / area * GPA
+        assert report.values["traction_gpa"][axis] == pytest.approx(slope, abs=1e-4)
+    assert report.values["traction_gpa"][2] > 0.01
+    assert bool(report.warnings) == isinstance(calculator, EMT)
+    assert report.values["cell_n_per_m"] is not None
 
 
 def test_wrong_arguments_are_named():

@@ -97,10 +97,25 @@ def test_particle_on_graphene():
     np.testing.assert_allclose(inside, [0.5, 0.5], atol=0.05)
 
 
+@pytest.mark.parametrize("num_atoms", [3, 7, 12, 19])
+def test_contact_area_of_a_facet(num_atoms):
+    """n atoms of a (111) layer of silver in a compact facet: n times √3/2 d², with d the distance of neighbours."""
+    distance = 4.09 / np.sqrt(2)
+    layer = fcc111("Ag", (9, 9, 2), a=4.09)
+    layer.pbc = False
+    lowest = layer[layer.positions[:, 2] < 1.0]
+    middle = lowest.positions[:, :2].mean(axis=0) + ([0.0, distance / np.sqrt(3)] if num_atoms in (3, 12) else [0, 0])
+    order = np.argsort(np.round(np.linalg.norm(lowest.positions[:, :2] - middle, axis=1), 6), kind="stable")
+    lowest.rattle(0.02, seed=2)
+    particle = lowest[order[:num_atoms]] + layer[layer.positions[:, 2] > 1.0]
+    atoms = particle_on_sheet(graphene(a=2.46), particle, 2.5, 8.0, 10.0)
+    assert contact_area(atoms) == pytest.approx(num_atoms * np.sqrt(3) / 2 * distance**2, rel=0.03)
+
+
 def test_contact_area_of_a_square_facet():
     cube = Atoms("Si8", positions=[[x, y, z] for x in (0, 3) for y in (0, 4) for z in (0, 3)])
     atoms = particle_on_sheet(graphene(a=2.46), cube, 2.5, 8.0, 10.0)
-    assert contact_area(atoms) == pytest.approx(12.0)
+    assert contact_area(atoms) == pytest.approx(4 * 12.0)
     with pytest.raises(DataError, match="`depth`"):
         contact_area(particle_on_sheet(graphene(a=2.46), Atoms("Si"), 2.5, 8.0, 10.0))
 
