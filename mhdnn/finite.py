@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 
-from mhdnn.prediction import Prediction
 from mhdnn.structure import Batch
 
 QUANTITIES = ("energy", "forces", "virial", "charges")
 PER_STRUCTURE = ("energy", "virial")
 
 
-def first_not_finite(prediction: Prediction, batch: Batch) -> tuple[int, str] | None:
-    """The first structure of a batch of which something is NaN or infinite, and what; None if all is well."""
-    chosen = {name: getattr(prediction, name) for name in QUANTITIES if getattr(prediction, name) is not None}
+def first_not_finite(quantities: Mapping[str, torch.Tensor | None], batch: Batch) -> tuple[int, str] | None:
+    """The first structure of a batch of which something is NaN or infinite, and what; None if all is well.
+
+    :param quantities: fields of a `mhdnn.prediction.Prediction` by their names
+    """
+    chosen = {name: values for name in QUANTITIES if (values := quantities.get(name)) is not None}
     if bool(torch.isfinite(torch.stack([values.detach().sum().double() for values in chosen.values()])).all()):
         return None  # one question to a GPU, not four
     for name, values in chosen.items():

@@ -147,7 +147,7 @@ class MHDNNCalculator(Calculator):
             self._add_dispersion(self.dispersion, atomic="energies" in asked)
 
     def _check_finite(self, prediction: Prediction, batch: Batch) -> None:
-        found = first_not_finite(prediction, batch)
+        found = first_not_finite(prediction._asdict(), batch)
         if found is not None:
             self._charges = None
             raise NotFiniteError(

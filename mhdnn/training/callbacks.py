@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import WeightAveraging
 
@@ -25,17 +22,3 @@ class MovingAverage(WeightAveraging):
             torch._foreach_lerp_(averaged, current, 1.0 - min(decay, (1.0 + count) / (10.0 + count)))
 
         super().__init__(use_buffers=False, multi_avg_fn=average)
-
-
-class InterruptionCheckpoint(pl.Callback):
-    """Save a checkpoint when training ends by Ctrl-C or an error.
-
-    :param path: where; the file is usable with ``mhdnn export`` and ``resume``
-    """
-
-    def __init__(self, path: str) -> None:
-        self.path = Path(path)
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        if trainer.optimizers:  # nothing has been set up before
-            trainer.save_checkpoint(self.path)

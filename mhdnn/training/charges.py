@@ -13,7 +13,7 @@ from mhdnn.charge_potential import ChargePotential
 from mhdnn.errors import DataError
 from mhdnn.prediction import predict_charges, predict_electrostatics
 from mhdnn.structure import Batch
-from mhdnn.training.loss import mean_square_of_known
+from mhdnn.training.loss import mean_square
 from mhdnn.training.module import CHARGES, JOINT, StageModule
 
 CHARGE_PARAMETERS = ("electronegativity", "raw_hardness", "descriptor")
@@ -43,26 +43,34 @@ class ChargeModule(StageModule):
         """What is compared with the labels, shape (num_atoms,), e."""
         return predict_charges(self.potential, batch)
 
+    def find_loss(self, batch: Batch) -> torch.Tensor:
+        return self._loss(self.charges(batch), batch)
+
+    def _loss(self, charges: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return mean_square(charges, batch.charges) * self._charge_unit() ** -2
+
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
-        difference, size = self.charges(batch) - batch.charges, batch.num_structures
-        loss = mean_square_of_known(difference) * self._charge_unit() ** -2
+        charges, size = self.charges(batch), batch.num_structures
+        loss = self.checked({"charges": charges}, self._loss(charges, batch), batch)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
-        mae = difference.detach().abs().nanmean()
+        mae = (charges.detach() - batch.charges).abs().nanmean()
         if torch.isfinite(mae):
             self.log("train_charge_mae_e", mae, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         with torch.no_grad():
-            difference = self.charges(batch).detach() - batch.charges
-        loss = mean_square_of_known(difference) * self._charge_unit() ** -2
+            charges = self.charges(batch).detach()
+        difference = charges - batch.charges
+        loss = self.checked({"charges": charges}, self._loss(charges, batch), batch, "validation")
         self.log("validation_loss", loss, on_epoch=True, batch_size=batch.num_structures, sync_dist=True, prog_bar=True)
         for number in torch.unique(batch.atomic_numbers).tolist():
-            chosen = difference[(batch.atomic_numbers == number) & torch.isfinite(difference)]
+            chosen = difference[(batch.atomic_numbers == number) & torch.isfinite(batch.charges)]
             self._squares.setdefault(chemical_symbols[number], []).append(chosen**2)
 
     def on_validation_epoch_end(self) -> None:
         """Root-mean-square errors, of all atoms and of each element."""
+        super().on_validation_epoch_end()
         squares = {symbol: torch.cat(parts) for symbol, parts in self._squares.items()}
         self._squares = {}
         for symbol, values in squares.items():

@@ -48,21 +48,24 @@ class Loss:
         """
         num_atoms = batch.num_atoms_per_structure.to(batch.energy.dtype)
         volume = torch.linalg.det(batch.cell).abs()
-        energy = (prediction.energy - batch.energy) / num_atoms
-        virial = (prediction.virial - batch.stress * volume.unsqueeze(1)) / num_atoms.unsqueeze(1)
+        virial = batch.stress * volume.unsqueeze(1)
+        size = num_atoms.unsqueeze(1)
         loss = (
-            self.energy_weight.at(progress) * mean_square_of_known(energy)
-            + self.force_weight * mean_square_of_known(prediction.forces - batch.forces)
-            + self.stress_weight * mean_square_of_known(virial)
+            self.energy_weight.at(progress) * mean_square(prediction.energy / num_atoms, batch.energy / num_atoms)
+            + self.force_weight * mean_square(prediction.forces, batch.forces)
+            + self.stress_weight * mean_square(prediction.virial / size, virial / size)
         )
         if self.charge_weight > 0 and prediction.charges is not None:
-            loss = loss + self.charge_weight * mean_square_of_known(prediction.charges - batch.charges)
+            loss = loss + self.charge_weight * mean_square(prediction.charges, batch.charges)
         return loss
 
 
-def mean_square_of_known(difference: torch.Tensor) -> torch.Tensor:
-    """Mean square of the finite entries (missing labels are NaN), zero if there is none."""
-    known = torch.isfinite(difference.detach())
-    # exchanged before squaring, so that no NaN enters the gradient
-    squares = torch.where(known, difference, torch.zeros_like(difference)) ** 2
+def mean_square(prediction: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    """Mean square of prediction minus label over the labels that are known (finite), zero if there is none.
+
+    A prediction that is NaN where the label is known makes it NaN.
+    """
+    known = torch.isfinite(label)
+    # exchanged before squaring, so that no NaN of a missing label enters the gradient
+    squares = torch.where(known, prediction - label, torch.zeros_like(prediction)) ** 2
     return squares.sum() / known.sum().clamp(min=1)

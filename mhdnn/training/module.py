@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
 
 import mhdnn
+from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.deploy.export import CHECKPOINT_KEY
 from mhdnn.errors import ModelError
 from mhdnn.potential import Potential
 from mhdnn.prediction import Prediction, predict
 from mhdnn.structure import Batch
+from mhdnn.training.guards import FiniteGuard
 from mhdnn.training.loss import Loss
 from mhdnn.training.optimization import is_plateau
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
@@ -72,6 +74,38 @@ class StageModule(pl.LightningModule):
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.stage = stage
+        self.guard = FiniteGuard(self.find_loss)
+        self._batch: Batch | None = None
+
+    def find_loss(self, batch: Batch) -> torch.Tensor:
+        """The loss of a batch as `training_step` has it."""
+        raise NotImplementedError
+
+    @property
+    def _data(self) -> StoreDataModule:
+        return cast(StoreDataModule, self.trainer.datamodule)  # type: ignore[attr-defined]
+
+    def checked(
+        self, predicted: Mapping[str, torch.Tensor | None], loss: torch.Tensor, batch: Batch, part: str = "train"
+    ) -> torch.Tensor:
+        """The loss, looked at; what is not finite stops the training before the next step or the end of validation.
+
+        :param predicted: fields of a `mhdnn.prediction.Prediction`
+        """
+        self._batch = batch if part == "train" else self._batch
+        return self.guard.look_at(predicted, loss, batch, self._data, part)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        if self._batch is not None:
+            parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+            self.guard.check_gradients(parameters, self._batch, self._data, self.trainer.world_size > 1)
+
+    def on_validation_epoch_end(self) -> None:
+        """Before anything saves or compares a validation loss.
+
+        :raises NotFiniteError: naming a structure of which something was not finite
+        """
+        self.guard.stop(self.trainer.world_size > 1)
 
     def progress(self) -> float:
         """Done fraction of the training."""
@@ -129,9 +163,14 @@ class PotentialModule(StageModule):
             }
         )
 
+    def find_loss(self, batch: Batch) -> torch.Tensor:
+        prediction = predict(self.potential, batch, create_graph=True)
+        return self.loss(prediction, batch, self.progress()) / self.loss_scale()
+
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
         prediction = predict(self.potential, batch, create_graph=True)
         loss = self.loss(prediction, batch, self.progress()) / self.loss_scale()
+        loss = self.checked(prediction._asdict(), loss, batch)
         with torch.no_grad():
             energy_error = ((prediction.energy - batch.energy) / batch.num_atoms_per_structure).abs().nanmean()
             force_error = (prediction.forces - batch.forces).abs().nanmean()
@@ -149,6 +188,7 @@ class PotentialModule(StageModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         prediction = predict(self.potential, batch)
         loss = self.loss(prediction, batch) / self.loss_scale()  # with the final weights: epochs compare
+        loss = self.checked(prediction._asdict(), loss, batch, "validation")
         self.log("validation_loss", loss, on_epoch=True, batch_size=batch.num_structures, sync_dist=True, prog_bar=True)
         for label, (predicted, reference) in _labels(prediction, batch).items():
             known = torch.isfinite(reference)
@@ -157,6 +197,7 @@ class PotentialModule(StageModule):
                 self.errors[f"{label}_mse"].update(predicted[known], reference[known])
 
     def on_validation_epoch_end(self) -> None:
+        super().on_validation_epoch_end()
         units = {"energy": "mev_per_atom", "force": "ev_per_angstrom", "stress": "gpa"}
         for label, unit in units.items():
             if self.errors[f"{label}_mae"].update_called:

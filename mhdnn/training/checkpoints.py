@@ -1,0 +1,45 @@
+"""How Lightning's checkpoints reach the disk: sealed, atomically, and only with weights that are numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.plugins.io import CheckpointIO
+
+from mhdnn.deploy.export import read_checkpoint, write_checkpoint
+from mhdnn.errors import NotFiniteError
+
+
+class SealedCheckpoints(CheckpointIO):
+    """Replaces checkpoints in their own folder.
+
+    Lightning's own way leads through the folder of temporary files, and where that is another file system, a full
+    disk destroys the checkpoint that was there.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        write_checkpoint(checkpoint, Path(path))
+
+    def load_checkpoint(self, path: Any, map_location: Any | None = None, weights_only: bool | None = None) -> Any:
+        return read_checkpoint(path)
+
+    def remove_checkpoint(self, path: Any) -> None:
+        Path(path).unlink(missing_ok=True)
+
+
+class InterruptionCheckpoint(pl.Callback):
+    """Save a checkpoint when training ends by Ctrl-C or an error.
+
+    Not where a number became NaN or the disk is full: what was saved before is the better checkpoint.
+
+    :param path: where; the file is usable with ``mhdnn export`` and ``resume``
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        if trainer.optimizers and not isinstance(exception, (OSError, NotFiniteError)):  # something has been set up
+            trainer.save_checkpoint(self.path)

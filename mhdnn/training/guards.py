@@ -1,0 +1,109 @@
+"""A training stops at the first number that is none, and names the structure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+
+from mhdnn.data.datamodule import StoreDataModule
+from mhdnn.data.dataset import collate
+from mhdnn.errors import NotFiniteError
+from mhdnn.finite import first_not_finite
+from mhdnn.structure import Batch
+
+REMEDY = (
+    "look at the structure and its labels (`mhdnn data check`), or lower optimizer.lr; the checkpoints of the "
+    "epochs before are as they were"
+)
+
+
+class FiniteGuard:
+    """Remembers what was not finite until all processes of a training have come to the same place, and stops them.
+
+    :param find_loss: the loss of a batch as a stage computes it
+    """
+
+    def __init__(self, find_loss: Callable[[Batch], torch.Tensor]) -> None:
+        self.find_loss = find_loss
+        self.problem: str | None = None
+
+    def look_at(
+        self,
+        predicted: Mapping[str, torch.Tensor | None],
+        loss: torch.Tensor,
+        batch: Batch,
+        data: StoreDataModule,
+        part: str,
+    ) -> torch.Tensor:
+        """The loss, made NaN (which reaches the gradients of all processes) if it or a prediction is not finite.
+
+        :param predicted: fields of a `mhdnn.prediction.Prediction`
+        :param part: train or validation
+        """
+        found = first_not_finite(predicted, batch)
+        if found is None and bool(torch.isfinite(loss)):
+            return loss
+        if self.problem is None:
+            if found is not None:
+                self.problem = f"{named(data, part, int(batch.dataset_index[found[0]]))}: its {found[1]} came out as "
+                self.problem += "NaN or infinite"
+            else:
+                self.problem = self.search(batch, data, part, [])
+        return loss * torch.nan
+
+    def search(self, batch: Batch, data: StoreDataModule, part: str, parameters: list[torch.Tensor]) -> str:
+        """Which structure of a batch has a loss, or a gradient of it, that is not finite."""
+        numbers = batch.dataset_index.tolist()
+        for number in numbers:
+            dataset = data.dataset(part)
+            single = collate([dataset[int(np.flatnonzero(dataset.indices == number)[0])]]).to(batch.positions.device)
+            with torch.enable_grad():
+                loss = self.find_loss(single)
+                values = [loss.detach().reshape(1)]
+                if parameters and loss.requires_grad:
+                    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+                    values += [gradient for gradient in gradients if gradient is not None]
+            if not all(bool(torch.isfinite(value).all()) for value in values):
+                return f"{named(data, part, number)}: its loss or a gradient of it came out as NaN or infinite"
+        path = data.paths()[part]
+        return f"{path}: the loss or gradient of structures {', '.join(map(str, numbers))} came out as NaN or infinite"
+
+    def check_gradients(
+        self, parameters: list[torch.Tensor], batch: Batch, data: StoreDataModule, distributed: bool
+    ) -> None:
+        """Before a step of the optimiser; all processes have the same gradients.
+
+        :raises NotFiniteError: if one of them is not finite; the weights are then those before the step
+        """
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if not gradients or bool(torch.isfinite(torch.nn.utils.get_total_norm(gradients))):
+            return
+        if not _gathered(self.problem, distributed):
+            self.problem = self.search(batch, data, "train", parameters)
+        self.stop(distributed)
+
+    def stop(self, distributed: bool) -> None:
+        """End the training of all processes if one of them has found something.
+
+        :raises NotFiniteError: naming the structure
+        """
+        problems = _gathered(self.problem, distributed)
+        if problems:
+            raise NotFiniteError(f"{problems[0]}; {REMEDY}")
+
+
+def named(data: StoreDataModule, part: str, number: int) -> str:
+    """A structure as messages name it: store, index, group."""
+    reader = data.readers.get(part, data.train_reader)
+    return f"{reader.path}: structure {number} (group {reader.groups[number]!r}, {part})"
+
+
+def _gathered(problem: str | None, distributed: bool) -> list[str]:
+    """What all processes have found."""
+    if not distributed:
+        return [problem] if problem else []
+    everything: list[str | None] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(everything, problem)
+    return [found for found in everything if found]
