@@ -34,11 +34,11 @@ from mhdnn.deploy.model_file import load_model
 from mhdnn.potential import build_potential
 from mhdnn.prediction import predict_charges
 from mhdnn.structure import Batch
+from mhdnn.training.assembly import model_settings
 from mhdnn.training.callbacks import MovingAverage
 from mhdnn.training.charges import ChargeModule, choose_parameters, fit_charge_scaling
 from mhdnn.training.initialization import fit_scaling
 from mhdnn.training.module import CHARGES
-from mhdnn.training.run import model_settings
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

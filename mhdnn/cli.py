@@ -42,13 +42,9 @@ def keywords(arguments: Sequence[str], required: Sequence[str], optional: Sequen
 
 
 def run_train(arguments: Sequence[str]) -> int:
-    from mhdnn.training import run
+    from mhdnn.training.command import run_command
 
-    # Lightning starts the other processes of a distributed training the way this one seems to have been started
-    sys.argv = [run.__file__, *arguments]
-    sys.modules["__main__"].__spec__ = None
-    run.main()
-    return 0
+    return run_command(arguments)
 
 
 def run_evaluate(arguments: Sequence[str]) -> int:

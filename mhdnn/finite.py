@@ -18,7 +18,8 @@ def first_not_finite(quantities: Mapping[str, torch.Tensor | None], batch: Batch
     :param quantities: fields of a `mhdnn.prediction.Prediction` by their names
     """
     chosen = {name: values for name in QUANTITIES if (values := quantities.get(name)) is not None}
-    if bool(torch.isfinite(torch.stack([values.detach().sum().double() for values in chosen.values()])).all()):
+    sums = [values.detach().sum().double() for values in chosen.values()]
+    if not sums or bool(torch.isfinite(torch.stack(sums)).all()):
         return None  # one question to a GPU, not four
     for name, values in chosen.items():
         bad = torch.nonzero(~torch.isfinite(values.detach()).reshape(len(values), -1).all(1))

@@ -10,9 +10,12 @@ import torch
 from torch.utils.data import Dataset
 
 from mhdnn.data.charges import total_from_charges
+from mhdnn.errors import DataError
 from mhdnn.neighbors import NeighborPairs, find_pairs
 from mhdnn.structure import Batch, Structure
 
+COINCIDENT = 0.01  # Å
+LARGEST_LABEL = 1e8  # all electrons of the heaviest atoms have -1.5e6 eV
 OBJECT_BYTES = 4000  # what Python needs for the objects around a structure's arrays
 
 Item = tuple[int, Structure, NeighborPairs]
@@ -63,6 +66,9 @@ class StructureDataset(Dataset[Item]):
         if np.isnan(total_charge_of(structure)):
             structure.total_charge = self.total_charge
         pairs = find_pairs(structure.positions, structure.cell, structure.pbc, self.cutoff)
+        name = f"{getattr(self.source, 'path', 'dataset')}: structure {number} (group {structure.group!r})"
+        check_labels(structure, name)
+        check_distances(structure, pairs, name)
         item = (number, structure, pairs)
         size = OBJECT_BYTES + sum(array.nbytes for array in pairs) + 100 * structure.num_atoms
         # what was cached first stays: with shuffled epochs replacing gains nothing
@@ -70,6 +76,39 @@ class StructureDataset(Dataset[Item]):
             self._cache[number] = item
             self._cached_bytes += size
         return item
+
+
+def check_labels(structure: Structure, name: str) -> None:
+    """Refuse labels that no calculation gives, and whose squares would be the whole loss.
+
+    :param name: of the structure, for the message
+    :raises DataError: naming the label
+    """
+    per_atom = None if structure.energy is None else np.asarray(structure.energy / structure.num_atoms)
+    labels = {"energy": per_atom, "forces": structure.forces, "stress": structure.stress, "charges": structure.charges}
+    for label, values in labels.items():
+        if values is not None and np.size(values) and np.nanmax(np.abs(values), initial=0.0) > LARGEST_LABEL:
+            raise DataError(
+                f"{name}: `{label}` reaches {np.nanmax(np.abs(values)):.3g} (eV an atom, eV/Å, eV/Å³, e); correct or "
+                "remove the structure (`mhdnn data check` finds such labels)"
+            )
+
+
+def check_distances(structure: Structure, pairs: NeighborPairs, name: str) -> None:
+    """Refuse atoms at the same place, of which no energy is right.
+
+    :param name: of the structure, for the message
+    :raises DataError: naming the pair
+    """
+    vectors = structure.positions[pairs.neighbor_index] - structure.positions[pairs.center_index] + pairs.cell_shifts
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    if len(squares) and not squares.min() > COINCIDENT**2:  # NaN, too
+        worst = int(np.argmin(squares))
+        first, second = int(pairs.center_index[worst]), int(pairs.neighbor_index[worst])
+        raise DataError(
+            f"{name}: atoms {first} and {second} are {squares[worst] ** 0.5:.2g} Å apart; "
+            "correct or remove the structure (`mhdnn data check` finds all of them)"
+        )
 
 
 def collate(items: Sequence[Item]) -> Batch:

@@ -49,7 +49,8 @@ def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
     :raises ModelError: if a weight is NaN or infinite; what was there before stays
     :raises OutputError: if the file can't be written
     """
-    check_weights(_of_the_potential(checkpoint["state_dict"]), path)
+    for state in ("state_dict", "current_model_state"):  # averaged weights, and those that the optimiser has
+        check_weights(_of_the_potential(checkpoint.get(state, {})), path)
     content = io.BytesIO()  # torch's own writer aborts the process when the disk is full
     torch.save(checkpoint, content)
     write_archive(path, content.getvalue())

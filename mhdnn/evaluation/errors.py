@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from ase.data import chemical_symbols
 
+from mhdnn.errors import NotFiniteError
 from mhdnn.evaluation.predictions import Predictions
 from mhdnn.files import write_text_atomically
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
@@ -67,16 +68,19 @@ def values(predictions: Predictions, quantity: Quantity) -> tuple[np.ndarray, np
 def residuals(predictions: Predictions, quantity: Quantity) -> np.ndarray | None:
     """Prediction minus reference, shapes and units of `values`; NaN where there is no reference.
 
-    A prediction that is not a number counts as infinitely wrong: leaving it out would flatter a
-    model that diverged.
+    :raises NotFiniteError: if there is a reference and the prediction is no number: leaving it out would flatter a
+        model that diverged
     """
     pair = values(predictions, quantity)
     if pair is None:
         return None
     reference, predicted = pair
-    difference = predicted - reference
-    difference[np.isnan(predicted) & ~np.isnan(reference)] = np.inf
-    return difference
+    bad = np.flatnonzero((~np.isfinite(predicted) & ~np.isnan(reference)).any(1))
+    if len(bad):
+        raise NotFiniteError(
+            f"`{quantity.name}`: {len(bad)} predictions are NaN or infinite (first: row {bad[0]}); use another model"
+        )
+    return predicted - reference
 
 
 def _mean_errors(difference: np.ndarray | None, quantity: Quantity) -> Errors:
@@ -100,7 +104,8 @@ def compute_errors(predictions: Predictions) -> Errors:
 
     :return: ``num_structures``, ``num_atoms`` and, for each label with at least one reference value,
         ``energy_mae_mev_per_atom``, ``force_mae_ev_per_angstrom``, ``stress_mae_gpa``, ``charge_mae_e``
-        and the same with ``rmse``; infinite where a prediction is not a number
+        and the same with ``rmse``
+    :raises NotFiniteError: if a prediction with a reference is no number
     """
     errors: Errors = {
         "num_structures": predictions.num_structures,

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from mhdnn.data.dataset import Item, collate
-from mhdnn.errors import DataError
+from mhdnn.errors import DataError, NotFiniteError
 from mhdnn.evaluation.predictions import Predictions
+from mhdnn.finite import first_not_finite
 from mhdnn.prediction import predict
 from mhdnn.structure import Batch
 
@@ -27,6 +28,7 @@ def predict_structures(
     :param known_elements: atomic numbers the potential was trained for
     :param source: name of the dataset, for messages
     :raises DataError: if a structure has an element that the potential doesn't know
+    :raises NotFiniteError: if a prediction is NaN or infinite, naming the structure
     """
     parameters = list(potential.parameters())
     device = parameters[0].device if parameters else torch.device("cpu")
@@ -34,7 +36,7 @@ def predict_structures(
     columns: dict[str, list[np.ndarray]] = {}
     for batch, batch_groups in _batches(items, set(known_elements), source):
         groups += batch_groups
-        for name, values in _columns(potential, batch.to(device)).items():
+        for name, values in _columns(potential, batch.to(device), source).items():
             columns.setdefault(name, []).append(values)
     if not groups:
         raise DataError(f"{source}: no structure to evaluate")
@@ -63,8 +65,14 @@ def _batches(items: Iterable[Item], known: set[int], source: str) -> Iterator[tu
         yield collate(waiting), [s.group for _, s, _ in waiting]
 
 
-def _columns(potential: nn.Module, batch: Batch) -> dict[str, np.ndarray]:
+def _columns(potential: nn.Module, batch: Batch, source: str) -> dict[str, np.ndarray]:
     prediction = predict(potential, batch)
+    found = first_not_finite(prediction._asdict(), batch)
+    if found is not None:
+        raise NotFiniteError(
+            f"{source}: structure {int(batch.dataset_index[found[0]])}: its {found[1]} came out as NaN or infinite; "
+            "look for atoms at the same place (`mhdnn data check`), or use another model"
+        )
     volume = torch.linalg.det(batch.cell).abs().unsqueeze(1)
     stress = torch.where(volume > 0, prediction.virial / torch.where(volume > 0, volume, 1.0), torch.nan)
     columns = {

@@ -50,7 +50,9 @@ class ChargeModule(StageModule):
         return mean_square(charges, batch.charges) * self._charge_unit() ** -2
 
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
-        charges, size = self.charges(batch), batch.num_structures
+        size = batch.num_structures
+        with self.naming_structures(batch):
+            charges = self.charges(batch)
         loss = self.checked({"charges": charges}, self._loss(charges, batch), batch)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
         mae = (charges.detach() - batch.charges).abs().nanmean()
@@ -59,7 +61,7 @@ class ChargeModule(StageModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        with torch.no_grad():
+        with torch.no_grad(), self.naming_structures(batch, "validation"):
             charges = self.charges(batch).detach()
         difference = charges - batch.charges
         loss = self.checked({"charges": charges}, self._loss(charges, batch), batch, "validation")

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.plugins.io import CheckpointIO
 
 from mhdnn.deploy.export import read_checkpoint, write_checkpoint
-from mhdnn.errors import NotFiniteError
+from mhdnn.errors import MHDNNError
 
 
 class SealedCheckpoints(CheckpointIO):
@@ -32,7 +32,7 @@ class SealedCheckpoints(CheckpointIO):
 class InterruptionCheckpoint(pl.Callback):
     """Save a checkpoint when training ends by Ctrl-C or an error.
 
-    Not where a number became NaN or the disk is full: what was saved before is the better checkpoint.
+    Not where a number became NaN, data are wrong or the disk is full: what was saved before is the better checkpoint.
 
     :param path: where; the file is usable with ``mhdnn export`` and ``resume``
     """
@@ -41,5 +41,5 @@ class InterruptionCheckpoint(pl.Callback):
         self.path = Path(path)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        if trainer.optimizers and not isinstance(exception, (OSError, NotFiniteError)):  # something has been set up
+        if trainer.optimizers and not isinstance(exception, (OSError, MHDNNError)):  # something has been set up
             trainer.save_checkpoint(self.path)

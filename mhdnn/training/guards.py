@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ class FiniteGuard:
                 self.problem = self.search(batch, data, part, [])
         return loss * torch.nan
 
-    def search(self, batch: Batch, data: StoreDataModule, part: str, parameters: list[torch.Tensor]) -> str:
+    def search(self, batch: Batch, data: StoreDataModule, part: str, parameters: Sequence[torch.Tensor]) -> str:
         """Which structure of a batch has a loss, or a gradient of it, that is not finite."""
         numbers = batch.dataset_index.tolist()
         for number in numbers:
@@ -71,7 +71,7 @@ class FiniteGuard:
         return f"{path}: the loss or gradient of structures {', '.join(map(str, numbers))} came out as NaN or infinite"
 
     def check_gradients(
-        self, parameters: list[torch.Tensor], batch: Batch, data: StoreDataModule, distributed: bool
+        self, parameters: Sequence[torch.Tensor], batch: Batch, data: StoreDataModule, distributed: bool
     ) -> None:
         """Before a step of the optimiser; all processes have the same gradients.
 

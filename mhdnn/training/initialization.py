@@ -7,14 +7,27 @@ of the network is a ridge regression on energies, forces and virials with the we
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
+from ase.data import chemical_symbols
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.progress import Progress
 
-from mhdnn.errors import DataError
+from mhdnn.charge_potential import ChargePotential
+from mhdnn.data.datamodule import StoreDataModule
+from mhdnn.errors import ConfigError, DataError
 from mhdnn.neighbors import pair_vectors
 from mhdnn.potential import Potential
 from mhdnn.structure import Batch
+from mhdnn.training.assembly import stages_of
+from mhdnn.training.charges import fit_charge_scaling, without_electrostatics
+from mhdnn.training.module import CHARGES, ENERGIES
+from mhdnn.training.ridge import fit_linear_part
+
+console = Console()
 
 
 def fit_reference_energies(composition: np.ndarray, energies: np.ndarray) -> np.ndarray:
@@ -73,3 +86,61 @@ def _functions(potential: Potential, batch: Batch) -> torch.Tensor:
         element.index_select(0, batch.neighbor_index),
         batch.num_atoms,
     )
+
+
+def initialize(potential: Potential, data: StoreDataModule, config: DictConfig, stage: str) -> None:
+    """Fit what needs no gradient descent, before a stage begins."""
+    options = config.initialization
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("scaling of symmetry functions", total=None)
+        if stage == stages_of(config)[0]:
+            fit_scaling(potential, data.sample(options.scaling_atoms))
+        if isinstance(potential, ChargePotential) and stage == CHARGES:
+            fit_charge_scaling(potential, data.sample(options.scaling_atoms))
+        if stage == ENERGIES:
+            set_reference_energies(potential, data, options.reference_energies)
+            potential.network.output_scale.fill_(energy_scale(data))
+            progress.update(task, description="ridge regression of the linear part")
+            fit_linear(potential, data, config)
+
+
+def fit_linear(potential: Potential, data: StoreDataModule, config: DictConfig) -> None:
+    """The network's linear part, if it has one; with charges, of what electrostatics leave over."""
+    if not potential.network.linear_skip:
+        return
+    batches: Iterable[Batch] = data.sample(config.initialization.ridge_atoms)
+    if isinstance(potential, ChargePotential):
+        batches = without_electrostatics(potential, batches)
+    weights = (config.initialization.ridge_energy_weight, config.loss.force_weight, config.loss.stress_weight)
+    fit_linear_part(potential, batches, *weights)
+
+
+def set_reference_energies(potential: Potential, data: StoreDataModule, choice: Any) -> None:
+    """Reference energies by least squares, or as given for every element."""
+    reader = data.train_reader
+    numbers = [
+        number for number in range(len(potential.element_of_atomic_number))
+        if potential.element_of_atomic_number[number] >= 0
+    ]  # fmt: skip
+    if choice == "fit":
+        if "energy" not in reader.labels:
+            return
+        chosen = data.indices["train"]
+        energies = fit_reference_energies(reader.composition(numbers)[chosen], reader.energies()[chosen])
+    else:
+        symbols = [chemical_symbols[number] for number in numbers]
+        missing = [symbol for symbol in symbols if symbol not in choice]
+        if missing:
+            raise ConfigError(f"`initialization.reference_energies`: no energy is given for {missing}")
+        energies = np.array([float(choice[symbol]) for symbol in symbols])
+    potential.reference_energies.copy_(torch.as_tensor(energies, dtype=torch.float64))
+
+
+def energy_scale(data: StoreDataModule) -> float:
+    """Root mean square of the forces (eV/Å), or one where there are none."""
+    squares, count = 0.0, 0
+    for batch in data.sample(10_000):
+        known = batch.forces[torch.isfinite(batch.forces)]
+        squares += float((known**2).sum())
+        count += len(known)
+    return (squares / count) ** 0.5 if count and squares > 0 else 1.0

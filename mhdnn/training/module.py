@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 import pytorch_lightning as pl
@@ -13,13 +14,14 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
 import mhdnn
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.deploy.export import CHECKPOINT_KEY
-from mhdnn.errors import ModelError
+from mhdnn.errors import DataError, ElectrostaticsError
 from mhdnn.potential import Potential
 from mhdnn.prediction import Prediction, predict
 from mhdnn.structure import Batch
 from mhdnn.training.guards import FiniteGuard
 from mhdnn.training.loss import Loss
-from mhdnn.training.optimization import is_plateau
+from mhdnn.training.optimization import carry_state, is_plateau
+from mhdnn.training.resume import check_same_architecture
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
 
 CHARGES, ENERGIES, JOINT = "charges", "energies", "joint"
@@ -54,6 +56,9 @@ class StageModule(pl.LightningModule):
     :param provenance: where the training data come from; travels into the model file
     :param monitored: what a schedule waits for that waits for progress
     :param stage: name of the stage
+    :param configuration: all settings of the training; they travel in the checkpoint
+    :param span: begin and end of the stage as fractions of the schedule that it shares with others
+    :param previous: optimiser of the stage whose schedule this one continues
     """
 
     def __init__(
@@ -65,6 +70,9 @@ class StageModule(pl.LightningModule):
         provenance: Mapping[str, Any] | None = None,
         monitored: str = "validation_loss",
         stage: str = ENERGIES,
+        configuration: Mapping[str, Any] | None = None,
+        span: tuple[float, float] = (0.0, 1.0),
+        previous: torch.optim.Optimizer | None = None,
     ) -> None:
         super().__init__()
         self.potential = potential
@@ -74,6 +82,9 @@ class StageModule(pl.LightningModule):
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.stage = stage
+        self.configuration = dict(configuration or {})
+        self.span = span
+        self.previous = previous
         self.guard = FiniteGuard(self.find_loss)
         self._batch: Batch | None = None
 
@@ -95,6 +106,15 @@ class StageModule(pl.LightningModule):
         self._batch = batch if part == "train" else self._batch
         return self.guard.look_at(predicted, loss, batch, self._data, part)
 
+    @contextmanager
+    def naming_structures(self, batch: Batch, part: str = "train") -> Iterator[None]:
+        """Errors of charges tell which structures they are about."""
+        try:
+            yield
+        except (ElectrostaticsError, DataError) as error:
+            numbers = ", ".join(map(str, batch.dataset_index.tolist()))
+            raise type(error)(f"{self._data.paths()[part]}: structures {numbers} ({part}): {error}") from error
+
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         if self._batch is not None:
             parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
@@ -108,11 +128,16 @@ class StageModule(pl.LightningModule):
         self.guard.stop(self.trainer.world_size > 1)
 
     def progress(self) -> float:
-        """Done fraction of the training."""
-        return min(1.0, self.trainer.global_step / max(1, self._total_steps() - 1))
+        """Done fraction of the schedule, which may have begun in the stage before and go on in the next."""
+        return min(1.0, (self._first_step() + self.trainer.global_step) / max(1, self._total_steps() - 1))
 
     def _total_steps(self) -> int:
-        return int(self.trainer.estimated_stepping_batches)
+        """Steps of the whole schedule."""
+        begin, end = self.span
+        return round(int(self.trainer.estimated_stepping_batches) / (end - begin))
+
+    def _first_step(self) -> int:
+        return round(self.span[0] * self._total_steps())
 
     def backward(self, loss: torch.Tensor, *args: Any, **kwargs: Any) -> None:
         """Gradients of the parameters alone; without this, those of the pair vectors are computed as well."""
@@ -120,11 +145,13 @@ class StageModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer(self.potential)
+        if self.previous is not None:
+            carry_state(self.previous, optimizer)
         if self.make_scheduler is None:
             return optimizer
         accepted = inspect.signature(self.make_scheduler).parameters
-        arguments = {"total_steps": self._total_steps()} if "total_steps" in accepted else {}
-        scheduler = self.make_scheduler(optimizer, **arguments)
+        known = {"total_steps": self._total_steps(), "first_step": self._first_step()}
+        scheduler = self.make_scheduler(optimizer, **{key: known[key] for key in known if key in accepted})
         if is_plateau(scheduler):
             entry = {"scheduler": scheduler, "interval": "epoch", "monitor": self.monitored}
         else:
@@ -135,6 +162,7 @@ class StageModule(pl.LightningModule):
         checkpoint[CHECKPOINT_KEY] = {
             "settings": self.settings,
             "training": self.provenance,
+            "configuration": self.configuration,
             "version": mhdnn.__version__,
             "stage": self.stage,
         }
@@ -168,7 +196,8 @@ class PotentialModule(StageModule):
         return self.loss(prediction, batch, self.progress()) / self.loss_scale()
 
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
-        prediction = predict(self.potential, batch, create_graph=True)
+        with self.naming_structures(batch):
+            prediction = predict(self.potential, batch, create_graph=True)
         loss = self.loss(prediction, batch, self.progress()) / self.loss_scale()
         loss = self.checked(prediction._asdict(), loss, batch)
         with torch.no_grad():
@@ -186,7 +215,8 @@ class PotentialModule(StageModule):
         self.train_means = EpochMeans()
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        prediction = predict(self.potential, batch)
+        with self.naming_structures(batch, "validation"):
+            prediction = predict(self.potential, batch)
         loss = self.loss(prediction, batch) / self.loss_scale()  # with the final weights: epochs compare
         loss = self.checked(prediction._asdict(), loss, batch, "validation")
         self.log("validation_loss", loss, on_epoch=True, batch_size=batch.num_structures, sync_dist=True, prog_bar=True)
@@ -223,28 +253,3 @@ def _labels(prediction: Prediction, batch: Batch) -> dict[str, tuple[torch.Tenso
             GPA_PER_EV_PER_CUBIC_ANGSTROM * batch.stress,
         ),
     }
-
-
-def check_same_architecture(checkpoint: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Refuse to continue a checkpoint with another architecture.
-
-    :raises ModelError: naming the first setting that differs, or that the file is no checkpoint of mhdnn
-    """
-    if CHECKPOINT_KEY not in checkpoint:
-        raise ModelError("`resume`: expected a checkpoint written by `mhdnn train`, got another file")
-    saved = _flat(checkpoint[CHECKPOINT_KEY]["settings"])
-    wanted = _flat(settings)
-    for name in sorted(saved.keys() | wanted.keys()):
-        if saved.get(name) != wanted.get(name):
-            raise ModelError(
-                f"`resume`: the checkpoint was trained with {name}={saved.get(name)}, this run asks for "
-                f"{name}={wanted.get(name)}; resume with the configuration of the first run"
-            )
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in settings.items():
-        name = f"{prefix}{key}"
-        result.update(_flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value})
-    return result

@@ -45,15 +45,28 @@ def adamw(potential: nn.Module, lr: float, linear_lr: float, weight_decay: float
     return torch.optim.AdamW(groups, amsgrad=amsgrad, fused=True)
 
 
-def warmup_cosine(optimizer: Optimizer, total_steps: int, warmup_steps: int) -> LambdaLR:
-    """Linear warm-up, then half a cosine down to zero at the last step."""
-    warmup = max(1, min(warmup_steps, total_steps // 10))
+def warmup_cosine(optimizer: Optimizer, total_steps: int, warmup_steps: int, first_step: int = 0) -> LambdaLR:
+    """Linear warm-up, then half a cosine down to zero at the last step.
+
+    :param total_steps: of the cosine
+    :param first_step: where in it this optimiser begins, with a warm-up of its own
+    """
+    warmup = max(1, min(warmup_steps, (total_steps - first_step) // 10))
 
     def factor(step: int) -> float:
-        decay = 0.5 * (1.0 + math.cos(math.pi * min(step / max(1, total_steps), 1.0)))
+        decay = 0.5 * (1.0 + math.cos(math.pi * min((first_step + step) / max(1, total_steps), 1.0)))
         return min(1.0, (step + 1) / warmup) * decay
 
     return LambdaLR(optimizer, factor)
+
+
+def carry_state(previous: Optimizer, optimizer: Optimizer) -> None:
+    """Let an optimiser go on with the moments that another has of the parameters of both."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            for name, value in previous.state.get(parameter, {}).items():
+                on_device = value if name == "step" or not torch.is_tensor(value) else value.to(parameter.device)
+                optimizer.state[parameter][name] = on_device
 
 
 def is_plateau(scheduler: object) -> bool:

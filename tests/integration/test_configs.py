@@ -2,6 +2,7 @@
 
 import importlib.resources
 import re
+import sys
 
 import pytest
 import torch
@@ -9,15 +10,15 @@ from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from mhdnn.cli import main
+from mhdnn.errors import ConfigError
 from mhdnn.potential import build_potential
-from mhdnn.training.run import build_loss, with_functions_of_input_nn
-from tests.integration.conftest import SMALL, run_mhdnn
+from mhdnn.training.assembly import build_loss, with_functions_of_input_nn
+from mhdnn.training.command import choices, groups
+from mhdnn.training.settings import check_settings
+from tests.integration.conftest import run_mhdnn
 
 CONFIGS = importlib.resources.files("mhdnn.configs")
-
-
-def choices(group):
-    return sorted(path.name.removesuffix(".yaml") for path in CONFIGS.joinpath(group).iterdir())
 
 
 def composed(*overrides):
@@ -111,28 +112,141 @@ def test_callbacks(choice, tmp_path):
         assert instantiate(callback) is not None
 
 
+WRONG = [
+    ("cutoff=abc", "`cutoff`: expected a number greater than 0 Å, got 'abc'"),
+    ("cutoff=-1", "`cutoff`: expected a number greater than 0 Å, got -1"),
+    ("cutoff=nan", "`cutoff`"),
+    ("cutoff=null", "`cutoff`: expected a number greater than 0 Å, got null"),
+    ("seed=-1", "`seed`: expected an integer at least 0 and at most 4294967295, got -1"),
+    ("seed=1.5", "`seed`"),
+    ("dtype=float16", "`dtype`: expected float32 or float64, got 'float16'"),
+    ("weights=newest", "`weights`: expected last or best, got 'newest'"),
+    ("report=maybe", "`report`: expected true or false, got 'maybe'"),
+    ("elements=[Sn,Xx]", "`elements[1]`: expected a chemical symbol, got 'Xx'"),
+    ("elements=[]", "`elements`: expected a list of one or more chemical symbols, got []"),
+    ("elements=Sn", "`elements`"),
+    ("name=''", "`name`"),
+    ("resume_changed=2", "`resume_changed`: expected true or false, got 2"),
+    ("data.train=3", "`data.train`: expected a path, got 3"),
+    ("data.validation_fraction=-0.5", "`data.validation_fraction`: expected a number at least 0 and less than 1"),
+    ("data.validation_fraction=1.5", "`data.validation_fraction`"),
+    ("data.split_by=family", "`data.split_by`: expected auto, group or structure, got 'family'"),
+    ("data.batch_size=0", "`data.batch_size`: expected an integer at least 1, got 0"),
+    ("data.num_workers=-1", "`data.num_workers`"),
+    ("data.total_charge=none", "`data.total_charge`: expected a number or null, got 'none'"),
+    ("data.cache_megabytes=-5", "`data.cache_megabytes`"),
+    ("data.dispersion=d3", "`data.dispersion`"),
+    ("network.hidden=32", "`network.hidden`: expected a list of one or more integers at least 1, got 32"),
+    ("network.hidden=[0]", "`network.hidden[0]`: expected an integer at least 1, got 0"),
+    ("network.hidden=[]", "`network.hidden`"),
+    ("network.kind=common", "`network.kind`: expected shared or per_element, got 'common'"),
+    ("network.activation=relu", "`network.activation`: expected silu, tanh or softplus, got 'relu'"),
+    ("network.embedding_dimension=0", "`network.embedding_dimension`"),
+    ("network.linear_skip=1", "`network.linear_skip`"),
+    ("descriptor.cutoff_function=cosin", "`descriptor.cutoff_function`: expected cosine, polynomial or tanh"),
+    ("descriptor.channels=all", "`descriptor.channels`"),
+    ("descriptor.num_channels=0", "`descriptor.num_channels`"),
+    ("descriptor.radial.num=0", "`descriptor.radial.num`"),
+    ("descriptor.radial.width=-1", "`descriptor.radial.width`"),
+    ("descriptor.radial=12", "`descriptor.radial`"),
+    ("descriptor.angular.legendre.kind=p", "`descriptor.angular.legendre.kind`: expected legendre"),
+    ("descriptor.angular.legendre.max_degree=-1", "`descriptor.angular.legendre.max_degree`"),
+    ("+descriptor.angular.legendre.zeta=2", "`descriptor.angular.legendre.zeta`: no such key"),
+    ("loss.force_weight=-1", "`loss.force_weight`: expected a number at least 0, got -1"),
+    ("loss.energy_weight=3", "`loss.energy_weight`: expected keys with values (start, end), got 3"),
+    ("optimizer.lr=0", "`optimizer.lr`: expected a number greater than 0, got 0"),
+    ("optimizer.weight_decay=-0.1", "`optimizer.weight_decay`"),
+    ("+optimizer.momentum=0.9", "`optimizer.momentum`: no such key"),
+    ("scheduler.warmup_steps=-1", "`scheduler.warmup_steps`"),
+    ("trainer.max_epochs=0", "`trainer.max_epochs`: expected an integer at least 1, got 0"),
+    ("trainer.max_epochs=1.5", "`trainer.max_epochs`"),
+    ("trainer.devices=0", "`trainer.devices`"),
+    ("trainer.gradient_clip_val=-1", "`trainer.gradient_clip_val`"),
+    ("+trainer.max_epoch=3", "`trainer.max_epoch`: no such key; did you mean max_epochs"),
+    ("callbacks.average.decay=1", "`callbacks.average.decay`: expected a number at least 0 and less than 1, got 1"),
+    ("callbacks.best=3", "`callbacks.best`"),
+    ("initialization.ridge_atoms=0", "`initialization.ridge_atoms`"),
+    ("initialization.reference_energies=zero", "`initialization.reference_energies`"),
+    ("+initialization.reference_energy=1", "`initialization.reference_energy`: no such key"),
+    ("+cutof=3", "`cutof`: no such key; did you mean cutoff?"),
+]
+WRONG_CHARGES = [
+    ("charges.widths=ionic", "`charges.widths`: expected covalent or a mapping from chemical symbols to numbers"),
+    ("+charges.screening.middle=1", "`charges.screening.middle`: no such key"),
+    ("charges.screening.inner=-1", "`charges.screening.inner`"),
+    ("charges.initial_hardness=0", "`charges.initial_hardness`"),
+    ("charges.accuracy=1", "`charges.accuracy`"),
+    ("charges.network.hidden=[x]", "`charges.network.hidden[0]`"),
+    ("charges.joint_epochs=-1", "`charges.joint_epochs`"),
+    ("charges.kind=4g", "`charges.kind`: expected none or equilibration, got '4g'"),
+]
+
+
 @pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("trainer.max_epoch=3", "max_epoch"),
-        ("descriptor.cutoff_function=cosin", "cosine"),
-        ("network.kind=common", "shared or per_element"),
-        ("elements=[Sn,Xx]", "Xx"),
-        ("cutoff=-1.0", "positive"),
-        ("weights=newest", "last or best"),
-        ("data.split_by=family", "auto, group or structure"),
-        ("data.batch_size=0", "at least 1"),
-        ("dtype=float16", "float32"),
+    ("overrides", "message"),
+    [([override], message) for override, message in WRONG]
+    + [(["charges=equilibration", override], message) for override, message in WRONG_CHARGES]
+    + [
+        (["descriptor=wide", "descriptor.angular.wide.lambdas=[2]"], "`descriptor.angular.wide.lambdas[0]`"),
+        (["descriptor=wide", "descriptor.angular.wide.zetas=[1.5]"], "`descriptor.angular.wide.zetas[0]`"),
+        (["descriptor=narrow", "descriptor.angular.narrow.radial.etas=0.1"], "`descriptor.angular.narrow.radial.etas`"),
+        (["descriptor=input_nn"], "`descriptor.input_nn`: has no value yet"),
+        (["descriptor=input_nn", "descriptor.input_nn=x", "descriptor.length_unit=nm"], "expected bohr or angstrom"),
+        (["callbacks=early_stopping", "callbacks.early_stopping.patience=0"], "`callbacks.early_stopping.patience`"),
+        (["scheduler=plateau", "scheduler.factor=2"], "`scheduler.factor`"),
+        (["loss.force_weight=0", "loss.stress_weight=0", "loss.energy_weight={start: 0, end: 0}"], "`loss`: expected"),
     ],
 )
-def test_wrong_settings_are_named(override, message, emt_store, tmp_path):
-    output = run_mhdnn(
-        "train", f"data.train={emt_store}", "trainer.max_epochs=1", f"hydra.run.dir={tmp_path / 'run'}", *SMALL,
-        override, folder=tmp_path, expect=1,
-    )  # fmt: skip
-    assert message in output
-    assert "Traceback" not in output
-    assert not (tmp_path / "run" / "model.pt").exists()
+def test_wrong_settings_are_named(overrides, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        check_settings(composed(*overrides))
+
+
+def test_every_choice_is_accepted():
+    for group in groups():
+        for name in choices(group):
+            more = ["descriptor.input_nn=x"] if name == "input_nn" else []
+            check_settings(composed(f"{group}={name}", *more))
+    check_settings(composed("elements=[Sn,C]", "initialization.reference_energies={C: -147.1}", "~scheduler"))
+    check_settings(composed("charges=equilibration", "charges.widths={C: 0.76}", "charges.screening=null"))
+
+
+def test_an_omission_is_named():
+    with initialize_config_module("mhdnn.configs", version_base="1.3"):
+        config = compose("train")
+    with pytest.raises(ConfigError, match="`data.train`: has no value yet; give one, as in data.train=..."):
+        check_settings(config)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trainer.max_epoch=3"], "mhdnn train: `trainer.max_epoch`: no such key; did you mean trainer.max_epochs"),
+        (["cutof=3"], "`cutof`: no such key; did you mean cutoff?"),
+        (["max_epochs=3"], "`max_epochs`: no such key; did you mean trainer.max_epochs?"),
+        (["descriptor=legendr"], "`descriptor=legendr`: no such choice; did you mean legendre?"),
+        (["descripter=wide"], "`descripter`: no such key; did you mean descriptor"),
+        (["experiment=gold"], "`experiment=gold`: no such choice; expected one of carbon_chains, sn_graphene"),
+        (["+cutoff=3"], "`+cutoff`: is there already; leave out the +"),
+        (["network.hidden=[32"], "`network.hidden=[32`: is not of the form key=value"),
+        (["cutoff"], "`cutoff`: is not of the form key=value"),
+        (["~report.x"], "`report.x`: no such key"),
+        (["data.train=${nothing}"], "nothing"),
+        (["cutoff=abc"], "mhdnn train: `cutoff`: expected a number"),
+        (["data.train=nowhere.h5"], "nowhere.h5"),
+    ],
+)
+def test_wrong_arguments_of_train(arguments, message, tmp_path, capsys, monkeypatch):
+    """One sentence; nothing of Hydra's, no traceback."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:  # from within Hydra
+        sys.exit(main(["train", "data.train=none.h5", f"hydra.run.dir={tmp_path / 'run'}", *arguments]))
+    captured = capsys.readouterr()
+    text = captured.err + (str(caught.value.code) if isinstance(caught.value.code, str) else "")
+    assert caught.value.code not in (0, None)
+    assert message in text
+    assert "Traceback" not in text
+    assert len(text.strip().splitlines()) == 1
 
 
 def test_wrong_commands_are_named(tmp_path):

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from mhdnn.errors import DataError
+from mhdnn.errors import DataError, NotFiniteError
 from mhdnn.evaluation.errors import (
     CHARGE,
     ENERGY,
@@ -97,10 +97,12 @@ def test_rows_without_reference_are_ignored() -> None:
     assert errors["force_mae_ev_per_angstrom"] == pytest.approx(0.6 / 6)
 
 
-def test_prediction_that_is_not_a_number_counts() -> None:
-    errors = compute_errors(make_predictions(energy_predicted=np.array([np.nan, -12.0])))
-    assert errors["energy_mae_mev_per_atom"] == math.inf
-    assert errors["force_mae_ev_per_angstrom"] == pytest.approx(0.1)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_prediction_that_is_not_a_number_is_refused(value: float) -> None:
+    with pytest.raises(NotFiniteError, match="`energy`: 1 predictions are NaN or infinite"):
+        compute_errors(make_predictions(energy_predicted=np.array([value, -12.0])))
+    unlabelled = make_predictions(energy_predicted=np.array([value, -12.0]), energy_reference=np.array([np.nan, -12.0]))
+    assert compute_errors(unlabelled)["num_structures"] == 2
 
 
 def test_errors_leave_the_predictions_unchanged() -> None:

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mhdnn.errors import DataError
-from mhdnn.evaluation.errors import CHARGE, ENERGY, FORCE, QUANTITIES, STRESS, errors_by_family
+from mhdnn.evaluation.errors import ENERGY, FORCE, QUANTITIES, STRESS, errors_by_family
 from mhdnn.evaluation.learning_curves import learning_figure, read_curves
 from mhdnn.evaluation.plots import (
     LEGEND_LIMIT,
@@ -86,15 +86,6 @@ def test_absent_and_missing_labels() -> None:
     assert parity_figure(predictions, ENERGY) is None
     assert histogram_figure(predictions, (STRESS, ENERGY)) is None
     assert family_figure(errors_by_family(predictions), (STRESS, ENERGY)) is None
-
-
-def test_diverged_model(tmp_path: Path) -> None:
-    predictions = random_predictions(4, ["a", "b"])
-    assert predictions.energy_predicted is not None
-    predictions.energy_predicted[0] = np.nan
-    assert_drawn(parity_figure(predictions, ENERGY), tmp_path)
-    assert_drawn(histogram_figure(predictions, (ENERGY, CHARGE)), tmp_path)
-    assert_drawn(family_figure(errors_by_family(predictions), QUANTITIES), tmp_path)
 
 
 def test_many_families_share_a_colour(tmp_path: Path) -> None:

@@ -1,0 +1,164 @@
+"""From settings to what is trained: stages, model, Lightning module, trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import hydra
+import pytorch_lightning as pl
+import torch
+from ase.data import atomic_numbers as atomic_number_of
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import ProgressBar
+from rich.console import Console
+
+from mhdnn.charge_potential import ChargePotential
+from mhdnn.data.datamodule import StoreDataModule
+from mhdnn.descriptors.input_nn import settings_from_input_nn
+from mhdnn.errors import ConfigError, MHDNNError
+from mhdnn.potential import Potential
+from mhdnn.training.charges import ChargeModule, choose_parameters
+from mhdnn.training.checkpoints import SealedCheckpoints
+from mhdnn.training.loss import Loss, Ramp
+from mhdnn.training.module import CHARGES, ENERGIES, JOINT, PotentialModule, StageModule
+from mhdnn.training.settings import check_settings
+
+console = Console()
+
+
+def with_functions_of_input_nn(config: DictConfig) -> DictConfig:
+    """The configuration with symmetry functions and cutoff of the file that it names, if it names one."""
+    if "input_nn" not in config.descriptor:
+        return config
+    settings, cutoff = settings_from_input_nn(config.descriptor)
+    console.print(f"cutoff: {cutoff:.4f} Å ({config.descriptor.input_nn})", soft_wrap=True)
+    result = config.copy()
+    OmegaConf.set_struct(result, False)
+    result.descriptor, result.cutoff = settings, cutoff
+    return result
+
+
+def stages_of(config: DictConfig) -> list[str]:
+    """Stages of the training, in their order."""
+    if config.charges.kind == "none":
+        return [ENERGIES]
+    return [CHARGES, ENERGIES, JOINT] if config.charges.joint_epochs > 0 else [CHARGES, ENERGIES]
+
+
+def model_settings(config: DictConfig, data: StoreDataModule) -> dict[str, Any]:
+    """Plain settings from which `build_potential` makes the model again."""
+    if config.elements == "auto":
+        numbers = data.train_reader.elements()
+    else:
+        numbers = sorted(atomic_number_of[symbol] for symbol in config.elements)
+    settings = {
+        "atomic_numbers": [int(number) for number in numbers],
+        "cutoff": float(config.cutoff),
+        "dtype": config.dtype,
+        "descriptor": OmegaConf.to_container(config.descriptor, resolve=True),
+        "network": OmegaConf.to_container(config.network, resolve=True),
+    }
+    if data.dispersion_left_out:
+        settings["dispersion_left_out"] = data.dispersion_left_out
+    if config.charges.kind != "none":
+        charges = cast(dict[str, Any], OmegaConf.to_container(config.charges, resolve=True))
+        of_the_model = ("widths", "initial_hardness", "screening", "accuracy", "network")
+        settings["charges"] = {key: charges[key] for key in of_the_model}
+    return settings
+
+
+def build_loss(settings: Mapping[str, Any], charge_weight: float = 0.0) -> Loss:
+    """The loss that the group ``loss`` describes."""
+    ramp = Ramp(float(settings["energy_weight"]["start"]), float(settings["energy_weight"]["end"]))
+    return Loss(ramp, float(settings["force_weight"]), float(settings["stress_weight"]), charge_weight)
+
+
+def build_module(
+    potential: Potential,
+    settings: Mapping[str, Any],
+    data: StoreDataModule,
+    config: DictConfig,
+    stage: str,
+    previous: torch.optim.Optimizer | None = None,
+) -> StageModule:
+    """The Lightning module of a stage; freezes what the stage doesn't train.
+
+    :param previous: optimiser of the stage before
+    """
+    arguments: dict[str, Any] = {
+        "potential": potential,
+        "settings": settings,
+        "optimizer": made(config.optimizer, "optimizer"),
+        "scheduler": made(config.scheduler, "scheduler") if config.get("scheduler") else None,
+        "provenance": provenance(data),
+        "monitored": "validation_loss" if "validation" in data.indices else "train_loss",
+        "stage": stage,
+        "configuration": check_settings(config),
+        "span": span_of(config, stage),
+        "previous": previous if stage == JOINT else None,
+    }
+    if isinstance(potential, ChargePotential):
+        choose_parameters(potential, stage)
+    if stage == CHARGES:
+        return ChargeModule(**arguments)
+    loss = build_loss(config.loss, config.charges.joint_charge_weight if stage == JOINT else 0.0)
+    return PotentialModule(loss=loss, **arguments)
+
+
+def span_of(config: DictConfig, stage: str) -> tuple[float, float]:
+    """Begin and end of a stage as fractions of its schedule: energies and the joint stage share one."""
+    if stage == CHARGES or JOINT not in stages_of(config):
+        return 0.0, 1.0
+    first, second = config.trainer.max_epochs, config.charges.joint_epochs
+    return (0.0, first / (first + second)) if stage == ENERGIES else (first / (first + second), 1.0)
+
+
+def made(node: DictConfig, name: str, **arguments: Any) -> Any:
+    """What Hydra makes of a node with a ``_target_``.
+
+    :param name: key of the node, for messages
+    :raises ConfigError: with what the target said
+    """
+    try:
+        return hydra.utils.instantiate(node, **arguments)
+    except MHDNNError:
+        raise
+    except Exception as error:  # of a foreign class, about the keywords that the user gave it
+        cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
+        text = str(cause).strip().splitlines() or [type(cause).__name__]
+        raise ConfigError(f"`{name}`: {text[0]}") from error
+
+
+def provenance(data: StoreDataModule) -> dict[str, Any]:
+    """Where the training data come from, for the model file."""
+    return {
+        "data": {part: path.name for part, path in data.paths().items()},
+        "num_structures": {part: len(indices) for part, indices in data.indices.items()},
+        "attributes": {name: str(value) for name, value in data.train_reader.attributes.items()},
+    }
+
+
+def build_trainer(config: DictConfig, has_validation: bool, stage: str) -> pl.Trainer:
+    """The Lightning trainer with its loggers and callbacks; none that waits for a validation that never comes.
+
+    Checkpoints of all stages but the last carry the stage in their names.
+    """
+    config = config.copy()
+    chosen = {str(name): c for name, c in config.callbacks.items() if c is not None}
+    if stage != stages_of(config)[-1]:
+        for callback in chosen.values():
+            if "filename" in callback:
+                callback.filename = f"{stage}_{callback.filename}"
+    if stage != ENERGIES:
+        config.trainer.max_epochs = config.charges.max_epochs if stage == CHARGES else config.charges.joint_epochs
+    if not has_validation:
+        chosen = {n: c for n, c in chosen.items() if not str(c.get("monitor", "")).startswith("validation")}
+    callbacks = [made(c, f"callbacks.{name}") for name, c in chosen.items()]
+    if not config.trainer.enable_progress_bar:
+        callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
+    loggers = [made(c, f"logger.{name}") for name, c in config.logger.items() if c is not None]
+    plugins = [SealedCheckpoints()]
+    trainer: pl.Trainer = made(config.trainer, "trainer", callbacks=callbacks, logger=loggers, plugins=plugins)
+    return trainer

@@ -1,0 +1,172 @@
+"""`mhdnn train` as a command: Hydra's settings and folders, and its errors in a sentence."""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mhdnn.errors import ConfigError, MHDNNError
+from mhdnn.files import unwritable
+from mhdnn.typed import suggestion
+
+CONFIGS = "mhdnn.configs"
+HELP = """\
+mhdnn train data.train=FILE.h5 [KEY=VALUE ...] [GROUP=CHOICE ...]
+
+Trains a potential on a dataset of `mhdnn data convert`. Settings are Hydra's: a key with its value, a group with its
+choice; the defaults stand in the files of {folder}
+
+Groups:
+{groups}
+Main keys (with their defaults):
+{keys}
+Further:
+  -m, --multirun         a sweep, as in seed=0,1,2,3
+  --cfg job              print all settings and stop
+  hydra.run.dir=FOLDER   where the training writes
+  resume=CHECKPOINT      go on where it stopped; with other settings: resume_changed=true
+"""
+MAIN_KEYS = (
+    "data.validation", "data.test", "data.batch_size", "cutoff", "elements", "dtype", "seed", "network.hidden",
+    "descriptor.channels", "optimizer.lr", "trainer.max_epochs", "trainer.devices", "weights", "report",
+)  # fmt: skip
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run `mhdnn train`.
+
+    :raises MHDNNError: with a sentence for the user
+    """
+    if any(argument in ("-h", "--help", "help") for argument in arguments):
+        print(help_text(), end="")
+        return 0
+    check_choices(arguments)
+    from mhdnn.training import run
+
+    # Lightning starts the other processes of a distributed training the way this one seems to have been started
+    sys.argv = [run.__file__, *arguments]
+    sys.modules["__main__"].__spec__ = None
+    with _errors_of_hydra(arguments):
+        run.main()
+    return 0
+
+
+def choices(group: str) -> list[str]:
+    """Names of the files of a group."""
+    folder = importlib.resources.files(CONFIGS).joinpath(group)
+    return sorted(path.name.removesuffix(".yaml") for path in folder.iterdir() if path.name.endswith(".yaml"))
+
+
+def groups() -> list[str]:
+    """Names of all groups."""
+    folder = importlib.resources.files(CONFIGS)
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("_"))
+
+
+def check_choices(arguments: Sequence[str]) -> None:
+    """Refuse choices of groups that don't exist; Hydra passes over those of an optional group without a word.
+
+    :raises ConfigError: naming what may have been meant
+    """
+    for argument in arguments:
+        group, separator, chosen = argument.lstrip("+").partition("=")
+        if not separator or group not in groups():
+            continue
+        for choice in chosen.split(","):
+            if choice not in [*choices(group), "null"] and not choice.startswith(("{", "[")):
+                raise ConfigError(f"`{group}={choice}`: no such choice{suggestion(choice, choices(group))}")
+
+
+def help_text() -> str:
+    """What `mhdnn train --help` prints."""
+    config = default_config([])
+    return HELP.format(
+        folder=importlib.resources.files(CONFIGS),
+        groups="".join(f"  {group:<22} {', '.join(choices(group))}\n" for group in groups()),
+        keys="".join(f"  {key}={_as_written(OmegaConf.select(config, key))}\n" for key in MAIN_KEYS),
+    )
+
+
+def _as_written(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    return str(value).replace(" ", "")
+
+
+def default_config(arguments: Sequence[str]) -> DictConfig:
+    """The settings with those choices of groups among the arguments that exist, and nothing else changed."""
+    chosen = []
+    for argument in arguments:
+        group, _, choice = argument.partition("=")
+        if group in groups() and choice in choices(group):
+            chosen.append(argument)
+    GlobalHydra.instance().clear()
+    with initialize_config_module(CONFIGS, version_base="1.3"):
+        return compose("train", overrides=chosen)
+
+
+@contextmanager
+def _errors_of_hydra(arguments: Sequence[str]) -> Iterator[None]:
+    """What Hydra and OmegaConf refuse comes out as a sentence, as does a folder that can't be written."""
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come out of Hydra, which would print them and exit
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explained(error, arguments)) from error
+    except MHDNNError:
+        raise
+    except OSError as error:
+        raise unwritable(error.filename or Path.cwd() / "runs", error) from error
+    finally:
+        GlobalHydra.instance().clear()
+        if before is None:
+            os.environ.pop("HYDRA_FULL_ERROR", None)
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before
+
+
+def explained(error: Exception, arguments: Sequence[str]) -> str:
+    """An error of Hydra or OmegaConf in a sentence, with what may have been meant."""
+    text = str(error)
+    if found := re.search(r"Could not (?:override|delete from config\.) '([^']+)'", text):
+        return f"`{found[1]}`: no such key{_keys_like(found[1], arguments)}"
+    if found := re.search(r"An item is already at '([^']+)'", text):
+        return f"`+{found[1]}`: is there already; leave out the +"
+    if isinstance(error, OverrideParseException):
+        return f"`{error.override}`: is not of the form key=value (Hydra's syntax; quote blanks, commas and brackets)"
+    if found := re.search(r"full_key: (\S+)", text):
+        return f"`{found[1]}`: {text.strip().splitlines()[0]}"
+    return text.strip().splitlines()[0] if text.strip() else type(error).__name__
+
+
+def _keys_like(key: str, arguments: Sequence[str]) -> str:
+    key = key.lstrip("+~")
+    known = list(_flat(default_config(arguments)))
+    last = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
+    if last and key.rpartition(".")[2] != key:
+        return f"; did you mean {' or '.join(last[:3])}?"
+    if "." in key:
+        inside = [name for name in known if name.rpartition(".")[0] == key.rpartition(".")[0]]
+        return suggestion(key, known if not inside else [*inside, *known]) if inside else suggestion(key, known)
+    return suggestion(key, [*(name for name in known if "." not in name), *groups(), *known])
+
+
+def _flat(config: DictConfig, prefix: str = "") -> Iterator[str]:
+    for key in map(str, config):
+        node = config._get_node(key)
+        if isinstance(node, DictConfig) and not node._is_none() and not node._is_missing():
+            yield from _flat(node, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
