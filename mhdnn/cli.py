@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 import mhdnn
 from mhdnn.errors import ConfigError, MHDNNError
+from mhdnn.files import unwritable
 
 USAGE = """\
 mhdnn train [overrides]                          train a potential, e.g. data.train=a.h5 cutoff=6.0 (Hydra syntax)
@@ -23,22 +26,22 @@ mhdnn doctor [--build]                           what this machine has; compile 
 """
 
 
-def keywords(arguments: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> dict[str, str]:
-    """``key=value`` arguments.
+HELP = ("-h", "--help")
 
-    :raises ConfigError: for an argument of another form, an unknown key or a missing one
+
+def run_function(command: str, function: Callable[..., Any], arguments: Sequence[str]) -> Any:
+    """Call a function with ``key=value`` arguments, which its signature decides; with ``--help`` print them.
+
+    :raises ConfigError: for an unknown or missing key, or a value of the wrong kind
     """
-    result = {}
-    known = [*required, *optional]
-    for argument in arguments:
-        key, separator, value = argument.partition("=")
-        if not separator or key not in known:
-            raise ConfigError(f"unknown argument {argument!r}; expected {', '.join(f'{k}=...' for k in known)}")
-        result[key] = value
-    missing = [key for key in required if key not in result]
-    if missing:
-        raise ConfigError(f"missing argument {', '.join(f'{key}=...' for key in missing)}")
-    return result
+    from mhdnn.properties.arguments import call, keys_of, parse_arguments
+    from mhdnn.properties.commands import print_keys
+
+    keys = keys_of(function)
+    if any(argument in HELP for argument in arguments):
+        print_keys(Console(soft_wrap=True, highlight=False), command, function, keys)
+        return None
+    return call(function, parse_arguments(keys, arguments))
 
 
 def run_train(arguments: Sequence[str]) -> int:
@@ -50,17 +53,23 @@ def run_train(arguments: Sequence[str]) -> int:
 def run_evaluate(arguments: Sequence[str]) -> int:
     from mhdnn.evaluation.command import evaluate
 
-    chosen = keywords(arguments, ["model", "data"], ["output", "report", "split", "dispersion", "total_charge"])
-    evaluate(**chosen)
+    run_function("evaluate", evaluate, arguments)
     return 0
 
 
-def run_export(arguments: Sequence[str]) -> int:
+def export(checkpoint: Path, output: Path) -> None:
+    """Model file from a checkpoint of a training.
+
+    :param checkpoint: such as checkpoints/best.ckpt
+    :param output: path of the model file
+    """
     from mhdnn.deploy.export import export_checkpoint
 
-    chosen = keywords(arguments, ["checkpoint", "output"], [])
-    path = export_checkpoint(chosen["checkpoint"], chosen["output"])
-    Console().print(f"model: {path}", soft_wrap=True)
+    Console().print(f"model: {export_checkpoint(checkpoint, output)}", soft_wrap=True)
+
+
+def run_export(arguments: Sequence[str]) -> int:
+    run_function("export", export, arguments)
     return 0
 
 
@@ -71,20 +80,43 @@ def run_properties(arguments: Sequence[str]) -> int:
     return 0
 
 
-def run_lammps(arguments: Sequence[str]) -> int:
+def build_pair_style(include: Path | None = None, compiler: str | None = None, flags: str = "") -> None:
+    """Compile the LAMMPS pair style; prints its path.
+
+    :param include: folder with the headers of a LAMMPS of your own (its src)
+    :param compiler: of C++, such as mpicxx
+    :param flags: further flags for the compiler
+    """
+    from mhdnn.deploy.lammps.build import build_plugin
+    from mhdnn.deploy.lammps.plugin import lammps_at
+
+    print(build_plugin(lammps_at(include) if include else None, compiler, flags))
+
+
+def find_pair_style(include: Path | None = None, compiler: str | None = None, flags: str = "") -> None:
+    """Print the path of the LAMMPS pair style that has been compiled.
+
+    :param include: folder with the headers of a LAMMPS of your own (its src)
+    :param compiler: that it was compiled with
+    :param flags: that it was compiled with
+    """
     from mhdnn.deploy.lammps.plugin import existing_plugin, lammps_at
 
-    if not arguments or arguments[0] not in ("build", "path"):
-        raise ConfigError("expected `mhdnn lammps build` or `mhdnn lammps path`")
-    chosen = keywords(arguments[1:], [], ["include", "compiler", "flags"])
-    lammps = lammps_at(Path(chosen["include"])) if "include" in chosen else None
-    if arguments[0] == "path":
-        path = existing_plugin(lammps, chosen.get("compiler"), chosen.get("flags", ""))
-    else:
-        from mhdnn.deploy.lammps.build import build_plugin
+    print(existing_plugin(lammps_at(include) if include else None, compiler, flags))
 
-        path = build_plugin(lammps, chosen.get("compiler"), chosen.get("flags", ""))
-    print(path)
+
+LAMMPS_COMMANDS: dict[str, Callable[..., None]] = {"build": build_pair_style, "path": find_pair_style}
+
+
+def run_lammps(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] in HELP:
+        print("mhdnn lammps build key=value ...     compile the pair style; build --help: its keys")
+        print("mhdnn lammps path key=value ...      say where it is")
+        return 0
+    if not arguments or arguments[0] not in LAMMPS_COMMANDS:
+        given = f"`{arguments[0]}`: no such command; " if arguments else ""
+        raise ConfigError(f"{given}expected `mhdnn lammps build` or `mhdnn lammps path`")
+    run_function(f"lammps {arguments[0]}", LAMMPS_COMMANDS[arguments[0]], arguments[1:])
     return 0
 
 
@@ -97,14 +129,24 @@ def run_data(arguments: Sequence[str]) -> int:
     return int(chosen.run(chosen) or 0)
 
 
+DOCTOR = """\
+mhdnn doctor             what this machine has: versions, compiler, symmetry functions, LAMMPS
+mhdnn doctor --build     compile the symmetry functions again, then the same
+"""
+
+
 def run_doctor(arguments: Sequence[str]) -> int:
+    if any(argument in HELP for argument in arguments):
+        print(DOCTOR, end="")
+        return 0
+    unknown = [argument for argument in arguments if argument != "--build"]
+    if unknown:
+        raise ConfigError(f"`{unknown[0]}`: expected --build or nothing")
     from mhdnn.doctor import print_findings
     from mhdnn.kernels.build import build
 
-    if arguments == ["--build"]:
+    if arguments:
         build(verbose=True, force=True)
-    else:
-        keywords(arguments, [], [])
     print_findings()
     return 0
 
@@ -123,19 +165,24 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; errors that the user can act on are printed without a traceback."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or arguments[0] in HELP:
         print(USAGE, end="")
         return 0
     if arguments[0] == "--version":
         print(mhdnn.__version__)
         return 0
     if arguments[0] not in COMMANDS:
-        print(f"mhdnn: no command {arguments[0]!r}\n\n{USAGE}", end="", file=sys.stderr)
+        near = difflib.get_close_matches(arguments[0], COMMANDS, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        print(f"mhdnn: no command {arguments[0]!r}{hint}\n\n{USAGE}", end="", file=sys.stderr)
         return 2
     try:
         return COMMANDS[arguments[0]](arguments[1:])
     except MHDNNError as error:
         print(f"mhdnn {arguments[0]}: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:  # what no module has words for: a full disk, a read-only folder
+        print(f"mhdnn {arguments[0]}: {unwritable(error.filename or Path.cwd(), error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

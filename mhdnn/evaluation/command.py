@@ -19,16 +19,18 @@ from mhdnn.evaluation.table import print_errors
 
 
 def evaluate(
-    model: str,
-    data: str,
-    output: str | None = None,
-    report: str | None = None,
+    model: Path,
+    data: Path,
+    output: Path | None = None,
+    report: Path | None = None,
     split: str | None = None,
     dispersion: str = "model",
-    total_charge: str | None = None,
+    total_charge: float | None = None,
 ) -> Errors:
-    """Print the errors of a model on a dataset; write them as JSON and as a report if asked.
+    """Errors of a model on a dataset: printed, and written as JSON and as a report if asked.
 
+    :param model: path of the model file
+    :param data: path of the dataset
     :param output: path of the JSON file
     :param report: folder of the report
     :param split: only the structures with this split (train, validation, test)
@@ -43,18 +45,17 @@ def evaluate(
     script, metadata = load_model(model)
     left_out = bool(metadata.get("dispersion_left_out")) if dispersion == "model" else dispersion == "false"
     reader = StoreReader(data, subtract_dispersion=left_out)
-    charge = None if total_charge is None else float(total_charge)
-    dataset = StructureDataset(reader, _chosen(reader, split), metadata["cutoff"], 0, charge)
+    dataset = StructureDataset(reader, _chosen(reader, split), metadata["cutoff"], 0, total_charge)
     items = track((dataset[i] for i in range(len(dataset))), "evaluating", len(dataset), transient=True)
-    predictions = predict_structures(script, items, metadata["atomic_numbers"], data)
+    predictions = predict_structures(script, items, metadata["atomic_numbers"], str(data))
     errors = compute_errors(predictions)
-    name = split or Path(data).stem
+    name = split or data.stem
     print_errors({name: errors})
     if output:
-        write_errors(Path(output), errors)
+        write_errors(output, errors)
     if report:
-        summary = {"model": model, "data": data, "elements": ", ".join(metadata["elements"])}
-        path = write_report(Path(report), {name: predictions}, None, summary, f"{Path(model).name} on {name}")
+        summary = {"model": str(model), "data": str(data), "elements": ", ".join(metadata["elements"])}
+        path = write_report(report, {name: predictions}, None, summary, f"{model.name} on {name}")
         Console().print(f"report: {path}", soft_wrap=True)
     return errors
 

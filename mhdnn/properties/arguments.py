@@ -5,8 +5,10 @@ An argument that is a dataclass of settings stands for its fields.
 
 from __future__ import annotations
 
+import difflib
 import glob
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
@@ -93,7 +95,9 @@ def parse_arguments(keys: Sequence[Key], arguments: Sequence[str]) -> dict[str, 
     for argument in arguments:
         name, separator, text = argument.partition("=")
         if not separator or name not in by_name:
-            raise ConfigError(f"`{name}`: expected a key as key=value, got {argument!r}; {known}")
+            near = difflib.get_close_matches(name, by_name, 1)
+            hint = f"did you mean {near[0]}=...? " if near else ""
+            raise ConfigError(f"`{name}`: expected a key as key=value, got {argument!r}; {hint}{known}")
         values[name] = _parse(by_name[name], text, known)
     missing = [key for key in keys if key.required and key.name not in values]
     if missing:
@@ -162,8 +166,15 @@ def _list_of(parse: Callable[[str], Any]) -> Callable[[str], list[Any]]:
     return lambda text: [parse(item.strip()) for item in text.strip("[]").split(",")]
 
 
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
 def _vector(text: str) -> tuple[float, ...]:
-    values = tuple(_list_of(float)(text))
+    values = tuple(_list_of(_number)(text))
     if len(values) != 3:
         raise ValueError(text)
     return values
@@ -184,11 +195,11 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
 PARSERS: dict[Any, tuple[str, Callable[[str], Any]]] = {
     str: ("text", str),
     int: ("a whole number", int),
-    float: ("a number", float),
+    float: ("a number", _number),
     bool: ("true or false", _boolean),
     Path: ("a path", Path),
     tuple[float, float, float]: ("three numbers with commas between", _vector),
-    list[float]: ("numbers with commas between", _list_of(float)),
+    list[float]: ("numbers with commas between", _list_of(_number)),
     list[int]: ("whole numbers with commas between", _list_of(int)),
     list[str]: ("words with commas between", _list_of(str)),
     Atoms: ("a structure file", read_structure),

@@ -7,6 +7,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -57,7 +58,7 @@ def run(arguments: Sequence[str]) -> None:
     output = Key("output", "a folder", Path, False, Path("properties") / name, "where JSON and PNG are written")
     keys = [*keys_of(function), output]
     if any(argument in HELP for argument in rest):
-        print_keys(console, name, function, keys)
+        print_keys(console, f"properties {name}", function, keys)
         return
     values = parse_arguments(keys, rest)
     folder = values.pop("output", output.default)
@@ -88,9 +89,9 @@ def print_commands(console: Console) -> None:
     console.print(table)
 
 
-def print_keys(console: Console, name: str, function: Callable[..., Report], keys: Sequence[Key]) -> None:
-    """What a command computes, and its keys with kinds and defaults."""
-    console.print(f"mhdnn properties {name} key=value ...\n\n{first_line(function)}\n", markup=False)
+def print_keys(console: Console, command: str, function: Callable[..., Any], keys: Sequence[Key]) -> None:
+    """What a command does, and its keys with kinds and defaults."""
+    console.print(f"mhdnn {command} key=value ...\n\n{first_line(function)}\n", markup=False)
     table = Table.grid(padding=(0, 3))
     for key in keys:
         default = "required" if key.required else f"default {key.default}"
@@ -137,6 +138,6 @@ def matrix_text(matrix: np.ndarray) -> str:
     return "\n".join("".join(f"{value:11.4g}" for value in row) for row in shown)
 
 
-def first_line(function: Callable[..., Report]) -> str:
+def first_line(function: Callable[..., Any]) -> str:
     """The first line of a docstring."""
     return (inspect.getdoc(function) or "").partition("\n")[0]

@@ -47,20 +47,31 @@ def fit_reference_energies(composition: np.ndarray, energies: np.ndarray) -> np.
     return solution
 
 
+ROUND_OFF_MARGIN = 30.0
+"""Standard deviation of a function that is told from round-off, in units of the round-off."""
+
+
 def fit_scaling(potential: Potential, batches: Iterable[Batch]) -> None:
-    """Set the mean, inverse standard deviation and range of every function over all atoms."""
+    r"""Set the mean, inverse standard deviation and range of every function over all atoms.
+
+    Functions that vary by no more than their round-off get the scale zero. The round-off of a function is what a
+    rotation of everything changes of it, which in exact numbers is nothing: a function of small values is kept, one
+    that is a constant, or zero by symmetry, is not.
+
+    :raises DataError: if there is no atom
+    """
     count = 0
     total = torch.zeros(potential.descriptor.num_functions, dtype=torch.float64)
-    squares = torch.zeros_like(total)
+    squares, noise = torch.zeros_like(total), torch.zeros_like(total)
     offset = None
     for batch in batches:
-        with torch.no_grad():
-            values = _functions(potential, batch).to("cpu", torch.float64)
+        values, turned = (_functions(potential, batch, rotation) for rotation in (None, ROTATION))
         if offset is None:  # sums of squares about a typical value, not about zero
             offset = values.mean(0)
             minimum, maximum = values.amin(0), values.amax(0)
         total += (values - offset).sum(0)
         squares += ((values - offset) ** 2).sum(0)
+        noise += ((values - turned) ** 2).sum(0)
         count += len(values)
         minimum = torch.minimum(minimum, values.amin(0))
         maximum = torch.maximum(maximum, values.amax(0))
@@ -68,7 +79,8 @@ def fit_scaling(potential: Potential, batches: Iterable[Batch]) -> None:
         raise DataError("training set: expected at least one atom, got none")
     mean = total / count
     deviation = torch.sqrt(torch.clamp(squares / count - mean**2, min=0.0))
-    constant = deviation <= 1e-6 * deviation.max()
+    smallest = torch.finfo(potential.function_scale.dtype).tiny ** 0.5  # the inverse must be a number
+    constant = deviation <= torch.clamp(ROUND_OFF_MARGIN * torch.sqrt(noise / count), min=smallest)
     scale = torch.where(constant, torch.zeros_like(deviation), 1.0 / torch.where(constant, 1.0, deviation))
     potential.function_minimum.copy_(minimum)
     potential.function_maximum.copy_(maximum)
@@ -76,16 +88,31 @@ def fit_scaling(potential: Potential, batches: Iterable[Batch]) -> None:
     potential.function_scale.copy_(scale)
 
 
-def _functions(potential: Potential, batch: Batch) -> torch.Tensor:
-    """Unscaled symmetry functions of a batch."""
+def _rotation(axis: tuple[float, float, float], angle: float) -> torch.Tensor:
+    """Rodrigues' formula, shape (3, 3)."""
+    x, y, z = np.array(axis) / np.linalg.norm(axis)
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return torch.tensor(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)
+
+
+ROTATION = _rotation((0.3, -0.7, 0.5), 1.1)
+"""About no axis of symmetry."""
+
+
+def _functions(potential: Potential, batch: Batch, rotation: torch.Tensor | None) -> torch.Tensor:
+    """Unscaled symmetry functions of a batch, turned if asked for, float64 on the CPU."""
     vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
+    if rotation is not None:
+        vectors = vectors @ rotation.T.to(vectors)
     element = potential.element_index(batch.atomic_numbers)
-    return potential.descriptor(
-        vectors.to(potential.function_mean.dtype),
-        batch.center_index,
-        element.index_select(0, batch.neighbor_index),
-        batch.num_atoms,
-    )
+    with torch.no_grad():
+        values = potential.descriptor(
+            vectors.to(potential.function_mean.dtype),
+            batch.center_index,
+            element.index_select(0, batch.neighbor_index),
+            batch.num_atoms,
+        )
+    return values.to("cpu", torch.float64)
 
 
 def initialize(potential: Potential, data: StoreDataModule, config: DictConfig, stage: str) -> None:

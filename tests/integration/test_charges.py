@@ -97,7 +97,10 @@ def test_energies_are_trained_at_fixed_charges(charge_store, tmp_path):
 
 def test_resumed_from_the_first_stage(charge_store, trained, tmp_path):
     resume = f"resume={trained / 'checkpoints/charges_last.ckpt'}"
-    run_mhdnn(*arguments(charge_store, tmp_path / "run", "charges.max_epochs=4", resume), folder=tmp_path)
+    changed = arguments(charge_store, tmp_path / "run", "charges.max_epochs=4", resume)
+    output = run_mhdnn(*changed, folder=tmp_path, expect=1)
+    assert "charges.joint_epochs=0 (checkpoint: 2), charges.max_epochs=4 (checkpoint: 3); resume with those" in output
+    run_mhdnn(*changed, "resume_changed=true", folder=tmp_path)
     first = torch.load(tmp_path / "run/checkpoints/charges_last.ckpt", weights_only=True)
     assert first["epoch"] == 3
     assert (tmp_path / "run/model.pt").is_file()

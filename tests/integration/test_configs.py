@@ -249,11 +249,58 @@ def test_wrong_arguments_of_train(arguments, message, tmp_path, capsys, monkeypa
     assert len(text.strip().splitlines()) == 1
 
 
-def test_wrong_commands_are_named(tmp_path):
-    assert "no command 'trian'" in run_mhdnn("trian", folder=tmp_path, expect=2)
-    assert "unknown argument 'modl=x'" in run_mhdnn("evaluate", "modl=x", folder=tmp_path, expect=1)
-    assert "missing argument data=..." in run_mhdnn("evaluate", "model=x", folder=tmp_path, expect=1)
-    assert "no such model file" in run_mhdnn("evaluate", "model=x", "data=y", folder=tmp_path, expect=1)
-    assert "no such checkpoint" in run_mhdnn("export", "checkpoint=x", "output=y", folder=tmp_path, expect=1)
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["trian"], 2, "no command 'trian'; did you mean train?"),
+        (["evaluate", "modl=x", "data=y"], 1, "`modl`: expected a key as key=value, got 'modl=x'; did you mean model="),
+        (["evaluate", "model=x"], 1, "`data`: expected a path, got nothing"),
+        (
+            ["evaluate", "model=x", "data=y", "total_charge=much"],
+            1,
+            "`total_charge`: expected a number, or none",
+        ),
+        (["evaluate", "model=x", "data=y", "total_charge=nan"], 1, "`total_charge`: expected a number, or none"),
+        (["evaluate", "model=x", "data=y", "dispersion=maybe"], 1, "`dispersion`: expected true, false or model"),
+        (["evaluate", "model=x", "data=y"], 1, "x: no such model file"),
+        (["evaluate", "model=.", "data=y"], 1, ".: is a folder; expected a model file"),
+        (["export", "checkpoint=x"], 1, "`output`: expected a path, got nothing"),
+        (["export", "checkpoint=x", "output=y"], 1, "x: no such checkpoint"),
+        (["export", "x", "y"], 1, "`x`: expected a key as key=value"),
+        (["doctor", "--biuld"], 1, "`--biuld`: expected --build or nothing"),
+        (["lammps"], 1, "expected `mhdnn lammps build` or `mhdnn lammps path`"),
+        (["lammps", "bild"], 1, "`bild`: no such command"),
+        (["lammps", "build", "includes=x"], 1, "did you mean include=...?"),
+        (["properties", "voltag"], 1, "did you mean `voltage`?"),
+    ],
+)
+def test_wrong_commands_are_named(arguments, status, message, capsys):
+    assert main(arguments) == status
+    assert message in capsys.readouterr().err
+
+
+HELPED = [
+    [], ["train"], ["evaluate"], ["export"], ["doctor"], ["lammps"], ["lammps", "build"], ["lammps", "path"], ["data"],
+    ["data", "convert"], ["data", "check"], ["data", "split"], ["properties"], ["properties", "voltage"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", HELPED)
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_every_command_has_its_own_help(command, flag, capsys):
+    with pytest.raises(SystemExit) as caught:
+        sys.exit(main([*command, flag]))
+    assert not caught.value.code
+    captured = capsys.readouterr()
+    assert " ".join(["mhdnn", *command]) in captured.out
+    assert not captured.err
+    if command == ["train"]:
+        assert "experiment             carbon_chains" in captured.out
+        assert "cutoff=5.0" in captured.out
+        assert "Powered by Hydra" not in captured.out
+
+
+def test_commands_in_processes_of_their_own(tmp_path):
     assert "mhdnn train" in run_mhdnn(folder=tmp_path)
     assert "torch" in run_mhdnn("doctor", folder=tmp_path)
+    assert "`cutof`: no such key" in run_mhdnn("train", "data.train=x.h5", "cutof=3", folder=tmp_path, expect=1)

@@ -122,6 +122,6 @@ def test_evaluation_compares_like_with_like(models, tmp_path):
         data = tmp_path / f"{model.stem}.h5"
         with StoreWriter(data, {"dispersion": "d3 bj pbe"}) as writer:
             writer.append(structure_from_atoms(atoms), CORRECTION.labels(atoms))
-        errors = evaluate(str(model), str(data))
+        errors = evaluate(model, data)
         assert errors["energy_mae_mev_per_atom"] < 1e-6
         assert errors["force_mae_ev_per_angstrom"] < ROUND_OFF

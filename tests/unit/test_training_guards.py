@@ -151,7 +151,7 @@ def test_atoms_at_the_same_place_are_refused_when_read(charges, store, tmp_path)
         run(path, tmp_path, *overrides)
     model = run(store, tmp_path / "good")
     with pytest.raises(DataError, match="structure 4"):
-        evaluate(str(model), str(path))
+        evaluate(model, path)
 
 
 @pytest.mark.parametrize("stage", ["charges", "energies", "joint"])

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 
 from mhdnn.errors import DataError
 from mhdnn.finite import first_not_finite
@@ -16,7 +17,7 @@ from mhdnn.training.least_squares import PENALTIES, GramEquations, NormalEquatio
 from mhdnn.training.loss import Loss, Ramp, mean_square
 from mhdnn.training.optimization import parameter_groups, warmup_cosine
 from mhdnn.training.ridge import ElementBasis, StructureFeatures, fit_linear_part
-from tests.builders import batch_of, charge_settings, random_potential, structures
+from tests.builders import batch_of, charge_settings, model_settings, random_potential, structures
 
 ELEMENTS = [6, 14, 50]
 
@@ -101,6 +102,34 @@ def test_scaling_is_that_of_all_atoms():
     np.testing.assert_allclose(potential.function_scale[varying], 1 / raw.std(0)[varying], rtol=1e-8)
     np.testing.assert_allclose(potential.function_minimum, raw.min(0))
     np.testing.assert_allclose(potential.function_maximum, raw.max(0))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_functions_are_dropped_for_lack_of_spread_against_their_own_round_off(dtype):
+    """Straight trimers: functions of λ = +1 are zero but for round-off; all others vary, some of them by less than
+    1e-9 of the largest. Spreads by the formula of each function.
+    """
+    radial = {"etas": [0.05, 4.0, 5.0], "shifts": [0.0]}
+    wide = {"kind": "wide", "radial": {"etas": [0.05], "shifts": [0.0]}, "zetas": [1, 4], "lambdas": [-1, 1]}
+    potential = build_potential(model_settings([14], dtype=dtype, cutoff=4.0, radial=radial, angular={"wide": wide}))
+    rng = np.random.default_rng(0)
+    many, first, second = [], rng.uniform(2.1, 2.5, 30), rng.uniform(2.1, 2.5, 30)
+    for left, right in zip(first, second, strict=True):
+        axis = rng.normal(size=3)
+        axis /= np.linalg.norm(axis)
+        many.append(Atoms("Si3", positions=[-left * axis, 0 * axis, right * axis]))
+    fit_scaling(potential, [batch_of(*many[:10], cutoff=4.0), batch_of(*many[10:], cutoff=4.0)])
+
+    def gaussian(r, eta):
+        return np.exp(-eta * r**2) * 0.5 * (1 + np.cos(np.pi * r / 4.0))
+
+    ends = [(gaussian(first, eta), gaussian(second, eta)) for eta in radial["etas"]]
+    expected = np.array([np.concatenate([one, other, one + other]).std() for one, other in ends])
+    found = potential.function_scale.double().numpy()
+    np.testing.assert_allclose(found[:3] * expected, 1.0, rtol=1e-3)
+    assert expected[2] < 1e-9 * expected[0]
+    names = potential.descriptor.names([14])[3:]
+    assert [scale > 0 for scale in found[3:]] == ["lambda=-1" in name for name in names]
 
 
 @pytest.mark.parametrize("changes", [{"species_feature": "embedding"}, {}, {"kind": "per_element"}], ids=str)
