@@ -127,14 +127,24 @@ def _errors_of_hydra(arguments: Sequence[str]) -> Iterator[None]:
         raise ConfigError(explained(error, arguments)) from error
     except MHDNNError:
         raise
+    except ValueError as error:  # of Python's logging, which Hydra sets up
+        if isinstance(error.__cause__, OSError):
+            raise unwritable(error.__cause__.filename or _run_folder(arguments), error.__cause__) from error
+        raise
     except OSError as error:
-        raise unwritable(error.filename or Path.cwd() / "runs", error) from error
+        raise unwritable(error.filename or _run_folder(arguments), error) from error
     finally:
         GlobalHydra.instance().clear()
         if before is None:
             os.environ.pop("HYDRA_FULL_ERROR", None)
         else:
             os.environ["HYDRA_FULL_ERROR"] = before
+
+
+def _run_folder(arguments: Sequence[str]) -> Path:
+    """Where the training writes, or the folder of all trainings."""
+    given = [argument.partition("=")[2] for argument in arguments if argument.startswith("hydra.run.dir=")]
+    return Path(given[-1]).absolute() if given else Path.cwd() / "runs"
 
 
 def explained(error: Exception, arguments: Sequence[str]) -> str:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +122,8 @@ def fit(trainer: pl.Trainer, module: StageModule, data: StoreDataModule, resume:
         warnings.filterwarnings("ignore", message="Total length of `list`")  # there is no validation set
         warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")  # of the stage before
         try:
-            trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+            with failures_of_threads():
+                trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
         except SystemExit as error:
             if trainer.interrupted:
                 raise KeyboardInterrupt from error
@@ -126,7 +131,30 @@ def fit(trainer: pl.Trainer, module: StageModule, data: StoreDataModule, resume:
         except MHDNNError:
             raise
         except OSError as error:  # of Lightning's loggers
-            raise unwritable(error.filename or folder / "logs", error) from error
+            folders = [folder, *(Path(logger.log_dir) for logger in trainer.loggers if logger.log_dir)]
+            fullest = min((path for path in folders if path.is_dir()), key=lambda path: shutil.disk_usage(path).free)
+            raise unwritable(error.filename or fullest / "logs", error) from error
+
+
+@contextmanager
+def failures_of_threads() -> Iterator[None]:
+    """What TensorBoard's thread fails with comes out here, instead of a traceback between the lines of a training."""
+    failures: list[OSError] = []
+    before = threading.excepthook
+
+    def keep(arguments: threading.ExceptHookArgs) -> None:
+        if isinstance(arguments.exc_value, OSError):
+            failures.append(arguments.exc_value)
+        else:
+            before(arguments)
+
+    threading.excepthook = keep
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+    if failures:
+        raise failures[0]
 
 
 def describe(potential: Potential, data: StoreDataModule) -> None:
