@@ -65,14 +65,14 @@ def convert(
     A folder stands for all calculations and datasets in and below it; files there without labels are left out.
 
     Attributes of sources that are dataset files are kept where all of them agree. Their splits are
-    not: which structures are tested should be decided over the whole. The attribute ``energy_kind`` is
-    written where it is known of all energies.
+    not: which structures are tested should be decided over the whole. The attributes ``energy_kind`` and
+    ``charge_scheme`` are written where they are known of all energies and charges.
 
     :param attributes: root attributes such as code, functional, charge_scheme, source, licence
     :param skip_invalid: leave broken structures, and those without any label, out and count them
     :param progress: called with the source and the number of structures so far
     :param dispersion: correction that is named by the attribute ``dispersion``, and whose part is kept
-    :raises DataError: naming the file and frame that is broken, has no label, or an energy of another kind
+    :raises DataError: naming the file and frame that is broken, has no label, or one of another kind
     :raises ConfigError: if the correction can't be computed
     """
     paths, target = [Path(source) for source in sources], Path(destination)
@@ -81,7 +81,7 @@ def convert(
     report = ConvertReport()
     named = {"dispersion": str(dispersion.correction)} if dispersion else {}
     stated = dict(attributes or {}) | named
-    kind = _EnergyKind(stated.pop("energy_kind", None))
+    kind, scheme = _energy_kind(stated.pop("energy_kind", None)), _charge_scheme(stated.get("charge_scheme"))
     report.sources, report.ignored = _expanded(paths, target, options)
     with StoreWriter(target) as writer:
         for source in report.sources:
@@ -91,6 +91,7 @@ def convert(
                 if record is not None:
                     record = _completed(record, name, options, dispersion)
                     kind.add(record, name)
+                    scheme.add(record, name)
                     writer.append(record.structure, record.dispersion)
                     source.add(record)
                 if progress is not None:
@@ -99,25 +100,28 @@ def convert(
         _check_keys_found(options, report)
         report.energy_kind, report.kinds_told = kind.of_all, kind.known is not None
         writer.attributes = _inherited_attributes(report.sources, options) | stated
+        if scheme.of_all is not None:
+            writer.attributes["charge_scheme"] = scheme.of_all
         if report.energy_kind is not None:
             writer.attributes["energy_kind"] = report.energy_kind
     report.num_structures, report.num_atoms = writer.num_structures, writer.num_atoms
     return report
 
 
-class _EnergyKind:
-    """Which energy all structures have; two kinds are refused, since one potential can't fit both.
+class _LabelKind:
+    """Of which kind a label of all structures is; two kinds are refused, since one potential can't fit both.
 
+    :param label: ``energy`` or ``charges``
+    :param attribute: name of the kind in `Record` and among the root attributes
     :param stated: what the user says of sources that don't tell
-    :raises DataError: if it is none of `ENERGY_KINDS`
+    :param remedy: how to read all sources alike
     """
 
-    def __init__(self, stated: str | None) -> None:
-        if stated is not None and stated not in ENERGY_KINDS:
-            raise DataError(f"attribute `energy_kind` must be one of {', '.join(ENERGY_KINDS)}, found {stated!r}")
+    def __init__(self, label: str, attribute: str, stated: str | None, remedy: str) -> None:
+        self.label, self.attribute, self.remedy = label, attribute, remedy
         self.stated = stated
         self.known = stated
-        self.source = "`--attribute energy_kind`"
+        self.source = f"`--attribute {attribute}`"
         self.missing = False
 
     @property
@@ -125,20 +129,35 @@ class _EnergyKind:
         return None if self.missing else self.known
 
     def add(self, record: Record, name: str) -> None:
-        """:raises DataError: if an earlier structure has an energy of another kind"""
-        if record.structure.energy is None:
+        """:raises DataError: if an earlier structure has a label of another kind"""
+        if getattr(record.structure, self.label) is None:
             return
-        kind = record.energy_kind or self.stated
+        kind = getattr(record, self.attribute) or self.stated
         if kind is None:
             self.missing = True
         elif self.known is None:
             self.known, self.source = kind, name
         elif kind != self.known:
             raise DataError(
-                f"{name}: `energy` is the {KIND_NAMES[kind]}, but {self.source} has the {KIND_NAMES[self.known]}, and "
-                "one potential can't fit both; read the outputs again with the same `--energy-key` (`free_energy`, "
-                "which the forces belong to, or `energy`), or make two datasets"
+                f"{name}: `{self.label}` is the {KIND_NAMES.get(kind, kind)}, but {self.source} has the "
+                f"{KIND_NAMES.get(self.known, self.known)}, and one potential can't fit both; {self.remedy}, or make "
+                "two datasets"
             )
+
+
+def _energy_kind(stated: str | None) -> _LabelKind:
+    """:raises DataError: if it is none of `ENERGY_KINDS`"""
+    if stated is not None and stated not in ENERGY_KINDS:
+        raise DataError(f"attribute `energy_kind` must be one of {', '.join(ENERGY_KINDS)}, found {stated!r}")
+    remedy = (
+        "read the outputs again with the same `--energy-key` (`free_energy`, which the forces belong to, or `energy`)"
+    )
+    return _LabelKind("energy", "energy_kind", stated, remedy)
+
+
+def _charge_scheme(stated: str | None) -> _LabelKind:
+    remedy = "read the outputs again with `--charges-key` and a scheme that all of them print"
+    return _LabelKind("charges", "charge_scheme", stated, remedy)
 
 
 def _numbered(

@@ -246,7 +246,8 @@ class StoreReader:
         structure = Structure(**geometry, **labels, group=str(block["group"][row]))
         validate_structure(structure, f"{self.path}: structure {index}")
         split = str(block["split"][row]) if "split" in block else None
-        return Record(structure, dispersion, split, self.attributes.get("energy_kind"))
+        energy_kind, charge_scheme = self.attributes.get("energy_kind"), self.attributes.get("charge_scheme")
+        return Record(structure, dispersion, split, energy_kind, charge_scheme=charge_scheme)
 
     def _label(self, values: dict[str, Any], name: str, index: int) -> Any:
         value = values.get(name)

@@ -123,7 +123,7 @@ def add_charges(folder: Path, target: Path) -> None:
     missing, counts = [], Counter()
     with StoreWriter(target, {**reader.attributes, **schemes}) as writer:
         for index in range(len(reader)):
-            structure, dispersion, part = reader.record(index)
+            structure, dispersion, part, *_ = reader.record(index)
             found = [
                 np.array(record["charges"])
                 for record in by_group.get(structure.group, [])

@@ -44,7 +44,7 @@ def test_store_and_what_is_appended(collect, tmp_path, capsys):
     assert "24 structures, 1 dropped, {'" in capsys.readouterr().out
     first = [StoreReader(target).record(index) for index in range(24)]
     by_energy = {record["energy"]: record for record in records}
-    for structure, dispersion, part in first:
+    for structure, dispersion, part, *_ in first:
         record = by_energy[round(structure.energy - dispersion.energy, 9)]
         expected = DispersionCorrection("bj", "pbe").labels(collect.atoms_of(record))
         assert dispersion.energy == pytest.approx(expected.energy, abs=1e-12)
