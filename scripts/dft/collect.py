@@ -89,7 +89,8 @@ def append_records(folder: Path, target: Path) -> None:
     split = assign_split([record["group"] for record in converged], VALIDATION, TEST, SPLIT_SEED)
     with StoreWriter(target, {**reader.attributes, "num_dropped_unconverged": str(dropped)}) as writer:
         for frame in reader.frames():
-            writer.append(*frame())
+            stored = frame()
+            writer.append(stored.structure, stored.dispersion, stored.split)
         for record, part in zip(converged, split, strict=True):
             dispersion = DISPERSION.labels(atoms_of(record))
             writer.append(structure_of(record, dispersion), dispersion, str(part))

@@ -59,7 +59,7 @@ def test_store_and_what_is_appended(collect, tmp_path, capsys):
     assert len(reader) == 30
     assert reader.attributes["num_dropped_unconverged"] == "1"
     assert reader.attributes["dispersion"] == "d3 bj pbe"
-    for index, (structure, _, part) in enumerate(first):
+    for index, (structure, _, part, *_) in enumerate(first):
         assert reader.record(index).structure.energy == structure.energy
         assert reader.record(index).split == part
     assert {group.split("/")[0] for group in reader.groups[24:]} == {"other"}

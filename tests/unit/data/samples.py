@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mhdnn.data.readers import ReadOptions
+from tests.unit.data.code_samples import CODE_SAMPLES
 from tests.unit.data.format_samples import FORMAT_SAMPLES
 
-SAMPLES: dict[str, Callable[[Path], Path]] = {**FORMAT_SAMPLES}
+SAMPLES: dict[str, Callable[[Path], Path]] = {**FORMAT_SAMPLES, **CODE_SAMPLES}
 """By the names of `READERS`: takes an empty folder, gives the source (a file or folder in it)."""
 
 
