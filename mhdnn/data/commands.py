@@ -112,7 +112,7 @@ def run_convert(arguments: argparse.Namespace) -> int:
         parse_valence(arguments.valence_electrons) if arguments.valence_electrons else {},
     )
     console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("reading", total=None)
         report = convert(
@@ -148,10 +148,10 @@ def run_split(arguments: argparse.Namespace) -> int:
     console = Console()
     if arguments.output is None:
         store_split(arguments.dataset, split)
-        console.print(f"split stored in {arguments.dataset}", highlight=False)
+        console.print(f"split stored in {arguments.dataset}", highlight=False, markup=False)
     else:
         files = write_parts(arguments.dataset, split, arguments.output)
-        console.print("wrote " + ", ".join(str(file) for file in files.values()), highlight=False)
+        console.print("wrote " + ", ".join(str(file) for file in files.values()), highlight=False, markup=False)
     structures = Counter(split.tolist())
     for part in SPLITS:
         own_groups = {group for group, own in zip(groups, split, strict=True) if own == part}

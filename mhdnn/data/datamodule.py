@@ -63,6 +63,7 @@ class StoreDataModule(pl.LightningDataModule):
         for part, path in (("validation", validation), ("test", test)):
             if path is not None:
                 self.readers[part] = StoreReader(path, subtract_dispersion=not dispersion)
+        self._check_energy_kinds()
         self.dispersion_left_out = None if dispersion else self._named_dispersion()
         self.indices = self._split(validation_fraction, split_by, split_seed)
         for part, reader in self.readers.items():
@@ -106,6 +107,26 @@ class StoreDataModule(pl.LightningDataModule):
             raise DataError(
                 f"{reader.path}: `energy` or `forces` is needed as a label ({part}), the store has "
                 f"{sorted(reader.labels) or 'none'}; convert the data again with its labels"
+            )
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the user should know of the training data."""
+        if "forces" in self.train_reader.labels:
+            return []
+        return [
+            f"{self.train_reader.path}: no structure has forces, so the potential is trained on energies alone; if the "
+            "sources hold forces, convert them again and name them with `--forces-key`"
+        ]
+
+    def _check_energy_kinds(self) -> None:
+        kinds = {part: reader.attributes.get("energy_kind") for part, reader in self.readers.items()}
+        known = {kind for kind in kinds.values() if kind is not None}
+        if len(known) > 1:
+            told = ", ".join(f"{self.readers[part].path} {kind}" for part, kind in kinds.items())
+            raise DataError(
+                f"attribute `energy_kind` must be the same in all stores, found {told}; convert the sources "
+                "again with the same `--energy-key`"
             )
 
     def dataset(self, part: str) -> StructureDataset:

@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import h5py
 from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 
 from mhdnn.data.codes import aims, cp2k, gpaw, quantum_espresso, vasp_mlab, vasp_outcar, vasp_xml
 from mhdnn.data.formats import aenet, ase_files, chargemol, deepmd, extxyz, molecules, n2p2
 from mhdnn.data.formats.hdf5 import datasets_of
+from mhdnn.data.hdf5_heaps import open_hdf5
 from mhdnn.data.reading import Frame, ReadOptions, decompressed, default_group, head_of, uncompressed_name
 from mhdnn.data.store import StoreReader
 from mhdnn.errors import DataError, MHDNNError, UnconvergedError
@@ -93,11 +93,11 @@ def detect_format(path: Path) -> str:
 def _hdf5_format(path: Path) -> str:
     """Which of the formats that use HDF5; those that are none of them are refused by the reader of datasets."""
     try:
-        with decompressed(path) as plain, h5py.File(plain, "r") as file:
+        with decompressed(path) as plain, open_hdf5(plain) as file:
             if "schema_version" in file.attrs:
                 return "mhdnn"
             groups = datasets_of(file)
-    except (OSError, RuntimeError, KeyError, ValueError):
+    except Exception:  # of a damaged file HDF5 raises anything
         return "mhdnn"  # whose reader says what is wrong with the file
     if any("type.raw" in names for names in groups.values()):
         return "deepmd"

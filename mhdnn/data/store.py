@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from mhdnn.data.hdf5_heaps import check_heaps
 from mhdnn.data.schema import (
     DISPERSION_FIELDS,
     DISPERSION_PREFIX,
@@ -28,13 +29,15 @@ from mhdnn.data.schema import (
     validate_structure,
 )
 from mhdnn.data.writer import StoreWriter
-from mhdnn.errors import DataError
+from mhdnn.errors import DataError, MHDNNError
 from mhdnn.structure import Structure
 
 __all__ = ["Dispersion", "Record", "StoreReader", "StoreWriter", "validate_structure"]
 
 REMEDY = "make the file again with `mhdnn data convert`"
 STRING_ARRAYS = frozenset({"group", "split"})
+LARGEST_RATIO = 1100
+"""Bytes of an array for each byte of the file; compression gets no further."""
 BLOCK_ATOMS = 200_000
 """Atoms read at once when a whole file is gone through."""
 
@@ -60,6 +63,7 @@ class StoreReader:
         self._datasets: dict[str, h5py.Dataset] = {}  # looking one up costs as much as reading a row
         try:
             with self._guard("file"):
+                check_heaps(self.path)
                 file = self._handle()
                 self.attributes = self._check_root(file)
                 self._arrays = frozenset(file)
@@ -298,7 +302,8 @@ class StoreReader:
         for name in ("offsets", "group", *(field.name for field in GEOMETRY_FIELDS)):
             if name not in file:
                 raise DataError(f"{self.path}: array `{name}` is missing; {REMEDY}")
-        offsets = np.asarray(self._handle()["offsets"])
+        self._check_size(file, "offsets")
+        offsets = np.asarray(file["offsets"])
         if offsets.ndim != 1 or offsets.dtype.kind not in "iu" or len(offsets) < 2:
             found = f"{offsets.dtype} of shape {offsets.shape}"
             raise self._wrong("offsets", "num_structures + 1 whole numbers", found)
@@ -310,6 +315,8 @@ class StoreReader:
             if field.name in file:
                 rows = atoms if field.per_atom else structures
                 self._check_shape(file, field.name, (rows, *field.row_shape), "biuf")
+                if field in GEOMETRY_FIELDS:  # labels that are missing throughout take no space
+                    self._check_size(file, field.name)
         for name in STRING_ARRAYS & set(file):
             self._check_shape(file, name, (structures,), "OS")
         self._check_dispersion(file)
@@ -321,6 +328,13 @@ class StoreReader:
             raise self._wrong(name, f"an array of shape {shape}", "an HDF5 group")
         if array.shape != shape or array.dtype.kind not in kinds:
             raise self._wrong(name, f"shape {shape}", f"shape {array.shape} of {array.dtype}")
+
+    def _check_size(self, file: h5py.File, name: str) -> None:
+        """Damaged sizes would ask for more memory than there is."""
+        array = file[name]
+        size = array.size * array.dtype.itemsize if isinstance(array, h5py.Dataset) else 0
+        if size > LARGEST_RATIO * self.path.stat().st_size:
+            raise self._wrong(name, "an array that fits into the file", f"{size} bytes")
 
     def _check_dispersion(self, file: h5py.File) -> None:
         for field in LABEL_FIELDS[:3]:
@@ -350,7 +364,9 @@ class _ReadGuard:
             raise DataError(
                 f"{self.path}: no such file; check the path, or make the file with `mhdnn data convert`"
             ) from error
-        if isinstance(error, (OSError, RuntimeError, KeyError)):
+        if isinstance(error, MHDNNError):
+            return
+        if isinstance(error, Exception):  # of a damaged file HDF5 and h5py raise anything
             raise DataError(
                 f"{self.path}: `{self.array}` can't be read ({error}), expected a complete HDF5 file; "
                 f"if it was cut short while copying, copy it again, else {REMEDY}"

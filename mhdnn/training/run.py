@@ -162,6 +162,8 @@ def describe(potential: Potential, data: StoreDataModule) -> None:
     parameters = sum(p.numel() for p in potential.parameters() if p.requires_grad)
     parts = ", ".join(f"{len(indices)} {part}" for part, indices in data.indices.items())
     console.print(f"structures: {parts}")
+    for remark in data.remarks:
+        console.print(f"warning: {remark}", style="yellow", markup=False, soft_wrap=True)
     console.print(f"model: {potential.descriptor.num_functions} symmetry functions, {parameters} parameters")
 
 

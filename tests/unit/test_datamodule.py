@@ -102,3 +102,18 @@ def test_a_correction_that_is_left_out_must_be_named(tmp_path):
     for train, validation in ((store(tmp_path / "a.h5", ["x"] * 3, source="here"), None), (named, other)):
         with pytest.raises(DataError, match="attribute `dispersion` must name the correction"):
             module(train, validation, dispersion=False)
+
+
+def test_energies_without_forces_are_remarked(tmp_path):
+    (remark,) = module(store(tmp_path / "a.h5", ["a"] * 20)).remarks
+    assert "no structure has forces" in remark
+
+
+def test_stores_of_two_kinds_of_energy_are_refused(tmp_path):
+    for kind in ("free", "extrapolated"):
+        store(tmp_path / f"{kind}.h5", ["a"] * 20, energy_kind=kind)
+    module(str(tmp_path / "free.h5"), str(tmp_path / "free.h5"))
+    with pytest.raises(
+        DataError, match="`energy_kind` must be the same in all stores, found .*free.h5 free, .*extrapol"
+    ):
+        module(str(tmp_path / "free.h5"), str(tmp_path / "extrapolated.h5"))

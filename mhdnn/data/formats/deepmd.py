@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import h5py
 import numpy as np
 from ase.data import atomic_numbers
 
 from mhdnn.data.ase_bridge import stress_from_virial
 from mhdnn.data.formats.hdf5 import datasets_of, read_array
+from mhdnn.data.hdf5_heaps import open_hdf5
 from mhdnn.data.reading import Frame, ReadOptions
 from mhdnn.data.schema import Record
 from mhdnn.errors import DataError
@@ -81,7 +81,7 @@ def _systems_in_folder(path: Path) -> Iterator[System]:
 
 
 def _systems_in_file(path: Path) -> Iterator[System]:
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         groups = datasets_of(file)
         for name in sorted(group for group, names in groups.items() if "type.raw" in names):
             where = f"{path}: {name or '/'}"

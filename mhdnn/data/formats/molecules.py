@@ -21,6 +21,7 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from mhdnn.data.formats.hdf5 import datasets_of, read_array
+from mhdnn.data.hdf5_heaps import open_hdf5
 from mhdnn.data.label_names import QUANTITY_OF, label_of, looks_like_label, plain
 from mhdnn.data.reading import Frame, ReadOptions, default_group
 from mhdnn.data.schema import Record
@@ -65,7 +66,7 @@ def frames(path: Path, options: ReadOptions) -> Iterator[Frame]:
 
     :raises DataError: if there is none, shapes don't fit, units are unknown, or a label could be several arrays
     """
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         groups = {name: names for name, names in datasets_of(file).items() if arrays_of(names)}
         if not groups:
             raise DataError(
