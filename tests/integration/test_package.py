@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-def test_wheel_contains_the_configuration(tmp_path):
+def test_wheel_contains_configuration_sources_and_data(tmp_path):
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT],
         check=True,
@@ -25,4 +25,13 @@ def test_wheel_contains_the_configuration(tmp_path):
     }
     assert expected
     assert expected <= names
-    assert {str(path.relative_to(ROOT)) for path in (ROOT / "mhdnn").rglob("*.py")} <= names
+    assert package_files() <= names
+
+
+def package_files():
+    """Modules, sources in C++ and CUDA that are compiled on first use, and data: all but notes and caches."""
+    files = [path for path in (ROOT / "mhdnn").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    found = {str(path.relative_to(ROOT)) for path in files if path.suffix not in (".md", ".pyc")}
+    for suffix in (".py", ".cpp", ".h", ".cu", ".cuh", ".txt", ".xyz", ".typed"):
+        assert any(name.endswith(suffix) for name in found), suffix
+    return found

@@ -7,12 +7,13 @@ import sys
 import numpy as np
 import pytest
 import torch
-from ase import units
+from ase import Atoms, units
 from ase.build import bulk
 from ase.md.verlet import VelocityVerlet
 
 from mhdnn import MHDNNCalculator
 from mhdnn.data.store import StoreReader
+from mhdnn.errors import ModelError
 from tests.integration.conftest import run_mhdnn
 
 
@@ -96,6 +97,19 @@ def test_nve_energy_is_conserved(trained):
     assert abs(np.polyfit(times, energies, 1)[0]) < 1e-5
     assert 50 < atoms.get_temperature() < 200, "not a crystal in motion"
     assert np.ptp(atoms.get_forces()) > 0.1
+
+
+@pytest.mark.parametrize("scale", [0.75, 3.0], ids=["above the ranges", "below the ranges"])
+def test_crystals_out_of_the_ranges_of_training_are_refused(scale, trained, emt_store):
+    """Atoms without any neighbour have functions that are zero, as none of the training set."""
+    reader = StoreReader(emt_store)
+    structure = reader[int(np.flatnonzero(reader.num_atoms == 8)[0])]
+    atoms = Atoms(structure.atomic_numbers, structure.positions, cell=structure.cell, pbc=structure.pbc)
+    atoms.calc = MHDNNCalculator(trained / "model.pt", extrapolation="stop")
+    atoms.get_potential_energy()
+    atoms.set_cell(atoms.cell[:] * scale, scale_atoms=True)
+    with pytest.raises(ModelError):
+        atoms.get_potential_energy()
 
 
 @pytest.mark.parametrize("module", ["mhdnn.potential", "mhdnn", "mhdnn.deploy.export"])

@@ -128,3 +128,12 @@ def test_stresses_of_the_calculator(charges, tmp_path):
     np.testing.assert_allclose(stresses.sum(0), stress, atol=ROUND_OFF)
     expected = shares(potential, atoms, 0.0 if charges else None).atomic_virials.numpy() / atoms.get_volume()
     np.testing.assert_allclose(stresses, expected, atol=ROUND_OFF)
+
+
+def test_both_atoms_of_a_pair_have_half_of_its_virial():
+    """Of two atoms of different elements, whose energies differ."""
+    atoms = Atoms("CSn", positions=[[0.0, 0.0, 0.0], [0.6, 0.7, 0.9]])
+    prediction = shares(random_potential(ELEMENTS), atoms)
+    assert abs(prediction.atomic_energies[0] - prediction.atomic_energies[1]) > 1e-3
+    assert prediction.atomic_virials.abs().max() > 0.01
+    np.testing.assert_allclose(prediction.atomic_virials[0], prediction.atomic_virials[1], rtol=1e-12)

@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scipy.special import gamma, gammainc
+from scipy.special import erfc, erfcx, gamma, gammainc
 
 from mhdnn.electrostatics import build_coulomb
+from mhdnn.electrostatics.ewald import wave_vectors
 from mhdnn.electrostatics.gaussians import boys_function, gaussian_potential
+from mhdnn.electrostatics.mesh import green_on_mesh
 from mhdnn.electrostatics.slab import shortest_reciprocal, vacuum_needed
 from mhdnn.errors import ConfigError, DataError, MHDNNError
 from mhdnn.units import COULOMB_CONSTANT
@@ -341,3 +343,40 @@ def test_wrong_shapes_of_charges():
     )
     with pytest.raises(DataError, match="one structure, got 2"):
         two.potential_at(torch.zeros(1, 3), torch.zeros(2))
+
+
+@pytest.mark.parametrize("width", [0.3, 1.0, 2.5, 6.0])
+@pytest.mark.parametrize("shortest", [0.2, 0.7, 1.5, 4.0])
+@pytest.mark.parametrize("accuracy", [1e-4, 1e-8])
+def test_beyond_the_vacuum_nothing_varies_in_the_plane(width, shortest, accuracy):
+    """The wave h of the potential of a Gaussian charge at the height z, over that in its own plane."""
+    height = vacuum_needed(shortest, width, accuracy)
+    a, b = width * shortest / np.sqrt(2), height / (np.sqrt(2) * width)
+    above = 0.5 * (np.exp(a * a - shortest * height) * erfc(a - b) + erfcx(a + b) * np.exp(-b * b))
+    left = above / erfcx(a)
+    assert left < accuracy
+
+
+@pytest.mark.parametrize("cutoff", [0.9, 3.0])
+def test_each_wave_vector_or_its_opposite_once(cutoff):
+    cell = np.array([[7.0, 0.3, 0.0], [-1.0, 8.0, 0.4], [0.5, 0.2, 9.0]])
+    found = wave_vectors(cell, cutoff)
+    both = [tuple(row) for row in np.concatenate([found, -found]).astype(int)]
+    assert len(both) == len(set(both))
+    steps = np.arange(-8, 9)
+    everything = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
+    lengths = np.linalg.norm(everything @ (2 * np.pi * np.linalg.inv(cell).T), axis=1)
+    assert set(both) == {tuple(row) for row in everything[(lengths <= cutoff) & (lengths > 0)]}
+
+
+def test_green_function_of_the_mesh():
+    """At some waves of the half-complex transform; those beyond half of the points are negative."""
+    cell = torch.tensor([[5.0, 0.2, 0.0], [0.3, 6.0, 0.1], [0.0, -0.4, 7.0]], dtype=torch.float64)
+    green = green_on_mesh(cell, (4, 6, 6), 1.1)
+    reciprocal = 2 * np.pi * np.linalg.inv(cell.numpy()).T
+    prefactor = 4 * np.pi * COULOMB_CONSTANT / float(torch.linalg.det(cell))
+    waves = {(1, 0, 0): (1, 0, 0), (0, 1, 0): (0, 1, 0), (0, 0, 1): (0, 0, 1), (3, 5, 2): (-1, -1, 2)}
+    for place, numbers in waves.items():
+        squared = float(((np.array(numbers) @ reciprocal) ** 2).sum())
+        assert green[place].item() == pytest.approx(prefactor * np.exp(-0.5 * 1.21 * squared) / squared, rel=1e-10)
+    assert green[0, 0, 0] == 0

@@ -14,8 +14,9 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import pytest
-from ase import Atoms
+from ase import Atoms, units
 from ase.build import bulk, fcc100
+from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -25,6 +26,7 @@ from mhdnn import MHDNNCalculator
 from mhdnn.cli import main
 from mhdnn.errors import ConfigError, PropertyError
 from mhdnn.properties.charging import ChargingSettings, _Run, charge
+from mhdnn.properties.driving import drive
 from mhdnn.properties.insertion import with_ion
 from mhdnn.properties.interface_stress_report import interface_stress_report
 from mhdnn.properties.separation import labelled
@@ -371,3 +373,37 @@ def test_charge_model_survives_kill(tmp_path):
 def finished_steps(folder):
     journal = folder / "charging_journal.json"
     return len(json.loads(journal.read_text())["results"]) if journal.exists() else 0
+
+
+class Free(Calculator):
+    """Atoms that don't feel each other."""
+
+    implemented_properties = ["energy", "forces"]
+
+    def calculate(self, atoms=None, properties=None, system_changes=None):
+        super().calculate(atoms, properties, system_changes)
+        self.results = {"energy": 0.0, "forces": np.zeros((len(atoms), 3))}
+
+
+def test_ions_are_driven_along_the_direction_and_back():
+    settings = ChargingSettings(
+        0.0, ion="Ag", num_ions=2, force=0.5, direction=(0.0, 1.0, 0.0), drive_steps=5, minimise=True, relax_steps=0,
+        discharge=True,
+    )  # fmt: skip
+    charge(copper(), Free(), settings, trajectory="states.extxyz")
+    _, first, second, back, _ = ase.io.read("states.extxyz", ":")
+    ion = len(first) - 1
+    assert second.positions[ion, 1] > first.positions[ion, 1] + 1e-3  # charging
+    assert back.positions[ion, 1] < second.positions[ion, 1] - 1e-3  # discharging
+    np.testing.assert_allclose(back.positions[ion, [0, 2]], second.positions[ion, [0, 2]], atol=1e-10)
+
+
+def test_friction_of_driven_atoms_is_in_femtoseconds():
+    r"""Free atoms: <x²> = 2 k T/(m γ²) (γ t - 1 + exp(-γ t)), from Maxwell's velocities on."""
+    atoms = Atoms("Ag1500", positions=np.zeros((1500, 3)))
+    atoms.calc = Free()
+    friction, steps = 0.05, 80
+    drive(atoms, [0], [0.0, 0.0, 0.0], steps, 300.0, 1.0, friction, np.random.default_rng(0))
+    decay = friction * steps
+    mean = 2 * units.kB * 300.0 / (atoms.get_masses()[0] * (friction / units.fs) ** 2) * (decay - 1 + np.exp(-decay))
+    assert np.mean(atoms.positions**2) == pytest.approx(mean, rel=0.08)

@@ -26,10 +26,12 @@ from mhdnn.properties.elasticity import (
     StrainedStresses,
     StrainSettings,
     deformation_gradient,
+    deformed,
     elastic_constants,
     elasticity_report,
     fit_stiffness,
     necessary_directions,
+    piola_kirchhoff,
 )
 from mhdnn.properties.relaxation import relaxed
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM as GPA
@@ -353,3 +355,20 @@ def test_relaxation_that_does_not_end():
     atoms.rattle(0.1, seed=0)
     with pytest.raises(PropertyError, match="Cu4"):
         relaxed(atoms, EMT(), 1e-8, max_steps=2)
+
+
+@pytest.mark.parametrize("direction", range(6))
+def test_piola_kirchhoff_stress_is_the_derivative_of_the_energy(direction):
+    """By the Green-Lagrange strain, per volume at rest, far from rest: 8 % compressed or sheared."""
+    crystal, amplitude, step = bulk("Cu", cubic=True), -0.08, 1e-5
+
+    def strained(eta):
+        atoms = deformed(crystal, deformation_gradient(direction, eta))
+        atoms.calc = EMT()
+        return atoms
+
+    energies = [strained(amplitude + sign * step).get_potential_energy() for sign in (1, -1)]
+    expected = (energies[0] - energies[1]) / (2 * step) / crystal.get_volume()
+    found = piola_kirchhoff(strained(amplitude).get_stress(), deformation_gradient(direction, amplitude))
+    assert abs(expected) > 0.01
+    assert found[direction] == pytest.approx(expected, rel=1e-5)

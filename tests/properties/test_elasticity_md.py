@@ -7,7 +7,7 @@ from ase.calculators.emt import EMT
 
 from mhdnn.errors import ConfigError
 from mhdnn.properties.elasticity import elastic_constants
-from mhdnn.properties.elasticity_md import Dynamics, elastic_constants_md, elasticity_md_report
+from mhdnn.properties.elasticity_md import Dynamics, elastic_constants_md, elasticity_md_report, stress_series
 from mhdnn.properties.relaxation import relaxed
 from mhdnn.properties.statistics import standard_error
 
@@ -97,3 +97,14 @@ def test_resumed_calculation_gives_the_same(tmp_path):
 def test_bad_input(settings, words):
     with pytest.raises(ConfigError, match=words):
         elasticity_md_report(**{"atoms": bulk("Cu"), "calculator": EMT()} | settings)
+
+
+def test_friction_is_in_femtoseconds():
+    """Shear stress of an ideal gas forgets itself as the product of two momenta: exp(-2 γ t)."""
+    atoms = bulk("Ar", "sc", a=5.0) * (4, 4, 4)
+    atoms.calc = IdealGas()
+    dynamics = Dynamics(300.0, num_steps=1500, num_equilibration=1, time_step=2.0, friction=0.05)
+    shear = stress_series(atoms, dynamics, np.random.default_rng(0))[:, 3:]
+    steps = 4
+    correlation = np.mean(shear[steps:] * shear[:-steps]) / np.mean(shear**2)
+    assert correlation == pytest.approx(np.exp(-2 * 0.05 * 2.0 * steps), abs=0.08)

@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from torch.optim.swa_utils import AveragedModel
 
 from mhdnn.errors import DataError
 from mhdnn.finite import first_not_finite
 from mhdnn.potential import build_potential
 from mhdnn.prediction import Prediction, predict, predict_charges
+from mhdnn.training.callbacks import MovingAverage
 from mhdnn.training.charges import choose_parameters
 from mhdnn.training.initialization import fit_reference_energies, fit_scaling
 from mhdnn.training.least_squares import PENALTIES, GramEquations, NormalEquations, choose_penalty
 from mhdnn.training.loss import Loss, Ramp, mean_square
 from mhdnn.training.optimization import parameter_groups, warmup_cosine
-from mhdnn.training.ridge import ElementBasis, StructureFeatures, fit_linear_part
+from mhdnn.training.ridge import ElementBasis, StructureFeatures, fit_linear_part, weighted_equations
 from tests.builders import batch_of, charge_settings, model_settings, random_potential, structures
 
 ELEMENTS = [6, 14, 50]
@@ -299,3 +301,32 @@ def test_known_electronegativities_and_hardness_are_learned_from_charges():
     optimizer.step(loss)
     error = predict_charges(student, batches[-1]).detach() - labels[-1]
     assert float((error**2).mean().sqrt()) < 1e-3
+
+
+def test_equations_of_the_ridge_have_the_weights_of_the_loss():
+    """The squares of their right-hand sides are the loss of a potential that predicts nothing."""
+    potential = random_potential(ELEMENTS)
+    with torch.no_grad():
+        potential.reference_energies.zero_()
+    batch = labelled_batch(potential)
+    basis = ElementBasis(potential.network)
+    nothing = Prediction(0 * batch.energy, 0 * batch.forces, 0 * batch.stress, torch.zeros(batch.num_atoms))
+    for weights in ((3.0, 0.0, 0.0), (0.0, 5.0, 0.0), (0.0, 0.0, 7.0)):
+        _, targets = weighted_equations(potential, basis, batch, *weights)
+        loss = Loss(Ramp(weights[0], weights[0]), *weights[1:])
+        expected = loss(nothing, batch).item()
+        assert expected > 1e-3
+        assert (targets**2).sum().item() == pytest.approx(expected, rel=1e-10)
+
+
+def test_moving_average_forgets_the_first_weights_soon():
+    """Decay (1 + n)/(10 + n) at first, as chosen later."""
+    average = AveragedModel(torch.nn.Linear(1, 1), multi_avg_fn=MovingAverage(0.5)._kwargs["multi_avg_fn"])
+    model, expected = torch.nn.Linear(1, 1), None
+    for step in range(40):
+        with torch.no_grad():
+            model.weight.fill_(float(step))
+        average.update_parameters(model)
+        decay = min(0.5, step / (9.0 + step))
+        expected = float(step) if expected is None else decay * expected + (1 - decay) * step
+    assert average.module.weight.item() == pytest.approx(expected, rel=1e-5)
