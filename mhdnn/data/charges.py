@@ -53,11 +53,12 @@ def check_charges(structure: Structure, name: str) -> None:
     total = float(structure.charges.sum())
     stated = structure.total_charge
     if looks_like_electrons(structure):
-        element = chemical_symbols[int(structure.atomic_numbers[0])]
+        elements = [chemical_symbols[number] for number in np.unique(structure.atomic_numbers).tolist()]
+        example = ",".join(f"{element}=..." for element in elements)
         known = "no `total_charge`" if stated is None else f"`total_charge` {stated:g}"
         raise DataError(
             f"{name}: `charges` are nowhere negative and add up to {total:.3f} e, found {known}: they look like "
-            f"numbers of electrons; `--valence-electrons {element}=...` (the valence of each element, in VASP ZVAL) "
+            f"numbers of electrons; `--valence-electrons {example}` (the valence of each element, in VASP ZVAL) "
             "converts them, or give the total charge if it is a cation"
         )
     if stated is not None and abs(total - stated) > CONTRADICTION:

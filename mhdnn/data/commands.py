@@ -26,11 +26,12 @@ from mhdnn.dispersion import DispersionCorrection
 from mhdnn.errors import DataError
 
 KEY_OPTIONS = {
-    "energy": "ASE's `energy` by default; `free_energy` is the one that forces belong to (smearing)",
-    "forces": "by default `forces`, `REF_forces` and other usual names",
+    "energy": "by default the free energy, which the forces belong to, where it is there, else `energy`, `REF_energy`, "
+    "`TotEnergy` and other usual names; `energy` chooses the one extrapolated to zero smearing",
+    "forces": "by default `forces`, `REF_forces`, `dft_force` and other usual names",
     "stress": "eV/Å³, tension positive",
     "virial": "eV; the stress is -virial / volume",
-    "charges": "by default `charges`, `REF_charges` and other usual names",
+    "charges": "by default `charges`, `REF_charges`, `bader_charges` and other usual names",
     "total_charge": "by default `total_charge` or `charge`",
     "group": "by default `group` or `config_type`",
 }
@@ -175,7 +176,8 @@ def print_conversion(report: ConvertReport, destination: Path, console: Console)
     """Say what was written, what each source gave and what was left out."""
 
     def say(text: str, style: str | None = None) -> None:
-        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+        shown = text.encode("utf-8", "backslashreplace").decode()  # names of files may be no texts
+        console.print(shown, style=style, highlight=False, markup=False, soft_wrap=True)
 
     for line in report.source_lines:
         say(line)

@@ -47,7 +47,7 @@ CHARGE_SCHEMES = tuple(_SCHEMES.split())
 LENGTHS = frozenset(_LENGTHS.split())
 
 LOOKS_LIKE_LABEL = re.compile(
-    r"energ|toten|etot|epot|force|frc|grad|stress|virial|charge|mulliken|hirshfeld|bader|mbis|ddec|freeen"
+    r"energ|poteng|toteng|toten|etot|epot|force|frc|grad|stress|virial|charge|mulliken|hirshfeld|bader|mbis|ddec|freeen"
     r"|^(e|e0|u|f|q|fx|fy|fz|f[123]|column\d+)$"  # the last: columns of plain XYZ files without a name
 )
 NO_LABEL = re.compile(

@@ -59,8 +59,7 @@ def default_group(path: Path) -> str:
     What stands behind other dots belongs to the name: ``Li0.25CoO2.xyz`` is ``Li0.25CoO2``.
     """
     name = uncompressed_name(path)
-    first = name.split(".")[0].lower()
-    if first in MEANINGLESS_STEMS or first.startswith(("outcar", "vasprun")):
+    if name.split(".")[0].lower() in MEANINGLESS_STEMS:
         return path.absolute().parent.name
     suffix = Path(name).suffix
     return name.removesuffix(suffix) if suffix.lower() in KNOWN_SUFFIXES else name

@@ -153,6 +153,7 @@ def _plain(text: str) -> str:
     if text in ("Mbar", "MBar"):
         return "megabar"  # in lower case it would be a millibar, which nobody means
     plain = unicodedata.normalize("NFKC", text.translate(SUPERSCRIPTS)).lower()
+    plain = re.sub(r"\b(elementary|electron)[ _]charges?\b", "e", plain)
     return plain.replace("ångström", "a").replace("å", "a")
 
 

@@ -84,7 +84,7 @@ def _record(block: list[str], problem: str | None, units: str, group: str, name:
     atoms: list[list[float]] = []
     scalars: dict[str, float] = {}
     for line in block:
-        word, *values = line.split()
+        word, *values = line.partition("#")[0].split()
         try:
             _read_line(word.lower(), values, lattice, atoms, scalars)
         except (ValueError, KeyError, IndexError) as error:

@@ -27,8 +27,8 @@ def read(tmp_path, content: str, **options) -> Structure:
 
 def structure(*charges: float, total_charge: float | None = None) -> Structure:
     count = len(charges)
-    zeros = np.zeros((count, 3))
-    return Structure(np.ones(count, int), zeros, np.zeros((3, 3)), np.zeros(3, bool), charges=np.array(charges),
+    positions = np.arange(3.0 * count).reshape(count, 3)
+    return Structure(np.ones(count, int), positions, np.zeros((3, 3)), np.zeros(3, bool), charges=np.array(charges),
                      total_charge=total_charge)  # fmt: skip
 
 

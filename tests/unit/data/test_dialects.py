@@ -305,6 +305,7 @@ class TestGroups:
             ("Li0.5CoO2.extxyz", "Li0.5CoO2"),
             ("T300.P1.0.xyz.gz", "T300.P1.0"),
             ("a.b", "a.b"),
+            ("OUTCAR_Li0.5CoO2", "OUTCAR_Li0.5CoO2"),
         ],
     )
     def test_what_is_behind_a_dot_is_kept(self, name, group):
@@ -356,7 +357,13 @@ N2P2 = "begin\nlattice 9 0 0\nlattice 0 9 0\nlattice 0 0 9\natom 1 2 3 H 0 0 0.1
 
 class TestN2p2:
     @pytest.mark.parametrize(
-        "text", [N2P2.replace(" ", "\t"), "# made by\n\n" + N2P2, N2P2.replace("energy", " energy")]
+        "text",
+        [
+            N2P2.replace(" ", "\t"),
+            "# made by\n\n" + N2P2,
+            N2P2.replace("9 0 0\n", "9 0 0 # a\n"),
+            N2P2.replace("energy", " energy"),
+        ],
     )
     def test_tabs_and_comments(self, tmp_path, text):
         (structure,) = from_text(tmp_path, text.format(-1), name="input.data", units="ev-angstrom")

@@ -124,7 +124,7 @@ def test_unknown_units_are_refused(unit, name):
         ("Ha/bohr^3", "stress", 27.211386245988 / 0.529177210903**3),
         ("hartree", "virial", 27.211386245988),
         ("GPa*A^3", "virial", GPA),
-        ("e", "charges", 1.0),
+        *((text, "charges", 1.0) for text in ("e", "elementary_charge", "elementary charge")),
         ("C", "charges", 1 / 1.602176634e-19),
     ],
 )
