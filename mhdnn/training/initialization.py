@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mhdnn.charge_potential import ChargePotential
+from mhdnn.data.compositions import remedy, undetermined
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.neighbors import pair_vectors
@@ -153,7 +154,14 @@ def set_reference_energies(potential: Potential, data: StoreDataModule, choice: 
         if "energy" not in reader.labels:
             return
         chosen = data.indices["train"]
-        energies = fit_reference_energies(reader.composition(numbers)[chosen], reader.energies()[chosen])
+        counts, known = reader.composition(numbers)[chosen], reader.energies()[chosen]
+        for text in undetermined(counts[np.isfinite(known)], numbers):
+            console.print(
+                f"warning: reference energies are not determined: {text}; {remedy(numbers)}",
+                markup=False,
+                soft_wrap=True,
+            )
+        energies = fit_reference_energies(counts, known)
     else:
         symbols = [chemical_symbols[number] for number in numbers]
         missing = [symbol for symbol in symbols if symbol not in choice]

@@ -92,3 +92,18 @@ def test_one_label_may_be_missing(label, emt_store, tmp_path):
         f"hydra.run.dir={tmp_path / 'run'}", *SMALL, folder=tmp_path,
     )  # fmt: skip
     assert (tmp_path / "run" / "model.pt").exists()
+
+
+def test_open_reference_energies_are_named_with_the_remedy(emt_store, tmp_path):
+    with StoreWriter(tmp_path / "half.h5", {}) as writer:
+        for structure in StoreReader(emt_store):
+            numbers = np.where(np.arange(structure.num_atoms) % 2, 28, 29)
+            writer.append(dataclasses.replace(structure, atomic_numbers=numbers))
+    words = [
+        "train", f"data.train={tmp_path / 'half.h5'}", "trainer.max_epochs=1", f"hydra.run.dir={tmp_path / 'run'}", *SMALL
+    ]  # fmt: skip
+    output = run_mhdnn(*words, folder=tmp_path)
+    assert "reference energies are not determined: Ni and Cu occur only in the ratio 1:1" in output
+    assert "initialization.reference_energies={Ni: ...,Cu: ...}" in output
+    output = run_mhdnn(*words, "initialization.reference_energies={Ni: -1.5,Cu: -2}", folder=tmp_path)
+    assert "not determined" not in output
