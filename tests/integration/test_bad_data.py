@@ -100,7 +100,8 @@ def test_open_reference_energies_are_named_with_the_remedy(emt_store, tmp_path):
             numbers = np.where(np.arange(structure.num_atoms) % 2, 28, 29)
             writer.append(dataclasses.replace(structure, atomic_numbers=numbers))
     words = [
-        "train", f"data.train={tmp_path / 'half.h5'}", "trainer.max_epochs=1", f"hydra.run.dir={tmp_path / 'run'}", *SMALL
+        "train", f"data.train={tmp_path / 'half.h5'}", "trainer.max_epochs=1",
+        f"hydra.run.dir={tmp_path / 'run'}", *SMALL,
     ]  # fmt: skip
     output = run_mhdnn(*words, folder=tmp_path)
     assert "reference energies are not determined: Ni and Cu occur only in the ratio 1:1" in output
