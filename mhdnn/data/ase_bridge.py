@@ -71,7 +71,7 @@ def record_from_atoms(atoms: Atoms, keys: LabelKeys | None = None, group: str = 
         total_charge=None if total_charge is None else float(total_charge),
         group=_group(atoms, keys.group, group),
     )
-    return Record(structure, energy_kind=kind, unused=search.unused())
+    return Record(structure, energy_kind=kind, unused=search.unused(), charge_scheme=search.charge_scheme)
 
 
 def structure_from_atoms(

@@ -11,9 +11,10 @@ from mhdnn.data.ase_bridge import atoms_from_structure
 from mhdnn.data.charges import charges_from_electrons, check_charges
 from mhdnn.data.conversion_report import TRAINING_LABELS, ConvertReport, SourceReport
 from mhdnn.data.folders import sources_below
+from mhdnn.data.label_kinds import charge_scheme, energy_kind
 from mhdnn.data.readers import Frame, ReadOptions, detect_format, read_frames
 from mhdnn.data.reading import decompressed
-from mhdnn.data.schema import ENERGY_KINDS, Dispersion, Record, validate_structure
+from mhdnn.data.schema import Dispersion, Record, validate_structure
 from mhdnn.data.store import StoreReader, StoreWriter
 from mhdnn.dispersion import DispersionCorrection
 from mhdnn.errors import DataError, UnconvergedError
@@ -21,7 +22,6 @@ from mhdnn.structure import Structure
 
 SUFFIXES = (".h5", ".hdf5")
 DISPERSION_LABELS = ("energy", "forces", "stress")
-KIND_NAMES = {"free": "free energy", "extrapolated": "energy extrapolated to zero smearing"}
 
 
 @dataclass(frozen=True)
@@ -81,96 +81,49 @@ def convert(
     report = ConvertReport()
     named = {"dispersion": str(dispersion.correction)} if dispersion else {}
     stated = dict(attributes or {}) | named
-    kind, scheme = _energy_kind(stated.pop("energy_kind", None)), _charge_scheme(stated.get("charge_scheme"))
+    kinds = (energy_kind(stated.pop("energy_kind", None)), charge_scheme(stated.pop("charge_scheme", None)))
     report.sources, report.ignored = _expanded(paths, target, options)
     with StoreWriter(target) as writer:
         for source in report.sources:
-            path = source.path
-            for name, frame in _numbered(path, options, skip_invalid, source):
-                record = _checked(frame, name, options, skip_invalid, source)
+            for name, record in _records(source, options, skip_invalid, dispersion):
                 if record is not None:
-                    record = _completed(record, name, options, dispersion)
-                    kind.add(record, name)
-                    scheme.add(record, name)
+                    for kind in kinds:
+                        kind.add(record, name)
                     writer.append(record.structure, record.dispersion)
                     source.add(record)
                 if progress is not None:
-                    progress(path, writer.num_structures)
+                    progress(source.path, writer.num_structures)
         _check_something_written(writer, report)
         _check_keys_found(options, report)
-        report.energy_kind, report.kinds_told = kind.of_all, kind.known is not None
-        writer.attributes = _inherited_attributes(report.sources, options) | stated
-        if scheme.of_all is not None:
-            writer.attributes["charge_scheme"] = scheme.of_all
-        if report.energy_kind is not None:
-            writer.attributes["energy_kind"] = report.energy_kind
+        report.energy_kind, report.kinds_told = kinds[0].of_all, kinds[0].known is not None
+        known = {kind.attribute: kind.of_all for kind in kinds if kind.of_all is not None}
+        writer.attributes = _inherited_attributes(report.sources, options) | stated | known
     report.num_structures, report.num_atoms = writer.num_structures, writer.num_atoms
     return report
 
 
-class _LabelKind:
-    """Of which kind a label of all structures is; two kinds are refused, since one potential can't fit both.
+def _records(
+    source: SourceReport, options: ReadOptions, skip_invalid: bool, dispersion: DispersionChoice | None
+) -> Iterator[tuple[str, Record | None]]:
+    """The name of each frame, and its record if it is to be written.
 
-    :param label: ``energy`` or ``charges``
-    :param attribute: name of the kind in `Record` and among the root attributes
-    :param stated: what the user says of sources that don't tell
-    :param remedy: how to read all sources alike
+    A source that can't be read on ends if invalid ones are skipped.
     """
-
-    def __init__(self, label: str, attribute: str, stated: str | None, remedy: str) -> None:
-        self.label, self.attribute, self.remedy = label, attribute, remedy
-        self.stated = stated
-        self.known = stated
-        self.source = f"`--attribute {attribute}`"
-        self.missing = False
-
-    @property
-    def of_all(self) -> str | None:
-        return None if self.missing else self.known
-
-    def add(self, record: Record, name: str) -> None:
-        """:raises DataError: if an earlier structure has a label of another kind"""
-        if getattr(record.structure, self.label) is None:
+    frames: Iterator[tuple[int, Frame]] | None = None
+    while True:
+        try:
+            frames = frames or enumerate(read_frames(source.path, options))
+            number, frame = next(frames)
+        except StopIteration:
             return
-        kind = getattr(record, self.attribute) or self.stated
-        if kind is None:
-            self.missing = True
-        elif self.known is None:
-            self.known, self.source = kind, name
-        elif kind != self.known:
-            raise DataError(
-                f"{name}: `{self.label}` is the {KIND_NAMES.get(kind, kind)}, but {self.source} has the "
-                f"{KIND_NAMES.get(self.known, self.known)}, and one potential can't fit both; {self.remedy}, or make "
-                "two datasets"
-            )
-
-
-def _energy_kind(stated: str | None) -> _LabelKind:
-    """:raises DataError: if it is none of `ENERGY_KINDS`"""
-    if stated is not None and stated not in ENERGY_KINDS:
-        raise DataError(f"attribute `energy_kind` must be one of {', '.join(ENERGY_KINDS)}, found {stated!r}")
-    remedy = (
-        "read the outputs again with the same `--energy-key` (`free_energy`, which the forces belong to, or `energy`)"
-    )
-    return _LabelKind("energy", "energy_kind", stated, remedy)
-
-
-def _charge_scheme(stated: str | None) -> _LabelKind:
-    remedy = "read the outputs again with `--charges-key` and a scheme that all of them print"
-    return _LabelKind("charges", "charge_scheme", stated, remedy)
-
-
-def _numbered(
-    path: Path, options: ReadOptions, skip_invalid: bool, source: SourceReport
-) -> Iterator[tuple[str, Frame]]:
-    """Each frame of a source with its name; a source that can't be read on ends if invalid ones are skipped."""
-    try:
-        for number, frame in enumerate(read_frames(path, options)):
-            yield f"{path}: frame {number}", frame
-    except DataError as error:
-        if not skip_invalid:
-            raise
-        source.skip(str(error))
+        except DataError as error:
+            if not skip_invalid:
+                raise
+            source.skip(str(error))
+            return
+        name = f"{source.path}: frame {number}"
+        record = _checked(frame, name, options, skip_invalid, source)
+        yield name, None if record is None else _completed(record, name, options, dispersion)
 
 
 def _expanded(paths: Sequence[Path], target: Path, options: ReadOptions) -> tuple[list[SourceReport], dict[Path, str]]:

@@ -121,6 +121,12 @@ def quantity_with_unit_key(name: str) -> str | None:
     return QUANTITY_OF[sorted(labels)[0]] if labels else None
 
 
+def charge_scheme_of(name: str) -> str | None:
+    """The scheme of partitioning that the name of charges says: ``bader`` for ``REF_bader_charges``."""
+    word = plain(name)
+    return next((scheme for scheme in CHARGE_SCHEMES if scheme in word), None)
+
+
 @lru_cache(maxsize=4096)
 def looks_like_label(name: str) -> bool:
     """Whether a name probably means an energy, forces, a stress or charges, whosever they are."""

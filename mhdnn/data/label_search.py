@@ -11,6 +11,7 @@ import numpy as np
 
 from mhdnn.data.label_names import (
     QUANTITY_OF,
+    charge_scheme_of,
     is_kinetic,
     label_of,
     label_with_unit,
@@ -54,6 +55,7 @@ class LabelSearch:
         self.units = declared_units(places["info"], name)
         self.used: set[str] = set()
         self.chosen: set[str] = set()
+        self.charge_scheme: str | None = None
         names = [key for place in GLOBAL_PLACES for key in places[place]]
         self.with_kinetic = any(is_kinetic(str(key)) for key in names)
 
@@ -91,7 +93,10 @@ class LabelSearch:
         ASE's initial charges only where they look like charges: whole numbers are oxidation states or a guess.
         """
         shape = (self.num_atoms,)
-        found = self.label("charges", key, shape)
+        candidates = self.keyed(key, "charges", shape) if key else self.candidates("charges", shape)
+        found = self.agreed(candidates) if candidates else None
+        schemes = [scheme for own in candidates if (scheme := charge_scheme_of(own.name))]
+        self.charge_scheme = schemes[0] if schemes else None
         initial = self.places["arrays"].get(INITIAL_CHARGES)
         if found is not None or key is not None or initial is None:
             return found

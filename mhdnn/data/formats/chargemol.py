@@ -55,13 +55,12 @@ def _record(path: Path) -> Record:
     if vectors.shape != (3, 3) and "unitcell" in comment.lower():
         raise DataError(f"{path}: expected three cell vectors behind `unitcell`, found {comment[:120]!r}; correct it")
     cell = vectors if vectors.shape == (3, 3) else np.zeros((3, 3))
-    return Record(
-        Structure(
-            atomic_numbers=np.array([atomic_numbers[match.group(1).capitalize()] for match in atoms]),
-            positions=numbers[:, :3],
-            cell=cell,
-            pbc=np.array([vector.any() for vector in cell]),
-            charges=numbers[:, 3],
-            group=default_group(path),
-        )
+    structure = Structure(
+        atomic_numbers=np.array([atomic_numbers[match.group(1).capitalize()] for match in atoms]),
+        positions=numbers[:, :3],
+        cell=cell,
+        pbc=np.array([vector.any() for vector in cell]),
+        charges=numbers[:, 3],
+        group=default_group(path),
     )
+    return Record(structure, charge_scheme="ddec3" if "DDEC3" in path.name else "ddec6")

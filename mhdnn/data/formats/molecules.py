@@ -22,7 +22,7 @@ from ase.data import atomic_numbers
 
 from mhdnn.data.formats.hdf5 import datasets_of, read_array
 from mhdnn.data.hdf5_heaps import open_hdf5
-from mhdnn.data.label_names import QUANTITY_OF, label_of, looks_like_label, plain
+from mhdnn.data.label_names import QUANTITY_OF, charge_scheme_of, label_of, looks_like_label, plain
 from mhdnn.data.reading import Frame, ReadOptions, default_group
 from mhdnn.data.schema import Record
 from mhdnn.data.unit_names import factor, system_factor
@@ -52,6 +52,7 @@ class Molecules:
     positions: np.ndarray
     labels: dict[str, np.ndarray]
     unused: tuple[str, ...]
+    charge_scheme: str | None
 
 
 def arrays_of(names: list[str]) -> tuple[str, str] | None:
@@ -110,6 +111,7 @@ def _molecules(file: h5py.File, path: Path, name: str, names: list[str], options
         positions * unit(found[0], "length"),
         scaled,
         tuple(sorted(key for key in names if key not in chosen.values() and looks_like_label(key))),
+        charge_scheme_of(chosen.get("charges", "")),
     )
 
 
@@ -205,4 +207,4 @@ def _record(molecules: Molecules, frame: int) -> Record:
         group=molecules.group,
         **labels,
     )
-    return Record(structure, unused=molecules.unused)
+    return Record(structure, unused=molecules.unused, charge_scheme=molecules.charge_scheme)

@@ -103,3 +103,16 @@ class TestTotalCharge:
     def test_contradiction(self, tmp_path):
         with pytest.raises(DataError, match="add up to -1.000 e, but `total_charge` is 0 e"):
             read(tmp_path, text(-0.5, -0.5, "total_charge=0"))
+
+
+class TestScheme:
+    def test_is_known_from_the_name(self, tmp_path):
+        read(tmp_path, text(0.5, -0.5))
+        assert StoreReader(tmp_path / "out.h5").attributes["charge_scheme"] == "bader"
+
+    def test_two_are_not_mixed(self, tmp_path):
+        with pytest.raises(DataError, match="`charges` is the mbis, but .*frame 0 has the bader"):
+            read(tmp_path, text(0.5, -0.5) + text(0.5, -0.5).replace("bader", "mbis"))
+        two = text(0.5, -0.5).replace(":R:1", ":R:1:mbis_charges:R:1").replace("0.5\n", "0.5 0.4\n")
+        with pytest.raises(DataError, match="hold different values"):
+            read(tmp_path, two)
