@@ -40,9 +40,9 @@ ENERGY = re.compile(rf"ENERGY\| Total FORCE_EVAL \( \w+ \) (free energy|energy)\
 RUN_TYPE = re.compile(r"^ GLOBAL\| Run type\s+(\S+)")
 PROJECT = re.compile(r"^ GLOBAL\| Project name\s+(\S+)")
 ENSEMBLE = re.compile(r"^ MD(?:_PAR)?\| Ensemble [Tt]ype\s+(\S+)")
-VECTOR = re.compile(
-    rf"^ CELL\| Vector ([abc]) \[(\w+)\]:\s+({NUMBER})\s+({NUMBER})\s+({NUMBER})\s+\|[abc]\|\s*=\s*({NUMBER})"
-)
+THREE = rf"({NUMBER})\s+({NUMBER})\s+({NUMBER})"
+VECTOR = re.compile(rf"^ CELL\| Vector ([abc]) \[(\w+)\]:\s+{THREE}\s+\|[abc]\|\s*=\s*({NUMBER})")
+LENGTHS = re.compile(rf"^ (?:MD(?:_INI)?\| Cell lengths|(?:INITIAL )?CELL LNTHS) ?\[(\w+)\]\s*=?\s+{THREE}")
 PERIODICITY = re.compile(r"^ (?:CELL|POISSON)\| Periodicity\s+(\w+)")
 CHARGE = re.compile(r"^ DFT\| Charge\s+([-+]?\d+)")
 COORDINATES = re.compile(r"ATOMIC COORDINATES IN (\w+)", re.IGNORECASE)
@@ -89,13 +89,17 @@ class Head:
 
 @dataclass
 class Step:
-    """Labels around one energy, not yet in the package's units."""
+    """Labels around one energy, not yet in the package's units.
+
+    :param lengths: of the cell vectors in this step of MD, Å
+    """
 
     head: Head
     energies: dict[str, tuple[str, str]] = field(default_factory=dict)
     converged: bool = True
     entropy: float = 0.0
     charges: dict[str, list[str]] = field(default_factory=dict)
+    lengths: list[float] | None = None
     forces: tuple[str, list[str]] | None = None
     stress: tuple[str, list[str]] | None = None
     broken: str = ""
@@ -193,10 +197,8 @@ def _steps(path: Path) -> Iterator[Step]:
                     step = Step(head)
                 step.head = head
                 step.energies[found.group(1)] = (found.group(2), found.group(3))
-            elif found := FORCES.match(line):
-                step.forces = (found.group(1), _rows(lines, FORCE))
-            elif found := STRESS.match(line):
-                step.stress = (found.group(1), _rows(lines, STRESS_ROW)[:3])
+            elif _read_after(line, lines, step):
+                continue
             elif (belongs := _before_energy(line)) and step.energies:
                 coming = coming or Step(head)
                 _read_before(belongs, line, lines, coming)
@@ -219,6 +221,20 @@ def _before_energy(line: str) -> str | None:
     if ENTROPY.match(line):
         return "entropy"
     return next((event for event in CONVERGED if event in line), None)
+
+
+def _read_after(line: str, lines: Lines, step: Step) -> bool:
+    """Reads what is printed behind the energy that it belongs to."""
+    if found := FORCES.match(line):
+        step.forces = (found.group(1), _rows(lines, FORCE))
+    elif found := STRESS.match(line):
+        step.stress = (found.group(1), _rows(lines, STRESS_ROW)[:3])
+    elif found := LENGTHS.match(line):
+        scale = length_unit(found.group(1), "cell lengths")
+        step.lengths = [float(value) * scale for value in found.groups()[1:]]
+    else:
+        return False
+    return True
 
 
 def _read_before(kind: str, line: str, lines: Lines, step: Step) -> None:
@@ -270,7 +286,7 @@ def _record(
     check_converged(step.converged, options, name, "SCF run NOT converged")
     free = step.energy("free energy", name)
     energy, kind = chosen_energy(options, free, free - step.entropy / 2, name)
-    numbers, positions, cell = _geometry(head, snapshot, name)
+    numbers, positions, cell = _geometry(step, snapshot, name)
     atoms = len(numbers)
     charges, scheme, unused = chosen_charges(options, _charges(step, atoms, name))
     forces = _forces(step, atoms, name)
@@ -295,11 +311,15 @@ def _record(
 
 
 def _geometry(
-    head: Head, snapshot: cp2k_trajectory.Snapshot | None, name: str
+    step: Step, snapshot: cp2k_trajectory.Snapshot | None, name: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    cell = head.cell_vectors()
+    head, cell = step.head, step.head.cell_vectors()
     if snapshot is not None:
-        cell = snapshot.cell_or(cell, head.ensemble.startswith("NP"), name)
+        varies = head.ensemble.startswith("NP")
+        if varies and head.ensemble.endswith("_I") and step.lengths and cell is not None:  # it keeps its shape
+            cell = cell * (np.array(step.lengths) / np.linalg.norm(cell, axis=1))[:, None]
+            varies = False
+        cell = snapshot.cell_or(cell, varies, name)
     if cell is None or (snapshot is None and not head.positions):
         raise DataError(
             f"{name}: expected atomic coordinates and three `CELL| Vector` lines, found {len(head.positions)} atoms "

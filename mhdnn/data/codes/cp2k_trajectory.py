@@ -145,20 +145,24 @@ def find(output: Path, project: str | None) -> Trajectory | None:
         project = names.pop() if len(names) == 1 and output.name.startswith(tuple(names)) else None
     if project is None:
         return None
-    positions = _existing(folder / f"{project}-pos-1.xyz")
+    positions = _existing(folder, project, "-pos-1.xyz")
     if positions is None:
         return None
-    others = (f"{project}-frc-1.xyz", f"{project}-1.cell", f"{project}-1.stress")
-    return Trajectory(positions, *(_existing(folder / name) for name in others))
+    return Trajectory(positions, *(_existing(folder, project, end) for end in ("-frc-1.xyz", "-1.cell", "-1.stress")))
 
 
 def _plain(path: Path) -> Path:
     return path.with_suffix("") if path.suffix in COMPRESSIONS else path
 
 
-def _existing(path: Path) -> Path | None:
-    candidates = (path, *(path.with_name(path.name + suffix) for suffix in COMPRESSIONS))
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+def _existing(folder: Path, project: str, end: str) -> Path | None:
+    """The file of a project, or the only one with a name of its own behind that of the project."""
+    for middle in ("", "*"):
+        names = [f"{project}{middle}{end}{suffix}" for suffix in ("", *COMPRESSIONS)]
+        found = sorted(path for name in names for path in folder.glob(name))
+        if found and (len(found) == 1 or not middle):
+            return found[0]
+    return None
 
 
 def _blocks(path: Path) -> Iterator[tuple[int, float, list[str]] | str]:
@@ -169,7 +173,7 @@ def _blocks(path: Path) -> Iterator[tuple[int, float, list[str]] | str]:
             if not line.strip():
                 continue
             comment = COMMENT.search(next(lines, ""))
-            if not line.strip().isdigit() or comment is None:
+            if not line.strip().isdecimal() or comment is None:
                 yield f"{path}: expected a number of atoms and `i = ..., E = ...`, found {line.strip()[:60]!r}; cut?"
                 return
             atoms = list(islice(lines, int(line)))
@@ -190,7 +194,7 @@ def _table(path: Path, convert: Callable[[np.ndarray, str, str], np.ndarray]) ->
             unit = units[1] if len(units) > 1 else ""
             continue
         words = line.split()
-        if len(words) < 11:
+        if len(words) < 11 or not words[0].isdecimal():
             continue
         values = numbers(words[2:11], str(path)).reshape(3, 3)
         yield int(words[0]), convert(values, unit, str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -58,9 +59,12 @@ def number(text: str, name: str) -> float:
     :raises DataError: if it is none, or stars because it was too long for its field
     """
     try:
-        return float(text.replace("D", "E").replace("d", "e"))
+        value = float(text.replace("D", "E").replace("d", "e"))
     except ValueError as error:
         raise DataError(f"{name}: expected a number, found {text!r}; correct the frame or remove it") from error
+    if not math.isfinite(value):
+        raise DataError(f"{name}: expected a finite number, found {text!r}; correct the frame or remove it")
+    return value
 
 
 def numbers(words: Iterable[str], name: str) -> np.ndarray:
@@ -69,17 +73,15 @@ def numbers(words: Iterable[str], name: str) -> np.ndarray:
 
 
 def rows(lines: Sequence[str], count: int, columns: slice, name: str, what: str) -> np.ndarray:
-    """Three columns of the first ``count`` lines of a table, shape (count, 3).
+    """Three columns of a table of exactly ``count`` lines, shape (count, 3).
 
     :param what: what the table holds, for errors
-    :raises DataError: if there are fewer lines, or one of them is broken
+    :raises DataError: if there are fewer or more lines, or one of them is broken
     """
-    found = [line.split()[columns] for line in lines[:count]]
-    if len(found) != count or any(len(words) != 3 for words in found):
-        broken = next((i for i, words in enumerate(found) if len(words) != 3), len(found))
-        raise DataError(
-            f"{name}: expected {count} lines of {what}, found {broken} good ones; the file is cut or changed"
-        )
+    found = [line.split()[columns] for line in lines]
+    good = next((i for i, words in enumerate(found) if len(words) != 3), len(found))
+    if good != count or len(found) != count:
+        raise DataError(f"{name}: expected {count} lines of {what}, found {good} good ones; the file is cut or changed")
     return np.array([numbers(words, name) for words in found]).reshape(count, 3)
 
 

@@ -71,6 +71,7 @@ class _Geometry:
 
     :param alat: lattice parameter, Å
     :param volume: as it is printed beside the cell, Å³
+    :param count: number of atoms
     """
 
     alat: float = 0.0
@@ -80,6 +81,7 @@ class _Geometry:
     positions: np.ndarray | None = None
     elements: dict[str, str] = field(default_factory=dict)
     valence: dict[str, float] = field(default_factory=dict)
+    count: int | None = None
     electrons: float | None = None
     threshold: float | None = None
     isolated: bool = False
@@ -199,6 +201,8 @@ def _read_constants(line: str, lines: Lines, geometry: _Geometry) -> None:
             geometry.alat = precise
     elif found := VOLUME.search(line):
         geometry.volume = float(found.group(1)) * BOHR**3
+    elif found := ATOMS.search(line):
+        geometry.count = int(found.group(1))
     elif found := ELECTRONS.search(line):
         geometry.electrons = float(found.group(1))
     elif found := THRESHOLD.match(line):
@@ -211,18 +215,27 @@ def _read_constants(line: str, lines: Lines, geometry: _Geometry) -> None:
         geometry.isolated = True
 
 
+def _check_geometry(geometry: _Geometry, cell: np.ndarray, name: str) -> None:
+    """:raises DataError: if the structure has not the printed number of atoms and volume"""
+    if geometry.count is not None and len(geometry.symbols) != geometry.count:
+        raise DataError(
+            f"{name}: expected positions of {geometry.count} atoms, found {len(geometry.symbols)}; the file is cut"
+        )
+    volume = abs(np.linalg.det(cell))
+    if geometry.volume is not None and abs(volume - geometry.volume) > SAME_VOLUME * geometry.volume:
+        raise DataError(
+            f"{name}: expected a cell of the printed volume {geometry.volume:.4f} Å³, found {volume:.4f} Å³; a part "
+            "of the file is missing or was changed"
+        )
+
+
 def _record(step: _Step, missing: list[str], path: Path, name: str, options: ReadOptions) -> Record:
     geometry = step.geometry
     if geometry.cell is None or geometry.positions is None or not len(geometry.symbols):
         raise DataError(
             f"{name}: expected crystal axes and positions of atoms, found none; the head of the file is missing"
         )
-    volume = abs(np.linalg.det(geometry.cell))
-    if geometry.volume is not None and abs(volume - geometry.volume) > SAME_VOLUME * geometry.volume:
-        raise DataError(
-            f"{name}: expected a cell of the printed volume {geometry.volume:.4f} Å³, found {volume:.4f} Å³; a part "
-            "of the file is missing or was changed"
-        )
+    _check_geometry(geometry, geometry.cell, name)
     energy = _energy(step, options, name)
     value, kind = chosen_energy(options, energy, energy if not _entropy(step.lines) else None, name)
     labels = [geometry.elements.get(symbol, symbol) for symbol in geometry.symbols]
@@ -281,7 +294,7 @@ def _stress(lines: list[str], name: str) -> np.ndarray | None:
     if not starts:
         return None
     title = STRESS_TITLE.search(lines[starts[-1]])
-    tensor = rows(lines[starts[-1] + 1 :], 3, slice(0, 3), name, "stress")
+    tensor = rows(lines[starts[-1] + 1 : starts[-1] + 4], 3, slice(0, 3), name, "stress")
     unit = stress_unit(title.group(1), name) if title else 1.0
     return -voigt_stress(tensor, name) * unit  # pressure positive
 

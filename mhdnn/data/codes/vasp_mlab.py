@@ -59,7 +59,8 @@ def _record(block: list[str], path: Path, frame: int, options: ReadOptions) -> R
     parts = _parts(block, name)
     for key in ("kinds", "cell", "positions", "energy"):
         if key not in parts:
-            raise DataError(f"{name}: expected a block `{TITLES[key][1:-1]}`, found none; the file is cut")
+            title = TITLES[key].strip("^$").split(r" \(")[0]
+            raise DataError(f"{name}: expected a block `{title}`, found none; the file is cut or made by hand")
     symbols: list[str] = []
     for line in parts["kinds"][1]:
         symbol, amount = (line.split() + [""])[:2]

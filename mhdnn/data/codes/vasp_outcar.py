@@ -175,7 +175,7 @@ def _counts(lines: list[str]) -> list[int]:
     counts: list[int] = []
     for i, line in enumerate(lines):
         if "ions per type" in line:
-            counts = [int(word) for word in line.split("=")[1].split()]
+            counts = [int(word) for word in re.findall(r"\b\d+\b", line)]
             for more in lines[i + 1 :]:
                 if not re.fullmatch(r"[\s\d]+", more.rstrip("\n")) or not more.strip():
                     break
@@ -223,7 +223,7 @@ def _record(
     unconverged = reached or any(UNCONVERGED.search(line) for line in lines)
     check_converged(not unconverged, options, name, f"{segment.iterations} iterations, `NELM` is {limit}")
     energy, kind = _energy(lines, options, name)
-    cell, table = _cell(lines[:start], name), lines[start + 2 :]
+    cell, table = _cell(lines[:start], name), _table(lines[start + 2 :])
     positions = rows(table, len(header.numbers), slice(0, 3), name, "positions and forces")
     charges, scheme, unused = _charges(density, header, positions, cell, options, last)
     partial_stress = header.stress_kind == 1
@@ -242,6 +242,11 @@ def _record(
     )
     unused += ("stress (its trace alone, ISIF = 1)",) if partial_stress else ()
     return Record(structure, energy_kind=kind, charge_scheme=scheme, unused=unused)
+
+
+def _table(lines: list[str]) -> list[str]:
+    """The lines up to the rule below."""
+    return lines[: next((i for i, line in enumerate(lines) if line.lstrip().startswith("---")), len(lines))]
 
 
 def _incomplete(segment: _Segment, name: str, last: bool) -> str:

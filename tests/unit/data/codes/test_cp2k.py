@@ -337,6 +337,24 @@ class TestTrajectories:
         with pytest.raises(DataError, match=r"the cell changes and step 0 is not in `-1\.cell`"):
             records(run(cell=None))
 
+    def test_cell_that_keeps_its_shape(self, run):
+        """NPT_I prints its lengths in every step, those of the first one with another title."""
+
+        def npt(text):
+            first = text.replace("     NVE", "   NPT_I").replace("\n MD_INI| Pressure", "{}\n MD_INI| Pressure", 1)
+            lengths = "\n MD_INI| Cell lengths [ang]       4.90000000E+00  5.00000000E+00  5.10000000E+00"
+            later = "\n MD| Cell lengths [bohr]           9.0000000E+00   9.2000000E+00   9.4000000E+00\n MD| Pressure"
+            return first.replace("{}", lengths).replace("\n MD| Pressure", later)
+
+        first, second = (record.structure for record in outcomes(run(out=npt, cell=None))[:2])
+        np.testing.assert_allclose(first.cell, np.diag([4.9, 5.0, 5.1]), atol=1e-12)
+        np.testing.assert_allclose(second.cell, np.diag([9.0, 9.2, 9.4]) * BOHR, atol=1e-12)
+
+    def test_files_with_a_name_of_their_own(self, run):
+        path = run(out=lambda text: text.replace("ATOMIC FORCES in", "atomic"))
+        (path.parent / "nve-frc-1.xyz").rename(path.parent / "nve-all.forces-frc-1.xyz")
+        assert structures(path)[0].forces[0, 0] == pytest.approx(-0.0053510493 * HARTREE / BOHR)
+
     def test_first_step_of_a_relaxation(self, run):
         """It stands in the output alone; relaxations number their structures from 1."""
 
