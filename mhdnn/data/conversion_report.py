@@ -150,8 +150,11 @@ class ConvertReport:
 
 
 def _without_forces(sources: Iterable[SourceReport]) -> list[str]:
-    found = [source.path for source in sources if source.labels["energy"] and not source.labels["forces"]]
-    return [f"{_some(found)}: energies without forces, unlike the other sources"] if found else []
+    found = [source for source in sources if source.labels["forces"] < source.labels["energy"]]
+    if not found:
+        return []
+    count = sum(source.labels["energy"] - source.labels["forces"] for source in found)
+    return [f"{_some([source.path for source in found])}: {_structures(count)} with energies without forces"]
 
 
 def _structures(count: int) -> str:

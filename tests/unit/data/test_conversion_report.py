@@ -129,7 +129,7 @@ class TestWhatIsSaid:
         report = run(tmp_path, *sources)
         assert report.warnings == [
             f"{tmp_path / 'b'}: gave no structure",
-            f"{tmp_path / 'c'}: energies without forces, unlike the other sources",
+            f"{tmp_path / 'c'}: 1 structure with energies without forces",
         ]
         assert report.source_lines[2] == f"{tmp_path / 'c'}: 1 structure with energy; not used: `f_dft`"
 
@@ -153,3 +153,13 @@ class TestWhatIsSaid:
         report = convert(sources, tmp_path / "out.h5", ReadOptions(), skip_invalid=True)
         assert report.num_structures == 1
         assert "a.h5" in report.reasons[0]
+
+    def test_names_that_are_no_texts(self, tmp_path, capsys):
+        import os
+
+        from mhdnn.cli import main
+
+        source = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.xyz")
+        Path(source).write_text("1\nenergy=2\nH 0 0 0\n")
+        assert main(["data", "convert", source, str(tmp_path / "out.h5"), "--group", "a"]) == 0
+        assert "\\udcff.xyz: 1 structure with energy" in capsys.readouterr().out
