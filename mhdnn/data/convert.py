@@ -12,7 +12,7 @@ from mhdnn.data.charges import charges_from_electrons, check_charges
 from mhdnn.data.conversion_report import TRAINING_LABELS, ConvertReport, SourceReport
 from mhdnn.data.folders import sources_below
 from mhdnn.data.label_kinds import charge_scheme, energy_kind
-from mhdnn.data.readers import Frame, ReadOptions, detect_format, read_frames
+from mhdnn.data.readers import UNITS, Frame, ReadOptions, detect_format, read_frames
 from mhdnn.data.reading import decompressed
 from mhdnn.data.schema import Dispersion, Record, validate_structure
 from mhdnn.data.store import StoreReader, StoreWriter
@@ -112,7 +112,7 @@ def _records(
     frames: Iterator[tuple[int, Frame]] | None = None
     while True:
         try:
-            frames = frames or enumerate(read_frames(source.path, options))
+            frames = frames or enumerate(read_frames(source.path, _options_for(source, options)))
             number, frame = next(frames)
         except StopIteration:
             return
@@ -124,6 +124,13 @@ def _records(
         name = f"{source.path}: frame {number}"
         record = _checked(frame, name, options, skip_invalid, source)
         yield name, None if record is None else _completed(record, name, options, dispersion)
+
+
+def _options_for(source: SourceReport, options: ReadOptions) -> ReadOptions:
+    """Without units for the files of a folder that say theirs."""
+    if options.units is None or not source.in_folder or detect_format(source.path) in UNITS:
+        return options
+    return replace(options, units=None)
 
 
 def _expanded(paths: Sequence[Path], target: Path, options: ReadOptions) -> tuple[list[SourceReport], dict[Path, str]]:

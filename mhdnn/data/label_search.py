@@ -19,7 +19,7 @@ from mhdnn.data.label_names import (
     plain,
     quantity_with_unit_key,
 )
-from mhdnn.data.unit_names import factor, system_factor
+from mhdnn.data.unit_names import factor, is_unit, system_factor
 from mhdnn.errors import DataError
 
 INITIAL_CHARGES = "initial_charges"
@@ -237,8 +237,12 @@ def declared_units(info: Mapping[str, Any], name: str) -> dict[str, float]:
         if quantity:
             units[quantity] = factor(value, quantity, f"{name}: `{key}`")
         elif quantity == "":
+            place = f"{name}: `{key}`"
+            if is_unit(value, "length"):
+                units.setdefault("length", factor(value, "length", place))
+                continue
             for other in ("energy", "length", "forces", "stress", "virial"):
-                units.setdefault(other, system_factor(value, other, f"{name}: `{key}`"))
+                units.setdefault(other, system_factor(value, other, place))
     return units
 
 

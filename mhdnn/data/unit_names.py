@@ -121,6 +121,16 @@ def factor(text: str, quantity: str, place: str) -> float:
     return value
 
 
+def is_unit(text: str, quantity: str) -> bool:
+    """Whether a text names a unit of a quantity (a key of `QUANTITIES`) and no whole system."""
+    if text.strip().lower() in SYSTEMS:
+        return False
+    try:
+        return factor(text, quantity, "") > 0
+    except DataError:
+        return False
+
+
 def energy_unit(name: str, where: str) -> float:
     """One of this unit in eV; raises as `factor`."""
     return factor(name, "energy", where)

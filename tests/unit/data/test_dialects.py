@@ -163,6 +163,10 @@ class TestUnits:
         assert structure.positions[0, 0] == pytest.approx(BOHR)
         assert structure.forces[0, 2] == pytest.approx(3 * HARTREE / BOHR)
 
+    def test_a_length_alone(self, tmp_path):
+        (structure,) = from_text(tmp_path, frame("energy=1 units=angstrom", self.COLUMNS, ROW))
+        assert (structure.energy, structure.cell[0, 0]) == (1.0, 5.0)
+
     def test_a_virial_is_an_energy(self, tmp_path):
         info = 'energy=1 energy-unit=hartree virial="125 0 0 0 125 0 0 0 125"'
         (structure,) = from_text(tmp_path, frame(info))

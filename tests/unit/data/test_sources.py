@@ -289,3 +289,11 @@ class TestFolders:
         assert report.num_structures == 1
         assert "input.data: n2p2 data does not say its units" in report.reasons[0]
         assert f"{tmp_path / 'runs' / 'input.data'}: gave no structure" in report.warnings
+
+    def test_units_are_for_the_files_that_need_them(self, tmp_path):
+        (tmp_path / "runs").mkdir()
+        (tmp_path / "runs" / "a.xyz").write_text(frame("energy=1"))
+        (tmp_path / "runs" / "input.data").write_text("begin\natom 0 0 0 H 0 0 0 0 0\nenergy 1\nend\n")
+        convert([tmp_path / "runs"], tmp_path / "out.h5", ReadOptions(units="hartree-bohr"))
+        energies = [structure.energy for structure in StoreReader(tmp_path / "out.h5")]
+        assert energies == pytest.approx([1.0, HARTREE])
