@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "elasticity_md": "mhdnn.properties.elasticity_md:elasticity_md_report",
     "layer_elasticity": "mhdnn.properties.layer_elasticity:layer_elasticity_report",
     "formation": "mhdnn.properties.formation:formation_report",
+    "reaction": "mhdnn.properties.reactions:reaction_report",
     "voltage": "mhdnn.properties.voltage:voltage_report",
     "distortion": "mhdnn.properties.distortion:distortion_report",
     "structures": "mhdnn.properties.structures.catalog:structures_report",

@@ -1,8 +1,10 @@
 r"""Formation energies of interphases and of the solid-electrolyte interphase (SEI).
 
-An electrode at the distance d from an electrolyte has, relative to the parts that are told,
+An electrode with an electrolyte has, relative to the parts that are told,
 
 .. math:: E_{f}(d) = E(d) - E_{electrolyte} \;[- E_{electrode}],
+
+with d their distance before they react, and the width of the reacted zone after (`mhdnn.properties.interphase`),
 
 and an SEI that formed from an electrolyte and :math:`N_X` atoms of the metal X
 
@@ -13,17 +15,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
-from matplotlib.figure import Figure
 
 from mhdnn.errors import ConfigError
-from mhdnn.evaluation.plots import PALETTE, label_axes, new_figure, style_axes
+from mhdnn.properties.formation_figure import interphase_figure, sei_figure
+from mhdnn.properties.interphase import RESOLUTION, composition_of, growth_of, normal_heights, species_of
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.relaxation import with_energy
 from mhdnn.properties.report import Report
+from mhdnn.properties.slab_stress import whole_stress
 
 
 def interphase_formation_energies(
@@ -57,8 +61,8 @@ def distances(interphases: Sequence[Atoms], num_electrolyte: int) -> np.ndarray:
 
     :param interphases: the electrode's atoms first, below the electrolyte's
     :param num_electrolyte: atoms of the electrolyte
-    :return: shape (num_interphases,), Å
-    :raises ConfigError: if the electrolyte is not above the electrode
+    :return: shape (num_interphases,), Å; negative where they reach into each other
+    :raises ConfigError: if there are no atoms besides the electrolyte's
     """
     found = []
     for number, atoms in enumerate(interphases):
@@ -67,15 +71,8 @@ def distances(interphases: Sequence[Atoms], num_electrolyte: int) -> np.ndarray:
                 f"`interphases`: expected more atoms than the electrolyte's {num_electrolyte}, but number {number} has "
                 f"{len(atoms)}"
             )
-        normal = np.cross(*atoms.cell.complete()[:2])
-        heights = atoms.positions @ normal / np.linalg.norm(normal)
-        gap = heights[-num_electrolyte:].min() - heights[:-num_electrolyte].max()
-        if gap <= 0:
-            raise ConfigError(
-                f"`interphases`: number {number}: expected the last {num_electrolyte} atoms, the electrolyte's, above "
-                f"all others, but they begin {-gap:.2f} Å below; order and place the atoms so"
-            )
-        found.append(gap)
+        heights, _ = normal_heights(atoms)
+        found.append(heights[-num_electrolyte:].min() - heights[:-num_electrolyte].max())
     return np.array(found)
 
 
@@ -109,8 +106,12 @@ def formation_report(
     metal: Atoms | None = None,
     relax: bool = False,
     max_force: float = 0.01,
+    time_between_frames: float | None = None,
 ) -> Report:
-    """Formation energy of interphases against distance, or, with a metal, of SEIs per atom of it.
+    """Formation energy of interphases, reacted or not, or, with a metal, of SEIs per atom of it.
+
+    Interphases are told their width, their species (those of the electrolyte's atoms) and stress; their energy is
+    drawn against the distance of the parts, or the width of the reacted zone if one has reacted.
 
     :param structures: interphases (the electrode's atoms first, below the electrolyte's), or SEIs if a metal is given
     :param electrolyte: alone
@@ -119,6 +120,7 @@ def formation_report(
     :param metal: the metal that SEIs took up, for example body-centred lithium
     :param relax: whether positions are relaxed
     :param max_force: at the end of a relaxation, eV/Å
+    :param time_between_frames: ps, if the structures are a trajectory: the growth of the width is fitted
     :raises ConfigError: if an electrode is given for SEIs
     """
     if metal is not None and electrode is not None:
@@ -135,17 +137,52 @@ def formation_report(
         energies = np.array([sei_formation_energy(atoms, *given) for atoms in known])
         values = {"metal": _single_element(metal), "sei_formation_energies_ev_per_metal_atom": energies}
         formulas = [atoms.get_chemical_formula() for atoms in structures]
-        return Report("formation", values | {"formulas": formulas}, _sei_figure(formulas, energies))
+        return Report("formation", values | {"formulas": formulas}, sei_figure(formulas, energies))
+    relative_to = "electrolyte" if electrode is None else "electrolyte and electrode"
     energies = interphase_formation_energies(known, *given)
-    gaps = distances(known, len(electrolyte))
-    values = {
-        "relative_to": "electrolyte" if electrode is None else "electrolyte and electrode",
+    return _interphase_report(known, energies, electrolyte, relative_to, time_between_frames)
+
+
+def _interphase_report(
+    interphases: Sequence[Atoms],
+    energies: np.ndarray,
+    electrolyte: Atoms,
+    relative_to: str,
+    time_between_frames: float | None,
+) -> Report:
+    gaps = distances(interphases, len(electrolyte))
+    origins = [np.arange(len(atoms)) >= len(atoms) - len(electrolyte) for atoms in interphases]
+    pairs = list(zip(interphases, origins, strict=True))
+    profiles = [composition_of(*pair) for pair in pairs]
+    before = species_of(electrolyte)
+    species = [species_of(*pair) for pair in pairs]
+    # a species of the electrolyte that is there no more has reacted, even if what it became lies above the electrode
+    reacted = [bool(gap <= 0 or found != before) for gap, found in zip(gaps, species, strict=True)]
+    stresses = [whole_stress(atoms) for atoms in interphases]
+    values: dict[str, Any] = {
+        "relative_to": relative_to,
         "distances_angstrom": gaps,
         "interphase_formation_energies_ev": energies,
         "lowest_energy_ev": energies.min(),
         "distance_of_lowest_energy_angstrom": gaps[energies.argmin()],
+        "is_reacted": reacted,
+        "widths_angstrom": np.array([profile.width for profile in profiles]),
+        "width_of_a_sharp_contact_angstrom": RESOLUTION,
+        "species_of_electrolyte": dict(before),
+        "species": [dict(found) for found in species],
+        "stress_n_per_m": np.array(stresses) if all(stress is not None for stress in stresses) else None,
     }
-    return Report("formation", values, _interphase_figure(gaps, energies))
+    times, growth = None, None
+    if time_between_frames is not None:
+        times = time_between_frames * np.arange(len(interphases))
+        growth = growth_of(times, values["widths_angstrom"])
+        values |= {
+            "times_ps": times,
+            "growth_constant_square_angstrom_per_ps": growth.constant,
+            "growth_constant_error_square_angstrom_per_ps": growth.error,
+            "growth_exponent": growth.exponent,
+        }
+    return Report("formation", values, interphase_figure(values, profiles[-1], times, growth))
 
 
 def _counts(atoms: Atoms) -> Counter[str]:
@@ -157,24 +194,3 @@ def _single_element(metal: Atoms) -> str:
     if len(elements) != 1:
         raise ConfigError(f"`metal`: expected one element, got {metal.get_chemical_formula() or 'no atoms'}")
     return elements.pop()
-
-
-def _interphase_figure(gaps: np.ndarray, energies: np.ndarray) -> Figure:
-    figure = new_figure(5.5, 4, "Interphase formation energy")
-    axes = figure.subplots()
-    style_axes(axes)
-    order = np.argsort(gaps)
-    axes.plot(gaps[order], energies[order], "o-", color=PALETTE[0], markersize=4)
-    label_axes(axes, "distance, Å", "formation energy, eV")
-    return figure
-
-
-def _sei_figure(formulas: Sequence[str], energies: np.ndarray) -> Figure:
-    figure = new_figure(5.5, 1.5 + 0.4 * len(formulas), "SEI formation energy")
-    axes = figure.subplots()
-    style_axes(axes, grid="x")
-    places = np.arange(len(formulas))
-    axes.barh(places, energies, color=PALETTE[0], height=0.6)
-    axes.set_yticks(places, formulas)
-    label_axes(axes, "eV per metal atom", "")
-    return figure
