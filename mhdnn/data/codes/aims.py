@@ -37,7 +37,7 @@ from mhdnn.structure import Structure
 THREE = rf"({NUMBER})\s+({NUMBER})\s+({NUMBER})"
 INPUT = re.compile(r"^\s+Input geometry:")
 NEXT = re.compile(r"^\s+Updated atomic structure:")
-USED = re.compile(r"^\s*Atomic structure .*used in the preceding time step")
+USED = re.compile(r"^\s*(?:Final a|A)tomic structure .*used in the preceding time step")
 LOOP = re.compile(r"^\s+Begin self-consistency loop")
 INPUT_VECTOR = re.compile(rf"^\s+\|\s+{THREE}\s*$")
 INPUT_ATOM = re.compile(rf"^\s+\|\s+\d+: Species (\S+)\s+{THREE}\s*$")

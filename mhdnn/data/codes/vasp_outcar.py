@@ -38,7 +38,7 @@ POSITION = re.compile(r"^\s*POSITION\s+TOTAL-FORCE \(([^)]+)\)(?!.*\(ML\))")
 FREE = re.compile(r"^\s*free  energy   TOTEN\s*=\s*(\S+)\s+(eV)")
 EXTRAPOLATED = re.compile(rf"^\s*energy  without entropy\s*=.*energy\(sigma->0\)\s*=\s*({NUMBER})")
 STRESS = re.compile(r"^\s*in (kB)\s(.*)$")
-ML_BLOCK = re.compile(r"^\s*ML FORCE on cell")
+STRESS_NUMBER = re.compile(r"-?\d+\.\d{5}|-?\d+\.\d{2}(?!\d)")
 UNCONVERGED = re.compile(r"EDIFF was not reached|hard stop encountered")
 HEADER = re.compile(r"TITEL|POTCAR:|ZVAL|ions per type|\bNELM\b|NELECT|ISIF|\(ML\)|^[\s\d]+$")
 SPLIT_STRESS = ((0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (2, 0))
@@ -100,12 +100,27 @@ def frames(path: Path, options: ReadOptions) -> Iterator[Frame]:
 
 @dataclass
 class _Segment:
-    """Lines of one ionic step; those behind its energies are dropped."""
+    """Lines of one ionic step; those behind its energies and forces, which come first in old versions, are dropped."""
 
     iterations: int = 0
     lines: list[str] = field(default_factory=list)
-    complete: bool = False
+    has_energies: bool = False
+    rules: int | None = None
     broken: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        return self.has_energies and (self.rules or 0) >= 2
+
+    def add(self, line: str) -> None:
+        """Keep the line, and note whether it ends the energies or the forces, which stand between two rules."""
+        self.lines.append(line)
+        if POSITION.match(line):
+            self.rules = 0
+        elif self.rules is not None and line.lstrip().startswith("---"):
+            self.rules += 1
+        elif EXTRAPOLATED.match(line):
+            self.has_energies = self.has_energies or any(FREE.match(near) for near in self.lines[-6:])
 
 
 def _header_lines(lines: Iterator[str]) -> tuple[list[str], str | None]:
@@ -133,8 +148,7 @@ def _segments(first: str, lines: Iterable[str]) -> Iterator[_Segment]:
             outer = found.group(1)
             segment.iterations += 1
         elif not segment.complete:
-            segment.lines.append(line)
-            segment.complete = bool(EXTRAPOLATED.match(line)) and any(FREE.match(near) for near in segment.lines[-6:])
+            segment.add(line)
     yield segment
 
 
@@ -297,7 +311,7 @@ def _stress(lines: list[str], name: str) -> np.ndarray | None:
     found = [match for line in lines if (match := STRESS.match(line))]
     if not found:
         return None
-    values = re.findall(r"-?\d+\.\d{5}", found[-1].group(2))
+    values = STRESS_NUMBER.findall(found[-1].group(2))
     if len(values) != 6:
         raise DataError(f"{name}: expected six components of the stress, found {found[-1].group(2).strip()!r}")
     return tensor_stress([float(value) for value in values], stress_unit(found[-1].group(1), name), name)

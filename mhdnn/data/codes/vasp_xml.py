@@ -215,7 +215,7 @@ def _energy(
     free = number(energies["e_fr_energy"].strip(), name)
     if step.energies:
         pressure = (header.value("PSTRESS", name) or 0.0) * stress_unit("kB", name)
-        free -= pressure * abs(np.linalg.det(cell))
+        free -= pressure * float(abs(np.linalg.det(cell)))
     extrapolated = None
     if all(key in step.electronic for key in ENERGIES):
         last = {key: number(text.strip(), name) for key, text in step.electronic.items()}

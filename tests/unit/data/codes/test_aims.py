@@ -146,6 +146,13 @@ class TestOthers:
         with pytest.raises(DataError, match="furlong"):
             records(write(change=lambda text: text.replace("[eV/A**3]", "[furlong]")))
 
+    def test_last_structure_of_a_complete_run(self, write):
+        def change(text):
+            start = text.rindex("  Atomic structure (and velocities)")
+            return text[:start] + "  Final atomic structure" + text[start + len("  Atomic structure") :]
+
+        np.testing.assert_allclose(structures(write(change=change))[2].positions, STEPS[2].positions, atol=1e-8)
+
     def test_constraints_change_forces(self, write):
         (record, *_) = records(write(change=lambda text: "  constrain_relaxation .true.\n" + text))
         assert record.structure.forces is None

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import re
 
 import numpy as np
 import pytest
@@ -285,3 +286,21 @@ class TestBader:
         analysis.write_text("    #   X   Y\n    1  0.0  0.0  zero 0.1\n")
         with pytest.raises(DataError, match=r"ACF\.dat: can't be read"):
             records(write("OUTCAR"))
+
+
+def test_energies_ahead_of_forces(write):
+    """VASP 4.6 prints the energies of a step first, and the stress with two decimals."""
+    text = outputs.outcar(STEPS[:2])
+    head, *steps = text.split("------------------------ aborting loop")
+    moved = []
+    for step in steps:
+        labels, energies = step.split("  FREE ENERGIE OF")
+        last = energies.index("% ion-electron")
+        moved.append(f"  FREE ENERGIE OF{energies[:last]}{labels}{energies[last:]}")
+    text = "------------------------ aborting loop".join([head, *moved])
+    path = write("OUTCAR", [])
+    path.write_text(re.sub(r"(?m)^(  in kB .*)$", lambda line: re.sub(r"(\.\d\d)\d{3}", r"\1", line.group()), text))
+    for structure, step in zip(structures(path), STEPS, strict=False):
+        assert structure.energy == pytest.approx(step.free, abs=1e-7)
+        np.testing.assert_allclose(structure.forces, step.forces, atol=1e-6)
+        np.testing.assert_allclose(structure.stress * KILOBAR, voigt(step.stress) * KILOBAR, atol=0.011)
