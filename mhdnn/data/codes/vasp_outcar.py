@@ -40,6 +40,8 @@ EXTRAPOLATED = re.compile(rf"^\s*energy  without entropy\s*=.*energy\(sigma->0\)
 STRESS = re.compile(r"^\s*in (kB)\s(.*)$")
 STRESS_NUMBER = re.compile(r"-?\d+\.\d{5}|-?\d+\.\d{2}(?!\d)")
 UNCONVERGED = re.compile(r"EDIFF was not reached|hard stop encountered")
+VECTORS, PLACES = "direct lattice vectors", "position of ions in cartesian coordinates"
+GEOMETRY = re.compile(f"{VECTORS}|{PLACES}")
 HEADER = re.compile(r"TITEL|POTCAR:|ZVAL|ions per type|\bNELM\b|NELECT|ISIF|\(ML\)|^[\s\d]+$")
 SPLIT_STRESS = ((0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (2, 0))
 """VASP's order: XX YY ZZ XY YZ ZX."""
@@ -54,6 +56,8 @@ class Header:
     :param electrons: ``NELECT``
     :param most_iterations: ``NELM``
     :param stress_kind: ``ISIF``; at 1 only the trace of the stress is worked out
+    :param cell: lines of the first cell
+    :param positions: lines of the first positions, for calculations that print no forces
     """
 
     numbers: np.ndarray
@@ -61,6 +65,8 @@ class Header:
     electrons: float | None
     most_iterations: int | None
     stress_kind: int | None
+    cell: tuple[str, ...] = ()
+    positions: tuple[str, ...] = ()
 
     @property
     def total_charge(self) -> float | None:
@@ -125,12 +131,20 @@ class _Segment:
 
 def _header_lines(lines: Iterator[str]) -> tuple[list[str], str | None]:
     kept: list[str] = []
+    inside = False
     for line in lines:
         if ITERATION.match(line):
             return kept, line
-        if HEADER.search(line):
+        inside = bool(GEOMETRY.search(line)) or (inside and bool(line.strip()))
+        if inside or HEADER.search(line):
             kept.append(line)
     return kept, None
+
+
+def _below(lines: list[str], title: str, count: int) -> tuple[str, ...]:
+    """Lines below the last title of this kind."""
+    starts = [i for i, line in enumerate(lines) if title in line]
+    return tuple(lines[starts[-1] + 1 : starts[-1] + 1 + count]) if starts else ()
 
 
 def _segments(first: str, lines: Iterable[str]) -> Iterator[_Segment]:
@@ -181,6 +195,8 @@ def _header(lines: list[str], name: str) -> Header:
         _last(lines, r"NELECT\s*=\s*(\S+)"),
         _integer(_last(lines, r"\bNELM\s*=\s*(\d+)")),
         _integer(_last(lines, r"ISIF\s*=\s*(\d+)")),
+        _below(lines, VECTORS, 3),
+        _below(lines, PLACES, sum(counts)),
     )
 
 
@@ -230,15 +246,15 @@ def _record(
     name = f"{path}: frame {frame}"
     lines = segment.lines
     start = next((i for i, line in enumerate(lines) if POSITION.match(line)), None)
-    if segment.broken or not segment.complete or start is None:
+    without_forces = start is None and frame == 0 and last and _ended_without_forces(segment)
+    if not without_forces and (segment.broken or not segment.complete or start is None):
         raise DataError(_incomplete(segment, name, last))
     limit = header.most_iterations
     reached = limit is not None and segment.iterations >= limit
     unconverged = reached or any(UNCONVERGED.search(line) for line in lines)
     check_converged(not unconverged, options, name, f"{segment.iterations} iterations, `NELM` is {limit}")
     energy, kind = _energy(lines, options, name)
-    cell, table = _cell(lines[:start], name), _table(lines[start + 2 :])
-    positions = rows(table, len(header.numbers), slice(0, 3), name, "positions and forces")
+    cell, positions, forces = _geometry(lines, start, header, name)
     charges, scheme, unused = _charges(density, header, positions, cell, options, last)
     partial_stress = header.stress_kind == 1
     structure = Structure(
@@ -247,8 +263,7 @@ def _record(
         cell=cell,
         pbc=np.full(3, True),
         energy=energy,
-        forces=rows(table, len(header.numbers), slice(3, 6), name, "positions and forces")
-        * _force_unit(lines[start], name),
+        forces=forces,
         stress=None if partial_stress else _stress(lines[:start], name),
         charges=charges,
         total_charge=header.total_charge,
@@ -256,6 +271,26 @@ def _record(
     )
     unused += ("stress (its trace alone, ISIF = 1)",) if partial_stress else ()
     return Record(structure, energy_kind=kind, charge_scheme=scheme, unused=unused)
+
+
+def _geometry(
+    lines: list[str], start: int | None, header: Header, name: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Cell, positions and forces from the table at ``start``, or the first structure, without forces."""
+    atoms = len(header.numbers)
+    if start is None:
+        positions = rows(header.positions, atoms, slice(0, 3), name, "positions")
+        return _cell([VECTORS, *header.cell], name), positions, None
+    table = _table(lines[start + 2 :])
+    positions, forces = (
+        rows(table, atoms, columns, name, "positions and forces") for columns in (slice(0, 3), slice(3, 6))
+    )
+    return _cell(lines[:start], name), positions, forces * _force_unit(lines[start], name)
+
+
+def _ended_without_forces(segment: _Segment) -> bool:
+    """Whether the run came to its end and printed energies alone, as hybrids and the like do when told so."""
+    return segment.has_energies and any("General timing and accounting" in line for line in segment.lines)
 
 
 def _table(lines: list[str]) -> list[str]:
@@ -300,7 +335,7 @@ def _force_unit(title: str, name: str) -> float:
 
 
 def _cell(lines: list[str], name: str) -> np.ndarray:
-    starts = [i for i, line in enumerate(lines) if "direct lattice vectors" in line]
+    starts = [i for i, line in enumerate(lines) if VECTORS in line]
     found = [LATTICE_NUMBER.findall(line)[:3] for line in lines[starts[-1] + 1 : starts[-1] + 4]] if starts else []
     if [len(row) for row in found] != [3, 3, 3]:
         raise DataError(f"{name}: expected three `direct lattice vectors`, found {found}; the file was changed by hand")

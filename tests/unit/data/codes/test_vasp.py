@@ -304,3 +304,24 @@ def test_energies_ahead_of_forces(write):
         assert structure.energy == pytest.approx(step.free, abs=1e-7)
         np.testing.assert_allclose(structure.forces, step.forces, atol=1e-6)
         np.testing.assert_allclose(structure.stress * KILOBAR, voigt(step.stress) * KILOBAR, atol=0.011)
+
+
+def test_energy_without_forces(write):
+    """The structure is that of the head; a file that was cut does not pass for such a run."""
+    text = outputs.outcar(STEPS[:1])
+    head, _, energies = text.partition(" VOLUME and BASIS")
+    start, end = head.index("-" * 39), energies.index("  FREE ENERGIE OF")
+    cell = "".join("  " + "".join(f"{x:13.9f}" for x in [*v, 0.1, 0.2, 0.3]) + "\n" for v in STEPS[0].cell)
+    places = "".join("".join(f"{x:12.8f}" for x in place) + "\n" for place in STEPS[0].positions)
+    title = " position of ions in cartesian coordinates  (Angst):\n"
+    geometry = f"      direct lattice vectors                 reciprocal\n{cell}\n{title}{places}\n"
+    path = write("OUTCAR", [])
+    path.write_text(head[:start] + geometry + head[start:] + energies[end:])
+    with pytest.raises(DataError, match="the file ends within this step"):
+        records(path)
+    path.write_text(path.read_text() + " General timing and accounting informations for this job:\n")
+    (structure,) = structures(path)
+    assert structure.energy == pytest.approx(STEPS[0].free, abs=1e-7)
+    assert structure.forces is None
+    np.testing.assert_allclose(structure.positions, STEPS[0].positions, atol=1e-8)
+    np.testing.assert_allclose(structure.cell, STEPS[0].cell, atol=1e-9)
