@@ -65,8 +65,11 @@ class StructureDataset(Dataset[Item]):
         structure = self.source[number]
         if np.isnan(total_charge_of(structure)):
             structure.total_charge = self.total_charge
-        pairs = find_pairs(structure.positions, structure.cell, structure.pbc, self.cutoff)
         name = f"{getattr(self.source, 'path', 'dataset')}: structure {number} (group {structure.group!r})"
+        try:
+            pairs = find_pairs(structure.positions, structure.cell, structure.pbc, self.cutoff)
+        except DataError as error:  # it doesn't know whose atoms these are
+            raise DataError(f"{name}: {error}") from error
         check_labels(structure, name)
         check_distances(structure, pairs, name)
         item = (number, structure, pairs)

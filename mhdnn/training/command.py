@@ -37,6 +37,9 @@ Further:
   hydra.run.dir=FOLDER   where the training writes
   resume=CHECKPOINT      go on where it stopped; with other settings: resume_changed=true
 """
+OPTIONS = ("-m", "--multirun", "-c", "--cfg", "-p", "--package", "-i", "--info", "--resolve", "--hydra-help",
+           "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir", "-r", "--run")  # fmt: skip
+"""Of Hydra."""
 MAIN_KEYS = (
     "data.validation", "data.test", "data.batch_size", "cutoff", "elements", "dtype", "seed", "network.hidden",
     "descriptor.channels", "optimizer.lr", "trainer.max_epochs", "trainer.devices", "weights", "report",
@@ -51,6 +54,7 @@ def run_command(arguments: Sequence[str]) -> int:
     if any(argument in ("-h", "--help", "help") for argument in arguments):
         print(help_text(), end="")
         return 0
+    check_options(arguments)
     check_choices(arguments)
     from mhdnn.training import run
 
@@ -72,6 +76,17 @@ def groups() -> list[str]:
     """Names of all groups."""
     folder = importlib.resources.files(CONFIGS)
     return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("_"))
+
+
+def check_options(arguments: Sequence[str]) -> None:
+    """Refuse options that Hydra doesn't have; it would print its own usage.
+
+    :raises ConfigError: naming what may have been meant
+    """
+    for argument in arguments:
+        option = argument.partition("=")[0]
+        if option.startswith("-") and option not in OPTIONS:
+            raise ConfigError(f"`{option}`: no such option{suggestion(option, OPTIONS)}; settings are key=value")
 
 
 def check_choices(arguments: Sequence[str]) -> None:

@@ -9,6 +9,8 @@ from mhdnn.deploy.export import CHECKPOINT_KEY
 from mhdnn.errors import ConfigError, ModelError
 from mhdnn.typed import shown
 
+STATES = ("optimizer_states", "lr_schedulers", "loops", "epoch", "global_step")
+"""What a training goes on from, beside the weights."""
 HARMLESS = (
     "name", "report", "weights", "resume", "resume_changed", "logger", "data.train", "data.validation", "data.test",
     "data.num_workers", "data.cache_megabytes", "trainer.enable_progress_bar", "trainer.enable_model_summary",
@@ -26,6 +28,12 @@ def check_same_architecture(checkpoint: Mapping[str, Any], settings: Mapping[str
     """
     if CHECKPOINT_KEY not in checkpoint:
         raise ModelError("`resume`: expected a checkpoint written by `mhdnn train`, got another file")
+    missing = [key for key in STATES if key not in checkpoint]
+    if missing:
+        raise ModelError(
+            f"`resume`: the checkpoint lacks {', '.join(missing)}; it can be exported, but not resumed: give one that "
+            "`mhdnn train` wrote"
+        )
     saved = flat(checkpoint[CHECKPOINT_KEY]["settings"])
     wanted = flat(settings)
     for name in sorted(saved.keys() | wanted.keys()):

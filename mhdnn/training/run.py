@@ -120,6 +120,7 @@ def fit(trainer: pl.Trainer, module: StageModule, data: StoreDataModule, resume:
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # torch's word to Lightning
         warnings.filterwarnings("ignore", message="Grad strides do not match")  # of rows as columns; costs nothing
         warnings.filterwarnings("ignore", message="Total length of `list`")  # there is no validation set
+        warnings.filterwarnings("ignore", message="The dirpath has changed")  # resumed into a folder of its own
         warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")  # of the stage before
         try:
             with failures_of_threads():

@@ -232,6 +232,7 @@ def test_an_omission_is_named():
         (["cutoff"], "`cutoff`: is not of the form key=value"),
         (["~report.x"], "`report.x`: no such key"),
         (["data.train=${nothing}"], "nothing"),
+        (["--multirn"], "`--multirn`: no such option; did you mean --multirun?"),
         (["cutoff=abc"], "mhdnn train: `cutoff`: expected a number"),
         (["data.train=nowhere.h5"], "nowhere.h5"),
     ],
