@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -17,6 +18,9 @@ REMEDY = (
     "look at the structure and its labels (`mhdnn data check`), or lower optimizer.lr; the checkpoints of the "
     "epochs before are as they were"
 )
+
+
+SECONDS_FOR_THE_FIRST = 3.0
 
 
 class FiniteGuard:
@@ -90,6 +94,8 @@ class FiniteGuard:
         :raises NotFiniteError: naming the structure
         """
         problems = _gathered(self.problem, distributed)
+        if problems and distributed and torch.distributed.get_rank() > 0:
+            time.sleep(SECONDS_FOR_THE_FIRST)  # else it may find the connection closed before it has heard everything
         if problems:
             raise NotFiniteError(f"{problems[0]}; {REMEDY}")
 

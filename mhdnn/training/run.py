@@ -17,11 +17,12 @@ import pytorch_lightning as pl
 from ase.data import chemical_symbols
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.deploy.export import CHECKPOINT_KEY, read_checkpoint
-from mhdnn.errors import ConfigError, DataError, MHDNNError
+from mhdnn.errors import ConfigError, DataError, MHDNNError, NotFiniteError
 from mhdnn.files import unwritable
 from mhdnn.potential import Potential, build_potential
 from mhdnn.training.assembly import (
@@ -51,7 +52,8 @@ def main(config: DictConfig) -> None:
     try:
         train(config, folder)
     except MHDNNError as error:
-        sys.exit(f"mhdnn train: {error}")
+        told_by_the_first = isinstance(error, NotFiniteError) and getattr(rank_zero_only, "rank", 0) > 0
+        sys.exit(1 if told_by_the_first else f"mhdnn train: {error}")
     except KeyboardInterrupt:
         checkpoint = folder / "checkpoints/interrupted.ckpt"
         left = f"{checkpoint} can be exported or resumed" if checkpoint.exists() else "training had not begun"

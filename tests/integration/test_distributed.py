@@ -34,3 +34,17 @@ def test_all_stages_with_charges_on_two_processes(tmp_path, monkeypatch):
     store = write_charge_store(tmp_path / "charges.h5", 16)
     command = arguments(store, tmp_path / "run", "charges.joint_epochs=1", "network.linear_skip=false")
     train_on_two_processes(command, tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_both_processes_stop_where_one_has_no_number(part, emt_store, tmp_path, monkeypatch):
+    """With one sentence, and the checkpoint of the epoch before."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    callback = f"+callbacks.spoil={{_target_: tests.integration.ranks.SpoilRank, rank: 1, part: {part}}}"
+    run = [f"data.train={emt_store}", "trainer.max_epochs=3", f"hydra.run.dir={tmp_path / 'run'}", *SMALL, callback]
+    output = run_mhdnn("train", *run, *TWO_PROCESSES, folder=".", expect=1)
+    assert output.count("its energy came out as NaN or infinite") == 1
+    assert f", {part})" in output
+    assert "Traceback" not in output
+    assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["epoch"] == 0
