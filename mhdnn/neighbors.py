@@ -166,6 +166,11 @@ def pair_vectors(
     return positions.index_select(0, neighbor_index) - positions.index_select(0, center_index) + cell_shifts
 
 
+def squared_lengths(vectors: torch.Tensor) -> torch.Tensor:
+    """Squares of the lengths of vectors, shape (num_vectors,); a sum over three columns takes many times longer."""
+    return vectors.square() @ torch.ones(3, dtype=vectors.dtype, device=vectors.device)
+
+
 def strained(vectors: torch.Tensor, strain: torch.Tensor) -> torch.Tensor:
     r"""Pair vectors under a homogeneous strain: :math:`\mathbf r (1 + \varepsilon)`.
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from mhdnn.descriptors import SymmetryFunctions, build_descriptor
+from mhdnn.domain import TrainingDomain, with_older_ranges
 from mhdnn.errors import ConfigError
 from mhdnn.networks import AtomicNetwork, build_network
 from mhdnn.segments import segment_sum
@@ -19,8 +20,6 @@ from mhdnn.structure import VOIGT
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 MAX_ATOMIC_NUMBER = 118
-RANGE_SLACK = 1e-4
-"""Standard deviations by which a function may leave the range of the training set; more than its round-off."""
 
 
 class Potential(nn.Module):
@@ -29,29 +28,27 @@ class Potential(nn.Module):
     :param descriptor: symmetry functions
     :param network: atomic network; takes scaled functions and element indices
     :param atomic_numbers: elements the potential knows, ascending
+    :ivar domain: what it was trained on, `mhdnn.domain`
     """
 
     element_of_atomic_number: torch.Tensor
     reference_energies: torch.Tensor
     function_mean: torch.Tensor
     function_scale: torch.Tensor
-    function_minimum: torch.Tensor
-    function_maximum: torch.Tensor
 
     def __init__(self, descriptor: SymmetryFunctions, network: AtomicNetwork, atomic_numbers: Sequence[int]) -> None:
         super().__init__()
         self.descriptor = descriptor
         self.network = network
         self.cutoff = float(descriptor.cutoff)
-        self.range_slack = RANGE_SLACK  # TorchScript reads no globals
+        self.domain = TrainingDomain(atomic_numbers, descriptor.names(atomic_numbers), descriptor.cutoff)
         elements = torch.full((MAX_ATOMIC_NUMBER + 1,), -1, dtype=torch.long)
         elements[torch.tensor(atomic_numbers, dtype=torch.long)] = torch.arange(len(atomic_numbers))
         self.register_buffer("element_of_atomic_number", elements)
         self.register_buffer("reference_energies", torch.zeros(len(atomic_numbers), dtype=torch.float64))
         self.register_buffer("function_mean", torch.zeros(descriptor.num_functions))
         self.register_buffer("function_scale", torch.ones(descriptor.num_functions))
-        self.register_buffer("function_minimum", torch.full((descriptor.num_functions,), -torch.inf))
-        self.register_buffer("function_maximum", torch.full((descriptor.num_functions,), torch.inf))
+        self.register_load_state_dict_pre_hook(with_older_ranges)
 
     @torch.jit.export
     def element_index(self, atomic_numbers: torch.Tensor) -> torch.Tensor:
@@ -62,6 +59,31 @@ class Potential(nn.Module):
         return index
 
     @torch.jit.export
+    def symmetry_functions(
+        self,
+        vectors: torch.Tensor,
+        center_index: torch.Tensor,
+        neighbor_index: torch.Tensor,
+        element_index: torch.Tensor,
+        num_centers: int,
+    ) -> torch.Tensor:
+        """Symmetry functions, shape (num_centers, num_functions).
+
+        :param num_centers: atoms from this number on are neighbours only (ghosts of other processes)
+        """
+        return self.descriptor(
+            vectors.to(self.function_mean.dtype),
+            center_index,
+            element_index.index_select(0, neighbor_index),
+            num_centers,
+        )
+
+    @torch.jit.export
+    def scaled(self, functions: torch.Tensor) -> torch.Tensor:
+        """Symmetry functions as the networks see them: centred, in units of their spread."""
+        return (functions - self.function_mean) * self.function_scale
+
+    @torch.jit.export
     def scaled_functions(
         self,
         vectors: torch.Tensor,
@@ -70,17 +92,8 @@ class Potential(nn.Module):
         element_index: torch.Tensor,
         num_centers: int,
     ) -> torch.Tensor:
-        """Centred and scaled symmetry functions, shape (num_centers, num_functions).
-
-        :param num_centers: atoms from this number on are neighbours only (ghosts of other processes)
-        """
-        functions = self.descriptor(
-            vectors.to(self.function_mean.dtype),
-            center_index,
-            element_index.index_select(0, neighbor_index),
-            num_centers,
-        )
-        return (functions - self.function_mean) * self.function_scale
+        """`symmetry_functions`, `scaled`."""
+        return self.scaled(self.symmetry_functions(vectors, center_index, neighbor_index, element_index, num_centers))
 
     @torch.jit.export
     def energies_of(
@@ -94,16 +107,6 @@ class Potential(nn.Module):
         """
         energies = self.network(functions, element_index).to(torch.float64)
         return energies + self.reference_energies.index_select(0, element_index)
-
-    @torch.jit.export
-    def outside_training(self, functions: torch.Tensor) -> torch.Tensor:
-        """Whether a function of an atom is out of the range of the training set, shape (num_centers,), bool.
-
-        :param functions: from `scaled_functions`
-        """
-        lowest = (self.function_minimum - self.function_mean) * self.function_scale
-        highest = (self.function_maximum - self.function_mean) * self.function_scale
-        return ((functions < lowest - self.range_slack) | (functions > highest + self.range_slack)).any(1)
 
     def linear_inputs(self, functions: torch.Tensor) -> torch.Tensor:
         """What the network's linear part sees when it is fitted directly."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
@@ -25,8 +25,6 @@ class Prediction(NamedTuple):
     :param charges: shape (num_atoms,), e; None for a potential without charges
     :param atomic_virials: shares of the atoms in :math:`V\sigma`, Voigt, shape (num_atoms, 6), eV; None if not
         asked for
-    :param outside_training: whether a symmetry function of an atom is out of the range of the training set, shape
-        (num_atoms,), bool; None if not asked for
     """
 
     energy: torch.Tensor
@@ -35,10 +33,17 @@ class Prediction(NamedTuple):
     atomic_energies: torch.Tensor
     charges: torch.Tensor | None = None
     atomic_virials: torch.Tensor | None = None
-    outside_training: torch.Tensor | None = None
 
     def detach(self) -> Prediction:
         return self._replace(**{name: x.detach() for name, x in self._asdict().items() if x is not None})
+
+
+class Guard(Protocol):
+    """What looks at atoms before the potential is asked about them, and may raise."""
+
+    def look(self, atoms: SeenAtoms) -> None: ...
+
+    def look_at_charges(self, atoms: SeenAtoms, charges: torch.Tensor) -> None: ...
 
 
 def has_charges(potential: Any) -> bool:
@@ -53,7 +58,7 @@ def predict(
     solver: str = "auto",
     initial_charges: torch.Tensor | None = None,
     atomic_virials: bool = False,
-    outside_training: bool = False,
+    guard: Guard | None = None,
 ) -> Prediction:
     r"""Energies, forces and virials of a batch.
 
@@ -72,21 +77,25 @@ def predict(
     :param solver: of the charges: auto, dense or iterative
     :param initial_charges: where an iterative solution starts from, shape (num_atoms,), e
     :param atomic_virials: whether each atom's share in the virial is computed, too; it has no gradient
-    :param outside_training: whether atoms unlike those of the training set are marked, too
+    :param guard: is shown the atoms, and then their charges
     :raises DataError: if a potential with charges is given a structure without total charge
     """
     # TorchScript's optimiser makes the first calls slow and gains nothing after them
     with torch.enable_grad(), torch.jit.optimized_execution(False):
-        if has_charges(potential):
-            geometry = ChargeGeometry(potential, batch, solver, initial_charges)
-            charges, atoms = geometry.charges(), geometry.atoms
-            short_range = atoms.energies(charges) + geometry.screening(charges)
-            result = geometry.predict(charges, short_range, create_graph, atomic_virials)
-        else:
+        if not has_charges(potential):
             atoms = SeenAtoms(potential, batch)
+            if guard:
+                guard.look(atoms)
             result = _short_range(atoms, create_graph, atomic_virials)
-        if outside_training:
-            result = result._replace(outside_training=potential.outside_training(atoms.functions))
+            return result if create_graph else result.detach()
+        geometry = ChargeGeometry(potential, batch, solver, initial_charges)
+        if guard:
+            guard.look(geometry.atoms)
+        charges = geometry.charges()
+        if guard:
+            guard.look_at_charges(geometry.atoms, charges.detach())
+        short_range = geometry.atoms.energies(charges) + geometry.screening(charges)
+        result = geometry.predict(charges, short_range, create_graph, atomic_virials)
     return result if create_graph else result.detach()
 
 
@@ -103,11 +112,16 @@ class SeenAtoms:
         self.element_index = potential.element_index(batch.atomic_numbers)
 
     @cached_property
-    def functions(self) -> torch.Tensor:
-        """Scaled symmetry functions, shape (num_atoms, num_functions)."""
+    def symmetry_functions(self) -> torch.Tensor:
+        """Shape (num_atoms, num_functions)."""
         batch = self.batch
         pairs = (self.vectors, batch.center_index, batch.neighbor_index)
-        return self.potential.scaled_functions(*pairs, self.element_index, batch.num_atoms)
+        return self.potential.symmetry_functions(*pairs, self.element_index, batch.num_atoms)
+
+    @cached_property
+    def functions(self) -> torch.Tensor:
+        """Scaled symmetry functions, shape (num_atoms, num_functions)."""
+        return self.potential.scaled(self.symmetry_functions)
 
     def energies(self, charges: torch.Tensor | None = None) -> torch.Tensor:
         """Energies by the network, shape (num_atoms,), eV."""

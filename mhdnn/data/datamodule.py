@@ -17,6 +17,7 @@ from mhdnn.errors import ConfigError, DataError
 from mhdnn.structure import Batch
 
 SAMPLE_BATCH_ATOMS = 200
+PASS_BATCH_ATOMS = 2000
 SMALLEST_SPLIT = 10  # structures; of fewer, all train
 PARTS = ("train", "validation", "test")
 
@@ -146,6 +147,14 @@ class StoreDataModule(pl.LightningDataModule):
         batch_number = np.cumsum(sizes[: len(chosen)]) // SAMPLE_BATCH_ATOMS
         for number in np.unique(batch_number):
             yield collate([dataset[int(index)] for index in chosen[batch_number == number]])
+
+    def batches(self, part: str) -> Iterator[Batch]:
+        """All structures of a part in their order, in batches of about ``PASS_BATCH_ATOMS``."""
+        dataset = self.dataset(part)
+        sizes = self.readers.get(part, self.train_reader).num_atoms[dataset.indices]
+        batch_number = np.cumsum(sizes) // PASS_BATCH_ATOMS
+        for number in np.unique(batch_number):
+            yield collate([dataset[int(index)] for index in np.flatnonzero(batch_number == number)])
 
     def _loader(self, part: str, **options: Any) -> DataLoader[Any]:
         return DataLoader(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,16 @@ import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
+from mhdnn.deploy.guard import ExtrapolationGuard
 from mhdnn.deploy.model_file import load_model
 from mhdnn.dispersion import DispersionCorrection
 from mhdnn.errors import ConfigError, ModelError, NotFiniteError
 from mhdnn.finite import first_not_finite
-from mhdnn.neighbors import NeighborPairs, find_pairs, pair_vectors
+from mhdnn.neighbors import NeighborPairs, find_pairs, pair_vectors, squared_lengths
 from mhdnn.prediction import ChargeGeometry, Prediction, predict
 from mhdnn.structure import Batch
 
-EXTRAPOLATION = ("warn", "off", "stop")
 KEYWORDS_OF_ASE = ("atoms", "directory", "label")
-
-
-class ExtrapolationWarning(UserWarning):
-    """A model is asked about atoms unlike all that it was trained on."""
 
 
 class MHDNNCalculator(Calculator):
@@ -45,10 +40,8 @@ class MHDNNCalculator(Calculator):
     :param solver: of the charges: auto, dense or iterative
     :param dispersion: the correction that is added: model (what the model was trained without), none, or a name as
         in `mhdnn.dispersion.DispersionCorrection.parse`; with one there are no ``stresses``
-    :param extrapolation: about atoms with a symmetry function out of the range of the training set: warn (at the
-        1st, 10th, 100th ... such calculation), off, or stop
-    :ivar outside_training: such atoms of the last calculation, shape (num_atoms,), bool
-    :ivar num_extrapolations: calculations with such atoms
+    :param extrapolation: about atoms, and total charges, outside the range of the training data (`mhdnn.domain`): warn
+        (at the 1st, 10th, 100th ... such calculation), off, or stop
     :raises ModelError: if the file is no model, or leaves out a correction that can't be added here
     :raises ConfigError: if an argument is out of range, or a correction would be counted twice
     """
@@ -70,8 +63,6 @@ class MHDNNCalculator(Calculator):
         super().__init__(**kwargs)
         if not (isinstance(skin, (int, float)) and 0 <= skin < math.inf):
             raise ConfigError(f"`skin`: expected a length of at least 0 Å, got {skin!r}")
-        if extrapolation not in EXTRAPOLATION:
-            raise ConfigError(f"`extrapolation`: expected one of {', '.join(EXTRAPOLATION)}, got {extrapolation!r}")
         self.device = torch.device(device)
         self.potential, self.metadata = load_model(model, self.device)
         self.model_digest = hashlib.sha256(Path(model).read_bytes()).hexdigest()[:16]
@@ -84,9 +75,7 @@ class MHDNNCalculator(Calculator):
         if not self.metadata.get("charges"):
             missing += ["charges", "dipole"]
         self.implemented_properties = [p for p in self.implemented_properties if p not in missing]
-        self.extrapolation = extrapolation
-        self.outside_training = np.zeros(0, dtype=bool)
-        self.num_extrapolations = 0
+        self.guard = ExtrapolationGuard(extrapolation, self.potential.domain, str(model))
         self.num_neighbor_searches = 0
         self._pairs: NeighborPairs | None = None
         self._searched: Atoms | None = None
@@ -107,26 +96,28 @@ class MHDNNCalculator(Calculator):
 
         :raises ModelError: if the model does not know an element, or an atom is unlike all that it was trained on
             and `extrapolation` is stop
-        :raises NotFiniteError: if an energy, force, stress or charge is NaN or infinite
+        :raises NotFiniteError: if a position, cell vector, energy, force, stress or charge is NaN or infinite
         """
         super().calculate(atoms, properties, system_changes)
         self._check_elements()
+        self._check_geometry()
         known = self._charges if self._charges is not None and len(self._charges) == len(self.atoms) else None
         asked = properties or ()
         shares = "stresses" in asked and bool(self.atoms.cell.rank == 3)
         batch = self._batch()
+        if self.metadata["charges"]:
+            self.guard.look_at_total_charge(float(batch.total_charge))
         prediction = predict(
             self.potential,
             batch,
             solver=self.solver,
             initial_charges=known,
             atomic_virials=shares,
-            outside_training=self.extrapolation != "off",
+            guard=None if self.guard.choice == "off" else self.guard,
         )
         self._check_finite(prediction, batch)
         self._charges = prediction.charges
-        if prediction.outside_training is not None:
-            self._check_extrapolation(prediction.outside_training.cpu().numpy())
+        self.guard.report()
         energy = float(prediction.energy)
         self.results = {
             "energy": energy,
@@ -155,26 +146,15 @@ class MHDNNCalculator(Calculator):
                 "same place and for positions or cell vectors that are no numbers"
             )
 
-    def _check_extrapolation(self, outside: np.ndarray) -> None:
-        self.outside_training = outside
-        if not outside.any():
-            return
-        self.num_extrapolations += 1
-        numbers = np.flatnonzero(outside)
-        formula = self.atoms.symbols[numbers].get_chemical_formula()
-        found = (
-            f"{len(numbers)} of {len(outside)} atoms ({formula}, the first is number {numbers[0]}) are outside the "
-            "range of the training data"
-        )
-        if self.extrapolation == "stop":
-            raise ModelError(f'`atoms`: {found}; train on such structures, or choose `extrapolation="warn"`')
-        if is_power_of_ten(self.num_extrapolations):
-            warnings.warn(
-                f"{found}: energies and forces may be wrong. Train on such structures; `outside_training` marks them, "
-                f"`num_extrapolations` counts such calculations ({self.num_extrapolations} so far)",
-                ExtrapolationWarning,
-                stacklevel=2,
-            )
+    @property
+    def outside_training(self) -> np.ndarray:
+        """Atoms of the last calculation outside the range of the training data, shape (num_atoms,), bool."""
+        return self.guard.outside
+
+    @property
+    def num_extrapolations(self) -> int:
+        """Calculations with such atoms."""
+        return self.guard.num_extrapolations
 
     def _add_dispersion(self, correction: DispersionCorrection, atomic: bool) -> None:
         part, results = correction.labels(self.atoms), self.results
@@ -220,7 +200,6 @@ class MHDNNCalculator(Calculator):
     def _batch(self) -> Batch:
         """The atoms and their pairs as a batch of one structure."""
         center, neighbor, shifts = self._pairs_within_cutoff()
-        total_charge = float(self.atoms.info.get("total_charge", self.total_charge))
         num_atoms = len(self.atoms)
 
         def tensor(values: Any, dtype: torch.dtype = torch.float64) -> torch.Tensor:
@@ -244,8 +223,25 @@ class MHDNNCalculator(Calculator):
             forces=unknown(num_atoms, 3),
             stress=unknown(1, 6),
             charges=unknown(num_atoms),
-            total_charge=tensor([total_charge]),
+            total_charge=tensor([self._total_charge()]),
         )
+
+    def _check_geometry(self) -> None:
+        """Refuse what is no number before neighbours are searched for."""
+        for name, values in (("positions", self.atoms.positions), ("cell", self.atoms.cell[:])):
+            bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+            if len(bad):
+                what = f"cell vector {bad[0]}" if name == "cell" else f"the position of atom {bad[0]}"
+                raise NotFiniteError(
+                    f"`atoms`: {what} is NaN or infinite, {values[bad[0]].tolist()} Å; look for atoms too close at the "
+                    "start, or choose a smaller time step"
+                )
+        total_charge = self._total_charge()
+        if not math.isfinite(total_charge):
+            raise NotFiniteError(f"`total_charge`: expected a number in e, got {total_charge}")
+
+    def _total_charge(self) -> float:
+        return float(self.atoms.info.get("total_charge", self.total_charge))
 
     def _check_elements(self) -> None:
         unknown = sorted(set(self.atoms.get_chemical_symbols()) - set(self.metadata["elements"]))
@@ -264,7 +260,7 @@ class MHDNNCalculator(Calculator):
         center, neighbor, shifts = (torch.as_tensor(x, device=self.device) for x in self._pairs or ())
         positions = torch.as_tensor(self.atoms.positions, device=self.device)
         vectors = pair_vectors(positions, center, neighbor, shifts)
-        near = torch.nonzero((vectors * vectors).sum(1) < self.cutoff**2).squeeze(1)
+        near = torch.nonzero(squared_lengths(vectors) < self.cutoff**2).squeeze(1)
         return center[near], neighbor[near], shifts[near]
 
     def _list_holds(self) -> bool:
@@ -288,11 +284,6 @@ def check_keywords(given: Iterable[str]) -> None:
         own = [name for name in inspect.signature(MHDNNCalculator).parameters if name != "kwargs"]
         known = ", ".join([*own, *KEYWORDS_OF_ASE])
         raise ConfigError(f"`{', '.join(unknown)}`: no keyword of MHDNNCalculator; expected {known}")
-
-
-def is_power_of_ten(number: int) -> bool:
-    """Whether a positive number is 1, 10, 100 ..."""
-    return str(number).strip("0") == "1"
 
 
 def chosen_dispersion(metadata: Mapping[str, Any], choice: str) -> DispersionCorrection | None:

@@ -5,9 +5,12 @@ the extra file ``metadata.json``; those of `PLAIN_TEXTS` stand in extra files of
 JSON parser.
 
 The script has ``forward`` for whole structures, and for a code that divides them among processes the steps of it:
-``element_index``, ``scaled_functions`` (of the atoms that are centres), ``energies_of``, ``outside_training``; with
-charge equilibration also ``electronegativity_of``, ``hardness``, ``charge_widths`` and ``screening``. The charges are
-found by `mhdnn.electrostatics`, in LAMMPS by its twin in C++.
+``element_index``, ``symmetry_functions`` (of the atoms that are centres), ``scaled``, ``energies_of``; with charge
+equilibration also ``electronegativity_of``, ``hardness``, ``charge_widths`` and ``screening``. The charges are found by
+`mhdnn.electrostatics`, in LAMMPS by its twin in C++. Its submodule ``domain`` (`mhdnn.domain`) tells what is outside
+the training data.
+
+Files of format 3 are read, too (`mhdnn.deploy.older_format`).
 
 Both verify the file before torch reads it (`mhdnn.archive`).
 """
@@ -16,7 +19,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +30,8 @@ from ase.data import chemical_symbols
 
 import mhdnn
 from mhdnn.archive import read_archive, write_archive
+from mhdnn.deploy.older_format import FORMAT_VERSION as OLDER_FORMAT
+from mhdnn.deploy.older_format import upgraded
 from mhdnn.errors import ModelError
 from mhdnn.kernels import load_operators
 from mhdnn.potential import Potential
@@ -38,14 +42,14 @@ PLAIN_TEXTS = (
     "charges", "dispersion_left_out",
 )  # fmt: skip
 """Metadata in extra files ``NAME.txt``: words, with blanks between those of a list; true and false are 1 and 0."""
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 METADATA_KINDS: dict[str, type | tuple[type, ...]] = {
     "mhdnn_version": str, "elements": list, "atomic_numbers": list, "cutoff": (int, float), "dtype": str,
     "charges": bool, "dispersion_left_out": str, "settings": dict, "reference_energies": list, "functions": list,
-    "function_minimum": list, "function_maximum": list, "training": dict,
+    "training": dict,
 }  # fmt: skip
 EXPORT_AGAIN = "export the checkpoint again (`mhdnn export`)"
-UNBOUNDED = ("minimum", "maximum")  # last words of the names of tensors that may be infinite
+UNBOUNDED = ("range", "minimum", "maximum")  # last words of the names of tensors that may be infinite
 UNITS = {"length": "Å", "energy": "eV", "forces": "eV/Å", "stress": "eV/Å³", "charge": "e"}
 
 
@@ -70,16 +74,10 @@ def metadata_of(potential: Potential, settings: Mapping[str, Any], training: Map
         "settings": dict(settings),
         "reference_energies": potential.reference_energies.tolist(),
         "functions": potential.descriptor.names(numbers),
-        "function_minimum": _finite(potential.function_minimum),
-        "function_maximum": _finite(potential.function_maximum),
+        "training_domain": potential.domain.metadata(),
         "operator_library": "mhdnn",
         "training": dict(training),
     }
-
-
-def _finite(values: torch.Tensor) -> list[float | None]:
-    """Numbers for JSON, which has no infinity: None where there is no limit."""
-    return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
 def _plain_text(value: Any) -> str:
@@ -131,7 +129,7 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> tuple[to
         raise ModelError(f"{path}: TorchScript without mhdnn's metadata; expected a file written by `mhdnn export`")
     metadata = read_metadata(extra[METADATA_FILE], path)
     check_weights(script.state_dict(), path)
-    return script, metadata
+    return upgraded(script, metadata) if metadata["format_version"] != FORMAT_VERSION else (script, metadata)
 
 
 def read_metadata(text: str | bytes, path: Path) -> dict[str, Any]:
@@ -144,9 +142,9 @@ def read_metadata(text: str | bytes, path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path}: its metadata are no JSON ({first_line(error)}); {EXPORT_AGAIN}") from error
     version = metadata.get("format_version") if isinstance(metadata, dict) else None
-    if version != FORMAT_VERSION:
+    if version not in (OLDER_FORMAT, FORMAT_VERSION):
         raise ModelError(
-            f"{path}: format version {version}, this mhdnn reads {FORMAT_VERSION}; "
+            f"{path}: format version {version}, this mhdnn reads {OLDER_FORMAT} and {FORMAT_VERSION}; "
             "export the checkpoint again with this version"
         )
     for key, kind in METADATA_KINDS.items():

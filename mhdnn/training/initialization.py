@@ -25,6 +25,7 @@ from mhdnn.potential import Potential
 from mhdnn.structure import Batch
 from mhdnn.training.assembly import stages_of
 from mhdnn.training.charges import fit_charge_scaling, without_electrostatics
+from mhdnn.training.domain import fit_charge_range, fit_domain, forget_functions, training_set
 from mhdnn.training.module import CHARGES, ENERGIES
 from mhdnn.training.ridge import fit_linear_part
 
@@ -53,7 +54,7 @@ ROUND_OFF_MARGIN = 30.0
 
 
 def fit_scaling(potential: Potential, batches: Iterable[Batch]) -> None:
-    r"""Set the mean, inverse standard deviation and range of every function over all atoms.
+    r"""Set the mean and inverse standard deviation of every function over all atoms.
 
     Functions that vary by no more than their round-off get the scale zero. The round-off of a function is what a
     rotation of everything changes of it, which in exact numbers is nothing: a function of small values is kept, one
@@ -69,13 +70,10 @@ def fit_scaling(potential: Potential, batches: Iterable[Batch]) -> None:
         values, turned = (_functions(potential, batch, rotation) for rotation in (None, ROTATION))
         if offset is None:  # sums of squares about a typical value, not about zero
             offset = values.mean(0)
-            minimum, maximum = values.amin(0), values.amax(0)
         total += (values - offset).sum(0)
         squares += ((values - offset) ** 2).sum(0)
         noise += ((values - turned) ** 2).sum(0)
         count += len(values)
-        minimum = torch.minimum(minimum, values.amin(0))
-        maximum = torch.maximum(maximum, values.amax(0))
     if offset is None or count == 0:
         raise DataError("training set: expected at least one atom, got none")
     mean = total / count
@@ -83,8 +81,6 @@ def fit_scaling(potential: Potential, batches: Iterable[Batch]) -> None:
     smallest = torch.finfo(potential.function_scale.dtype).tiny ** 0.5  # the inverse must be a number
     constant = deviation <= torch.clamp(ROUND_OFF_MARGIN * torch.sqrt(noise / count), min=smallest)
     scale = torch.where(constant, torch.zeros_like(deviation), 1.0 / torch.where(constant, 1.0, deviation))
-    potential.function_minimum.copy_(minimum)
-    potential.function_maximum.copy_(maximum)
     potential.function_mean.copy_(offset + mean)
     potential.function_scale.copy_(scale)
 
@@ -107,12 +103,8 @@ def _functions(potential: Potential, batch: Batch, rotation: torch.Tensor | None
         vectors = vectors @ rotation.T.to(vectors)
     element = potential.element_index(batch.atomic_numbers)
     with torch.no_grad():
-        values = potential.descriptor(
-            vectors.to(potential.function_mean.dtype),
-            batch.center_index,
-            element.index_select(0, batch.neighbor_index),
-            batch.num_atoms,
-        )
+        pairs = (vectors, batch.center_index, batch.neighbor_index)
+        values = potential.symmetry_functions(*pairs, element, batch.num_atoms)
     return values.to("cpu", torch.float64)
 
 
@@ -123,9 +115,13 @@ def initialize(potential: Potential, data: StoreDataModule, config: DictConfig, 
         task = progress.add_task("scaling of symmetry functions", total=None)
         if stage == stages_of(config)[0]:
             fit_scaling(potential, data.sample(options.scaling_atoms))
+            fit_domain(potential, training_set(data, progress))
+            forget_functions(potential)
         if isinstance(potential, ChargePotential) and stage == CHARGES:
             fit_charge_scaling(potential, data.sample(options.scaling_atoms))
         if stage == ENERGIES:
+            if isinstance(potential, ChargePotential):
+                fit_charge_range(potential, training_set(data, progress))
             set_reference_energies(potential, data, options.reference_energies)
             potential.network.output_scale.fill_(energy_scale(data))
             progress.update(task, description="ridge regression of the linear part")

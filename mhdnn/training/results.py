@@ -22,7 +22,8 @@ from mhdnn.evaluation.run import predict_structures
 from mhdnn.evaluation.table import print_errors
 from mhdnn.potential import Potential
 from mhdnn.training.assembly import provenance
-from mhdnn.training.module import StageModule
+from mhdnn.training.domain import complete_domain
+from mhdnn.training.module import JOINT, StageModule
 
 console = Console()
 
@@ -33,6 +34,7 @@ def finish(config: DictConfig, folder: Path, trainer: pl.Trainer, module: StageM
     if not trainer.is_global_zero:
         return model_path
     potential = choose_weights(config.weights, trainer, module)
+    complete_domain(potential, data, charges_changed=module.stage == JOINT)
     save_model(potential, model_path, metadata_of(potential, module.settings, provenance(data)))
     script, metadata = load_model(model_path)
     predictions: dict[str, Predictions] = {}

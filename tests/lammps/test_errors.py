@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from ase.build import bulk
 
 from mhdnn.deploy.lammps.plugin import Lammps, lammps_at, plugin_path
 from mhdnn.deploy.model_file import metadata_of, save_model
 from mhdnn.errors import BuildError, ConfigError
-from tests.builders import model_settings, random_potential, structures
+from mhdnn.training.domain import fit_domain
+from tests.builders import batch_of, model_settings, random_potential, structures
 from tests.lammps.conftest import ELEMENTS
 from tests.lammps.runs import SCRIPTS, Frame, header, run_lammps
 
@@ -86,7 +88,7 @@ def test_model_of_another_version(pair_style, tmp_path):
     metadata = metadata_of(potential, model_settings(ELEMENTS), {}) | {"format_version": 1}
     save_model(potential, tmp_path / "old.pt", metadata)
     found = message(tmp_path, script_for(tmp_path, "old.pt"))
-    assert "format version 1, this pair style reads 3; export the checkpoint again" in found
+    assert "format version 1, this pair style reads 3 and 4; export the checkpoint again" in found
 
 
 @pytest.mark.parametrize(
@@ -127,8 +129,7 @@ def test_atoms_at_the_same_place(request, tmp_path, name, sentence):
 @pytest.mark.parametrize("choice", ["off", "warn", "stop"])
 def test_extrapolation(pair_style, tmp_path, choice):
     potential = random_potential(ELEMENTS)
-    potential.function_minimum.fill_(0.0)
-    potential.function_maximum.fill_(0.01)
+    fit_domain(potential, [batch_of(*map(bulk, ["C", "Si"]))])
     save_model(potential, tmp_path / "narrow.pt", metadata_of(potential, model_settings(ELEMENTS), {}))
     after = 'compute own all pair mhdnn\nthermo_style custom step c_own[1]\nrun 0\nprint "COUNT $(c_own[1])"\n'
     script = script_for(tmp_path, "narrow.pt", f"extrapolation {choice}", after=after)

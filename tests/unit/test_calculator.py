@@ -8,11 +8,19 @@ from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 
 from mhdnn import MHDNNCalculator
-from mhdnn.deploy.calculator import ExtrapolationWarning
+from mhdnn.deploy.guard import ExtrapolationWarning
 from mhdnn.deploy.model_file import METADATA_FILE, load_model, metadata_of, save_model
 from mhdnn.errors import ConfigError, ModelError, NotFiniteError
-from mhdnn.prediction import SeenAtoms, predict
-from tests.builders import batch_of, model_settings, random_potential, structures
+from mhdnn.prediction import predict
+from mhdnn.training.domain import fit_domain
+from tests.builders import (
+    batch_of,
+    charge_settings,
+    model_settings,
+    random_charge_potential,
+    random_potential,
+    structures,
+)
 from tests.tolerances import FINITE_DIFFERENCE, ROUND_OFF
 
 ELEMENTS = [6, 14, 50]
@@ -98,11 +106,9 @@ def test_unknown_element_is_named(model_path):
 
 @pytest.fixture(scope="module")
 def narrow_model(tmp_path_factory):
-    """A model whose training set had functions up to those of a crystal, and no further."""
+    """A model that was trained on one crystal."""
     path, potential, atoms = tmp_path_factory.mktemp("model") / "narrow.pt", random_potential(ELEMENTS), bulk("Si")
-    functions = SeenAtoms(potential, batch_of(atoms)).functions / potential.function_scale + potential.function_mean
-    potential.function_minimum.zero_()
-    potential.function_maximum.copy_(functions.max(0).values.detach())
+    fit_domain(potential, [batch_of(atoms)])
     save_model(potential, path, metadata_of(potential, model_settings(ELEMENTS), {}))
     return path
 
@@ -138,13 +144,69 @@ def test_extrapolation_stops_or_is_not_looked_for(narrow_model):
         MHDNNCalculator(narrow_model, extrapolation="on")
 
 
+@pytest.mark.parametrize("choice", ["off", "warn", "stop"])
+@pytest.mark.parametrize("kind", ["positions", "cell", "total charge"])
+def test_what_is_no_number_always_stops(narrow_model, choice, kind):
+    atoms = bulk("Si", cubic=True)
+    atoms.calc = MHDNNCalculator(narrow_model, extrapolation=choice)
+    atoms.get_potential_energy()
+    if kind == "positions":
+        atoms.positions[3, 1] = np.nan
+    elif kind == "cell":
+        atoms.cell[2, 0] = np.inf
+    else:
+        atoms.info["total_charge"] = np.nan
+    with pytest.raises(
+        NotFiniteError, match=r"position of atom 3 is NaN|cell vector 2 is NaN|`total_charge`: expected"
+    ):
+        atoms.get_potential_energy()
+
+
+def test_reason_of_the_first_atom(narrow_model):
+    """What the first atom has that no atom of the training set had."""
+    near = Atoms("CSi2", positions=[[0, 0, 30], [0, 0, 0], [0.5, 0, 0]])
+    near.calc = MHDNNCalculator(narrow_model, extrapolation="stop")
+    with pytest.raises(ModelError, match=r"3 of 3 atoms \(CSi2.* \(C: no C in the training data\); train on such"):
+        near.get_potential_energy()
+    del near[0]
+    with pytest.raises(ModelError, match=r"\(Si: Si-Si at 0\.5000 Å, of the training data at least 2\.351 Å\)"):
+        near.get_potential_energy()
+    assert near.calc.outside_training.tolist() == [True, True]
+    wide = bulk("Si", a=5.6)
+    wide.calc = near.calc
+    with pytest.raises(ModelError, match=r"\(Si: neighbours \(smooth count\) .*|\(Si: `.*`.*, of the training data"):
+        wide.get_potential_energy()
+
+
+def rattle(atoms: Atoms, num_steps: int) -> None:
+    for seed in range(num_steps):
+        atoms.rattle(0.01, seed=seed)
+        atoms.get_potential_energy()
+
+
+def test_total_charge_outside_is_told_once(tmp_path):
+    potential, atoms = random_charge_potential(ELEMENTS), structures()["molecule"]
+    fit_domain(potential, [batch_of(atoms, atoms, total_charge=[0.0, 1.0])])
+    save_model(potential, tmp_path / "model.pt", metadata_of(potential, charge_settings(ELEMENTS), {}))
+    for total_charge in (-3.0, 2.0, 8.0):
+        atoms.calc = MHDNNCalculator(tmp_path / "model.pt", total_charge=total_charge, extrapolation="stop")
+        with pytest.raises(ModelError, match=r"total charge .* e, of the training data 0\.000 to 1\.000 e"):
+            atoms.get_potential_energy()
+    atoms.calc = MHDNNCalculator(tmp_path / "model.pt", total_charge=8.0)
+    with pytest.warns(ExtrapolationWarning) as caught:
+        rattle(atoms, num_steps=3)
+    assert sum("`total_charge`" in str(warning.message) for warning in caught) == 1
+
+
 def test_metadata_travels(model_path):
     _, metadata = load_model(model_path)
     assert metadata["elements"] == ["C", "Si", "Sn"]
     assert metadata["cutoff"] == 4.5
     assert metadata["dtype"] == "float64"
     assert metadata["training"] == {"data": "none"}
-    assert len(metadata["functions"]) == len(metadata["function_minimum"])
+    domain = metadata["training_domain"]
+    assert not domain["complete"]
+    assert len(metadata["functions"]) == len(domain["function_minimum"]["Si"])
 
 
 def test_no_nan_comes_out(model_path):

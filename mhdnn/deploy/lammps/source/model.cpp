@@ -14,7 +14,8 @@
 namespace mhdnn {
 namespace {
 
-constexpr int format_version = 3;  // mhdnn.deploy.model_file.FORMAT_VERSION
+constexpr int format_version = 4;  // mhdnn.deploy.model_file.FORMAT_VERSION
+constexpr int older_format = 3;    // mhdnn.deploy.older_format.FORMAT_VERSION: ranges of all elements together
 // Metadata in files of their own; mhdnn.deploy.model_file.PLAIN_TEXTS.
 constexpr const char *plain_texts[] = {"format_version", "mhdnn_version", "dtype", "operator_library", "elements",
                                        "reference_energies", "cutoff", "charges", "dispersion_left_out"};
@@ -66,9 +67,9 @@ Metadata parse(const torch::jit::ExtraFilesMap &files, const std::string &path) 
          "written by `mhdnn export`");
   Metadata result;
   result.format_version = std::stoi(text("format_version"));
-  if (result.format_version != format_version)
+  if (result.format_version != format_version && result.format_version != older_format)
     fail(path + ": format version " + std::to_string(result.format_version) + ", this pair style reads " +
-         std::to_string(format_version) + "; export the checkpoint again with `mhdnn export`");
+         std::to_string(older_format) + " and " + std::to_string(format_version) + "; export the checkpoint again with `mhdnn export`");
   result.mhdnn_version = text("mhdnn_version");
   result.dtype = text("dtype");
   result.operator_library = text("operator_library");
@@ -102,15 +103,26 @@ struct Model::Implementation {
   std::vector<double> hardness, widths;
   Tensor atomic_numbers;  // of the elements
 
+  std::vector<double> squared_distance_limits, fewest_neighbors, most_neighbors;  // of the training data
+
   // of the pairs that were set
+  const Pairs *pairs = nullptr;
   std::int64_t num_centers = 0;
-  Tensor vectors, functions, leaf;  // `leaf` are the functions as variables of the networks
+  Tensor vectors, symmetry_functions, functions, leaf;  // scaled; `leaf`: as variables of the networks
+  std::vector<char> outside;
   Tensor center, neighbor, element, center_element;
   // of the evaluation
   Tensor electronegativity, by_functions, by_vectors, by_charges;
 
   Tensor call(const char *name, std::vector<c10::IValue> arguments) const {
     return module.get_method(name)(std::move(arguments)).toTensor();
+  }
+
+  bool is_older() const { return metadata.format_version == older_format; }
+
+  template <typename... Arguments>
+  c10::IValue ask_domain(const char *name, Arguments... arguments) const {
+    return module.attr("domain").toModule().get_method(name)({c10::IValue(arguments)...});
   }
 
   // The bytes that are verified are those that are loaded.
@@ -135,16 +147,44 @@ struct Model::Implementation {
     for (auto parameter : module.parameters()) parameter.set_requires_grad(false);
     const Tensor known = module.attr("element_of_atomic_number").toTensor();
     atomic_numbers = torch::nonzero(known >= 0).squeeze(1);
+    if (!is_older()) {
+      const auto domain = module.attr("domain").toModule();
+      squared_distance_limits = numbers(domain.attr("distance_range").toTensor()[0].square());
+      fewest_neighbors = numbers(domain.attr("count_range").toTensor()[0]);
+      most_neighbors = numbers(domain.attr("count_range").toTensor()[3]);
+    }
     if (!metadata.charges) return;
     widths = numbers(module.attr("widths").toTensor());
     hardness = numbers(call("hardness", {atomic_numbers}));
     metadata.accuracy = module.attr("accuracy").toDouble();
   }
 
-  // Another precision of the networks and functions; reference energies and widths are always float64.
+  // The twin of TrainingDomain.distances_outside in mhdnn/domain.py: in one pass over the pairs, because tensors of
+  // pairs cost a tenth of a step.
+  void mark_distances() {
+    const auto num_elements = static_cast<std::int64_t>(metadata.elements.size());
+    const double inverse = 1.0 / (metadata.cutoff * metadata.cutoff);
+    std::int64_t pair = 0;
+    for (std::int64_t center = 0; center < num_centers; ++center) {
+      const std::int64_t element = pairs->element[center];
+      const double *const limits = &squared_distance_limits[element * num_elements];
+      double count = 0.0;
+      bool close = false;
+      for (; pair < pairs->num_pairs() && pairs->center[pair] == center; ++pair) {
+        const double *const r = &pairs->vectors[3 * pair];
+        const double square = r[0] * r[0] + r[1] * r[1] + r[2] * r[2], share = 1.0 - square * inverse;
+        count += share * share;
+        close |= square < limits[pairs->element[pairs->neighbor[pair]]];
+      }
+      outside[center] = close || count < fewest_neighbors[element] || count > most_neighbors[element];
+    }
+  }
+
+  // Another precision of the networks and functions; reference energies, widths and ranges are always float64.
   void convert(torch::ScalarType dtype) {
     const auto change = [dtype](const std::string &name, Tensor tensor) {
-      if (tensor.is_floating_point() && name != "reference_energies" && name != "widths")
+      if (tensor.is_floating_point() && name != "reference_energies" && name != "widths" &&
+          name.rfind("domain.", 0) != 0)
         tensor.set_data(tensor.to(dtype));
     };
     for (const auto &parameter : module.named_parameters()) change(parameter.name, parameter.value);
@@ -170,21 +210,59 @@ const std::vector<double> &Model::widths() const { return implementation_->width
 void Model::set_pairs(const Pairs &pairs) {
   auto &self = *implementation_;
   const auto device = self.device;
+  self.pairs = &pairs;
   self.num_centers = pairs.num_centers;
   self.vectors = view(pairs.vectors, {pairs.num_pairs(), 3}).to(device).requires_grad_(true);
   self.center = view(pairs.center, {pairs.num_pairs()}).to(device);
   self.neighbor = view(pairs.neighbor, {pairs.num_pairs()}).to(device);
   self.element = view(pairs.element, {pairs.num_atoms()}).to(device);
   self.center_element = self.element.slice(0, 0, self.num_centers);
-  self.functions =
-      self.call("scaled_functions", {self.vectors, self.center, self.neighbor, self.element, self.num_centers});
+  self.symmetry_functions = self.call(self.is_older() ? "scaled_functions" : "symmetry_functions",
+                                      {self.vectors, self.center, self.neighbor, self.element, self.num_centers});
+  self.functions = self.is_older() ? self.symmetry_functions : self.call("scaled", {self.symmetry_functions});
   self.leaf = self.functions.detach().requires_grad_(true);
   self.electronegativity = self.by_functions = self.by_vectors = self.by_charges = Tensor();
 }
 
-std::int64_t Model::num_outside_training() const {
+bool Model::knows_training_domain() const {
   const auto &self = *implementation_;
-  return self.call("outside_training", {self.leaf.detach()}).sum().item<std::int64_t>();
+  return !self.is_older() && self.ask_domain("is_complete").toBool();
+}
+
+const std::vector<char> &Model::mark_outside(const std::vector<double> &charges) {
+  auto &self = *implementation_;
+  Tensor marks;
+  if (!charges.empty()) {
+    if (self.is_older()) return self.outside;
+    const Tensor own = view(charges, {self.num_centers}).to(self.device);
+    marks = self.ask_domain("charges_outside", own, self.center_element).toTensor();
+  } else {
+    self.outside.assign(self.num_centers, 0);
+    const Tensor functions = self.symmetry_functions.detach();
+    marks = self.is_older() ? self.call("outside_training", {functions})
+                            : self.ask_domain("functions_outside", functions, self.center_element).toTensor();
+    if (!self.is_older()) self.mark_distances();
+  }
+  marks = marks.to(torch::kCPU).contiguous();
+  const bool *const found = marks.const_data_ptr<bool>();
+  for (std::int64_t center = 0; center < self.num_centers; ++center) self.outside[center] |= found[center];
+  return self.outside;
+}
+
+std::string Model::why_outside(std::int64_t center, const std::vector<double> &charges) const {
+  const auto &self = *implementation_;
+  if (self.is_older()) return "a symmetry function";
+  c10::IValue own;
+  if (!charges.empty()) own = view(charges, {self.num_centers}).to(self.device);
+  const Tensor functions = self.symmetry_functions.detach(), vectors = self.vectors.detach();
+  return self.ask_domain("why_outside", center, functions, vectors, self.center, self.neighbor, self.element, own)
+      .toStringRef();
+}
+
+std::string Model::total_charge_outside(double total_charge) const {
+  const auto &self = *implementation_;
+  if (self.is_older()) return "";
+  return self.ask_domain("total_charge_outside", total_charge).toStringRef();
 }
 
 std::vector<double> Model::electronegativity() {

@@ -45,8 +45,15 @@ class Model {
 
   // Symmetry functions of the centres; what follows belongs to these pairs, which must stay as they are.
   void set_pairs(const Pairs &pairs);
-  // Centres with a function outside the range of the training set.
-  std::int64_t num_outside_training() const;
+  // Whether each centre is outside the training data (mhdnn/domain.py): by its functions and distances, or, with charges
+  // of the centres, by those, added to what was found before.
+  const std::vector<char> &mark_outside(const std::vector<double> &charges = {});
+  // Why a marked centre is outside, in words.
+  std::string why_outside(std::int64_t center, const std::vector<double> &charges = {}) const;
+  // In words what is outside of the total charge of a system, e; empty if nothing is.
+  std::string total_charge_outside(double total_charge) const;
+  // Whether the file has ranges for each element, with distances and charges.
+  bool knows_training_domain() const;
   // Electronegativity of the centres, eV/e.
   std::vector<double> electronegativity();
   // Short-range energies of the centres, eV, at the charges of all atoms (empty without charges).

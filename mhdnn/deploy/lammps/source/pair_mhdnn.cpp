@@ -34,7 +34,7 @@ PairMHDNN::PairMHDNN(LAMMPS *lmp) : Pair(lmp), surroundings_(lmp) {
   comm_forward = 1;
   comm_reverse = 1;
   nextra = 2;
-  pvector = new double[nextra]();
+  pvector = new double[nextra]();  // shares of this process: compute pair adds them up
 }
 
 PairMHDNN::~PairMHDNN() {
@@ -103,7 +103,12 @@ void PairMHDNN::print_model() const {
   if (settings_.has_field())
     text += fmt::format("  field {} {} {} V/A: energy -q E.r of each charge, r from the origin\n", settings_.field[0],
                         settings_.field[1], settings_.field[2]);
-  if (comm->me == 0) utils::logmesg(lmp, text);
+  if (comm->me != 0) return;
+  utils::logmesg(lmp, text);
+  if (settings_.extrapolation != "off" && !model_->knows_training_domain())
+    error->warning(FLERR, "pair_style mhdnn: the model has no ranges of elements, distances and charges (it is of an older "
+                   "version, or of an unfinished training), so that atoms outside the range of the training data may go "
+                   "unnoticed; train again with this version");
 }
 
 void PairMHDNN::init_style() {
@@ -124,6 +129,7 @@ void PairMHDNN::init_style() {
       domain->periodicity[0] + domain->periodicity[1] + domain->periodicity[2] == 1)
     error->all(FLERR, "pair_style mhdnn: charges of a system with one periodic direction are not supported; use "
                "`boundary p p p` with vacuum around it");
+  if (model_->metadata().charges) check_total_charge();
   warn_of_dispersion();
   neighbor->add_request(this, NeighConst::REQ_FULL);
 }
@@ -155,11 +161,14 @@ void PairMHDNN::compute(int eflag, int vflag) {
   neighborhood_.update(*list, *atom, *neighbor, cutoff);
   try {
     model_->set_pairs(neighborhood_.pairs());
-    if (settings_.extrapolation != "off") check_extrapolation();
+    const bool watched = settings_.extrapolation != "off";
     const bool with_charges = model_->metadata().charges && has_centers();
+    if (watched) mark_outside();
     if (with_charges) equilibrate();
+    if (watched) warn_of_extrapolation(with_charges ? of_centers(charge_of_atom_.data()) : std::vector<double>());
     short_range();
     if (with_charges) respond();
+    check_forces();
   } catch (const LAMMPSException &) {
     throw;
   } catch (const std::exception &problem) {
@@ -175,30 +184,6 @@ bool PairMHDNN::has_centers() const {
     error->all(FLERR, "pair_style mhdnn: no atoms can't have a total charge of {} e; begin with atoms, or set "
                "`total_charge 0`", settings_.total_charge);
   return all > 0;
-}
-
-void PairMHDNN::check_positions() const {
-  for (int i = 0; i < atom->nlocal; ++i)
-    if (!std::isfinite(atom->x[i][0] + atom->x[i][1] + atom->x[i][2]))
-      error->one(FLERR, "pair_style mhdnn: position of atom {} is not a number; look for atoms too close at the start, "
-                 "or choose a smaller timestep", atom->tag[i]);
-}
-
-void PairMHDNN::check_extrapolation() {
-  bigint own = model_->num_outside_training(), all = 0;
-  MPI_Allreduce(&own, &all, 1, MPI_LMP_BIGINT, MPI_SUM, world);
-  pvector[0] = static_cast<double>(all);
-  if (all == 0) return;
-  if (settings_.extrapolation == "stop")
-    error->all(FLERR, "pair_style mhdnn: {} atoms at step {} are outside the range of the training data; train on such "
-               "structures, or set `extrapolation warn`", all, update->ntimestep);
-  // at the 1st, 10th, 100th ... such step: a long run must not fill the disk
-  if (++num_extrapolating_steps_ != next_warning_) return;
-  next_warning_ *= 10;
-  if (comm->me == 0)
-    error->warning(FLERR, "pair_style mhdnn: {} atoms at step {} are outside the range of the training data ({} such "
-                   "steps so far; count of each step: compute pair mhdnn, [1])", all, update->ntimestep,
-                   num_extrapolating_steps_);
 }
 
 std::vector<double> PairMHDNN::of_nodes(const double *values) const {
@@ -233,7 +218,12 @@ void PairMHDNN::equilibrate() {
       world, box, positions, widths, hardness,
       mhdnn::ChargeSettings{accuracy, settings_.total_charge, settings_.solver_choice(), settings_.field});
   const auto charges = charges_->equilibrate(model_->electronegativity(), start);
-  pvector[1] = charges_->iterations();
+  if (comm->me == 0) pvector[1] = charges_->iterations();
+  for (int node = 0; node < num_centers; ++node)
+    if (!std::isfinite(charges[node]))
+      error->one(FLERR, "pair_style mhdnn: charge of atom {} is not a number; look for atoms at the same place",
+                 atom->tag[neighborhood_.atoms()[node]]);
+  if (settings_.extrapolation != "off") mark_outside(charges);
   buffer_.assign(atom->nmax, 0.0);
   for (int node = 0; node < num_centers; ++node) buffer_[neighborhood_.atoms()[node]] = charges[node];
   comm->forward_comm(this);

@@ -39,7 +39,11 @@ class PairMHDNN : public Pair {
   void warn_of_dispersion() const;
   bool has_centers() const;
   void check_positions() const;
-  void check_extrapolation();
+  void check_forces() const;
+  void check_total_charge();
+  void mark_outside(const std::vector<double> &charges = {});
+  void warn_of_extrapolation(const std::vector<double> &charges);
+  std::string why_first_outside(const std::vector<double> &charges) const;
   void equilibrate();
   void short_range();
   void respond();
@@ -59,7 +63,10 @@ class PairMHDNN : public Pair {
   std::vector<double> buffer_;           // of every atom: what is communicated
   std::vector<double> gradient_by_charge_;
   bool charges_known_ = false;           // from the step before, in the numbering of now
+  std::vector<char> outside_;            // of the centres: whether they are outside the training data
+  bigint num_outside_ = 0;               // of all processes
   bigint num_extrapolating_steps_ = 0, next_warning_ = 1;
+  bool told_of_total_charge_ = false;
 };
 
 }  // namespace LAMMPS_NS
