@@ -199,6 +199,8 @@ def _record(step: _Step, head: _Head, path: Path, name: str, options: ReadOption
     if head.constrained and forces is not None:
         forces, unused = None, (*unused, "forces (relaxation constraints were applied to them)")
     periodic = geometry.cell is not None
+    if geometry.cell is not None and geometry.cell.shape != (3, 3):
+        raise DataError(f"{name}: expected three lattice vectors, found {len(geometry.cell)}; the file was changed")
     structure = Structure(
         atomic_numbers=np.array([atomic_number(symbol, name) for symbol in geometry.symbols], dtype=np.int64),
         positions=geometry.positions,
@@ -222,9 +224,13 @@ def _converged(lines: list[str]) -> bool | None:
     return found[-1] if found else None
 
 
-def _energy(lines: list[str], pattern: re.Pattern[str], name: str) -> float | None:
+def _energy(lines: list[str], pattern: re.Pattern[str], name: str) -> float:
     found = next((match for line in lines if (match := pattern.match(line))), None)
-    return None if found is None else number(found.group(1), name) * energy_unit(found.group(2), name)
+    if found is None:
+        raise DataError(
+            f"{name}: expected the free energy and the corrected one, found one missing; the file was changed"
+        )
+    return number(found.group(1), name) * energy_unit(found.group(2), name)
 
 
 def _forces(lines: list[str], atoms: int, name: str) -> np.ndarray | None:

@@ -15,6 +15,8 @@ from mhdnn.errors import DataError
 
 SAME_PLACE = 2e-3
 """Largest distance between an atom's positions in both files, Å; the older programs print four decimals."""
+SMALLEST_VOLUME = 1e-6
+"""Å³; the vectors of a damaged cell may be linearly dependent."""
 SAME_COUNT = 0.05
 """Largest difference between the electrons that were counted and those of the calculation, per atom."""
 
@@ -92,7 +94,7 @@ def charges(
 
 
 def _same_places(first: np.ndarray, second: np.ndarray, cell: np.ndarray) -> bool:
-    if first.shape != second.shape:
+    if first.shape != second.shape or abs(np.linalg.det(cell)) < SMALLEST_VOLUME:
         return False
     fractions = np.linalg.solve(cell.T, (first - second).T).T
     return bool(np.abs((fractions - np.round(fractions)) @ cell).max() < SAME_PLACE)

@@ -24,14 +24,16 @@ class Lines(Iterator[str]):
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)
-        self._last = ""
+        self._last: str | None = ""
         self._again = False
 
     def __next__(self) -> str:
         if self._again:
             self._again = False
         else:
-            self._last = next(self._lines)
+            self._last = next(self._lines, None)
+        if self._last is None:
+            raise StopIteration
         return self._last
 
     def back(self) -> None:

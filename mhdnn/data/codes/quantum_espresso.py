@@ -56,6 +56,7 @@ ENTROPY = re.compile(rf"smearing contrib\. \(-TS\)\s*=\s*({NUMBER})")
 FORCES_TITLE = re.compile(r"Forces acting on atoms \((?:cartesian axes, )?(\S+?)\)")
 FORCE = re.compile(r"^\s+atom\s+\d+\s+type\s+\d+\s+force\s*=\s*(.*)")
 STRESS_TITLE = re.compile(r"total\s+stress\s+\((\S+?)\)\s+\((\S+?)\)")
+BEGIN = re.compile(r"Self-consistent Calculation")
 CYCLE = re.compile(r"Self-consistent Calculation|^\s+iteration #\s*1\s")
 SAME_VOLUME = 2e-3
 """Largest relative difference between the cell's volume and the printed one."""
@@ -94,6 +95,7 @@ class _Step:
     geometry: _Geometry
     started: bool = False
     finished: bool = False
+    has_forces: bool = False
     lines: list[str] = field(default_factory=list)
 
 
@@ -132,9 +134,14 @@ def _steps(path: Path) -> Iterator[_Step | DataError]:
             elif not step.started and not CYCLE.search(line):
                 _read_constants(line, lines, geometry)
             else:
+                if step.has_forces and BEGIN.search(line):  # the next positions were lost
+                    yield step
+                    geometry = replace(geometry, positions=None)
+                    step = _Step(geometry)
                 step.started = step.started or bool(CYCLE.search(line))
                 step.lines.append(line)
                 step.finished = step.finished or "JOB DONE" in line
+                step.has_forces = step.has_forces or bool(FORCES_TITLE.search(line))
     except DataError as error:
         yield error
         return
@@ -179,6 +186,9 @@ def _read_card(card: re.Match[str], lines: Lines, geometry: _Geometry, name: str
     if not is_cell:
         geometry.symbols = [words[0] if words else "" for words in found]
         found = [words[1:4] for words in found]
+        if geometry.symbols and next(lines, "").split()[:1] == geometry.symbols[-1:]:
+            raise DataError(f"{name}: expected {count} lines of {kind}, found more; the file was changed")
+        lines.back()
     values = rows([" ".join(words) for words in found], count, slice(0, 3), name, kind)
     if unit == "crystal" and not is_cell:
         if geometry.cell is None:

@@ -37,6 +37,9 @@ LATTICE_NUMBER = re.compile(r"-?\d+\.\d{9}")
 POSITION = re.compile(r"^\s*POSITION\s+TOTAL-FORCE \(([^)]+)\)(?!.*\(ML\))")
 FREE = re.compile(r"^\s*free  energy   TOTEN\s*=\s*(\S+)\s+(eV)")
 EXTRAPOLATED = re.compile(rf"^\s*energy  without entropy\s*=.*energy\(sigma->0\)\s*=\s*({NUMBER})")
+VOLUME = re.compile(r"^\s*volume of cell :\s+(\d+\.\d+)")
+SAME_VOLUME = 1e-3
+"""Largest relative difference between the cell's volume and the printed one, which has two decimals."""
 STRESS = re.compile(r"^\s*in (kB)\s(.*)$")
 STRESS_NUMBER = re.compile(r"-?\d+\.\d{5}|-?\d+\.\d{2}(?!\d)")
 UNCONVERGED = re.compile(r"EDIFF was not reached|hard stop encountered")
@@ -339,7 +342,14 @@ def _cell(lines: list[str], name: str) -> np.ndarray:
     found = [LATTICE_NUMBER.findall(line)[:3] for line in lines[starts[-1] + 1 : starts[-1] + 4]] if starts else []
     if [len(row) for row in found] != [3, 3, 3]:
         raise DataError(f"{name}: expected three `direct lattice vectors`, found {found}; the file was changed by hand")
-    return np.array(found).astype(float)
+    cell = np.array(found).astype(float)
+    printed = [float(match.group(1)) for line in lines[: starts[-1]] if (match := VOLUME.match(line))]
+    volume = abs(float(np.linalg.det(cell)))
+    if printed and abs(volume - printed[-1]) > SAME_VOLUME * (1 + volume):
+        raise DataError(
+            f"{name}: expected a cell of the printed {printed[-1]} Å³, found {volume:.2f} Å³; the file was changed"
+        )
+    return cell
 
 
 def _stress(lines: list[str], name: str) -> np.ndarray | None:

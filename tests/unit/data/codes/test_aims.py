@@ -166,6 +166,20 @@ class TestOthers:
             assert len(good) == 2
             assert "frame 2: " in str(bad)
 
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ("  | Electronic free energy", "expected the free energy"),
+            ("  |        4.1", "expected three lattice vectors"),
+        ],
+    )
+    def test_lost_line(self, write, line, message):
+        def change(text):
+            start = text.index(line)
+            return text[:start] + text[text.index("\n", start) + 1 :]
+
+        assert message in str(outcomes(write(change=change))[0])
+
     def test_no_step(self, write):
         with pytest.raises(DataError, match="expected at least one `Begin self-consistency loop`"):
             records(write(change=lambda text: text[:200]))

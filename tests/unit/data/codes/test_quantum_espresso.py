@@ -171,6 +171,20 @@ class TestBroken:
         *_, bad = outcomes(write(MD[: MD.rindex("     atom    2 type")]))
         assert "expected 2 lines of forces, found 1" in str(bad)
 
+    def test_lost_positions(self, write):
+        """Labels of a step never stand with the positions of the one before."""
+        start = MD.index("ATOMIC_POSITIONS")
+        first, second, *others = outcomes(write(MD[:start] + MD[MD.index("\n", start) + 1 :]))
+        assert first.structure.energy == structures(FILES / "qe_md.out")[0].energy
+        assert "frame 1: expected crystal axes and positions" in str(second)
+        assert [isinstance(other, DataError) for other in others] == [False, False]
+
+    def test_one_line_too_many(self, write):
+        start = MD.index("\nAl  ") + 1
+        line = MD[start : MD.index("\n", start) + 1]
+        *_, bad = outcomes(write(MD[:start] + line + MD[start:]))
+        assert "expected 2 lines of ATOMIC_POSITIONS, found more" in str(bad)
+
     def test_bands_alone(self, write):
         text = MD[: MD.index("     Self-consistent")] + "     Band Structure Calculation\n     JOB DONE.\n"
         with pytest.raises(DataError, match="expected at least one self-consistent calculation, found none"):

@@ -325,3 +325,13 @@ def test_energy_without_forces(write):
     assert structure.forces is None
     np.testing.assert_allclose(structure.positions, STEPS[0].positions, atol=1e-8)
     np.testing.assert_allclose(structure.cell, STEPS[0].cell, atol=1e-9)
+
+
+def test_cell_against_the_printed_volume(write):
+    path = write("OUTCAR")
+    lines = path.read_text().splitlines()
+    first = next(i for i, line in enumerate(lines) if "direct lattice vectors" in line) + 1
+    path.write_text("\n".join([*lines[: first + 1], lines[first], *lines[first + 1 :]]))
+    broken, *good = outcomes(path)
+    assert "expected a cell of the printed" in str(broken)
+    assert len(good) == 2
