@@ -56,7 +56,14 @@ def run(arguments: Sequence[str]) -> None:
         return
     name, rest = arguments[0], arguments[1:]
     function = load(name)
-    output = Key("output", "a folder", Path, False, Path("properties") / name, "where JSON and PNG are written")
+    output = Key(
+        "output",
+        "a folder",
+        Path,
+        False,
+        Path("properties") / name,
+        "where JSON, pictures (PNG, PDF, SVG) and structures are written",
+    )
     keys = [*keys_of(function), output]
     if any(argument in HELP for argument in rest):
         print_keys(console, f"properties {name}", function, keys)
@@ -64,8 +71,7 @@ def run(arguments: Sequence[str]) -> None:
     values = parse_arguments(keys, rest)
     folder = values.pop("output", output.default)
     report = call(function, values)
-    report.write(folder)
-    print_report(console, report, folder)
+    print_report(console, report, report.write(folder))
 
 
 def load(name: str) -> Callable[..., Report]:
@@ -100,7 +106,7 @@ def print_keys(console: Console, command: str, function: Callable[..., Any], key
     console.print(table)
 
 
-def print_report(console: Console, report: Report, folder: Path) -> None:
+def print_report(console: Console, report: Report, files: Sequence[Path]) -> None:
     """The numbers, short lists and small matrices of a report, its warnings, and where its files are."""
     table = Table.grid(padding=(0, 3))
     for key, value in report.values.items():
@@ -112,8 +118,8 @@ def print_report(console: Console, report: Report, folder: Path) -> None:
             console.print(f"{key}\n{matrix_text(value)}", markup=False)
     for warning in report.warnings:
         console.print(f"warning: {warning}", markup=False, style="yellow")
-    for suffix in ("json", "png"):
-        console.print(str(Path(folder) / f"{report.name}.{suffix}"), markup=False)
+    for file in files:
+        console.print(str(file), markup=False)
 
 
 def short_text(value: object) -> str | None:

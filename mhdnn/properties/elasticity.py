@@ -317,7 +317,9 @@ def constants_report(
         "elastic_constants_error_as_given_gpa": gpa * constants.errors,
         "residual_stress_as_given_gpa": gpa * constants.residual_stress,
     }
-    return Report(name, values | values_in_gpa(turned) | frame, elasticity_figure(turned, constants, title))
+    return Report(
+        name, values | values_in_gpa(turned) | frame, elasticity_figure(turned, constants, title), [], [atoms]
+    )
 
 
 def values_in_gpa(constants: ElasticConstants) -> dict[str, object]:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
+from mhdnn.errors import NotFiniteError
 from mhdnn.properties.journal import ENERGY, Journal, fingerprint, identity
 
 
 def energy_of(atoms: Atoms, calculator: Calculator) -> float:
-    """Energy of a copy of the atoms, eV."""
+    """Energy of a copy of the atoms, eV.
+
+    :raises NotFiniteError: if it is none
+    """
     copy = atoms.copy()
     copy.calc = calculator
-    return float(copy.get_potential_energy())
+    energy = float(copy.get_potential_energy())
+    if not math.isfinite(energy):
+        raise NotFiniteError(
+            f"`calculator`: expected a finite energy of {atoms.get_chemical_formula()}, got {energy}; "
+            "look at the structure"
+        )
+    return energy
 
 
 class Energies:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,9 @@ from ase.calculators.calculator import Calculator
 from mhdnn.errors import ConfigError
 from mhdnn.properties.formation_figure import interphase_figure, sei_figure
 from mhdnn.properties.interphase import RESOLUTION, composition_of, growth_of, normal_heights, species_of
-from mhdnn.properties.progress import tracked
-from mhdnn.properties.relaxation import with_energy
+from mhdnn.properties.points import Points
 from mhdnn.properties.report import Report
+from mhdnn.properties.resting import Rest, structures_at_rest
 from mhdnn.properties.slab_stress import whole_stress
 
 
@@ -107,6 +108,7 @@ def formation_report(
     relax: bool = False,
     max_force: float = 0.01,
     time_between_frames: float | None = None,
+    journal: Path | None = None,
 ) -> Report:
     """Formation energy of interphases, reacted or not, or, with a metal, of SEIs per atom of it.
 
@@ -121,6 +123,7 @@ def formation_report(
     :param relax: whether positions are relaxed
     :param max_force: at the end of a relaxation, eV/Å
     :param time_between_frames: ps, if the structures are a trajectory: the growth of the width is fitted
+    :param journal: JSON file of finished structures, from which an interrupted command continues
     :raises ConfigError: if an electrode is given for SEIs
     """
     if metal is not None and electrode is not None:
@@ -128,19 +131,26 @@ def formation_report(
             "`electrode`: expected for interphases only, got it with `metal`, which means SEIs; leave one out"
         )
     parts = [part for part in (electrolyte, electrode, metal) if part is not None]
-    at_rest = [
-        with_energy(atoms, calculator, relax, max_force=max_force)
-        for atoms in tracked([*parts, *structures], "formation")
-    ]
-    given, known = at_rest[: len(parts)], at_rest[len(parts) :]
+    points = Points()
+    at_rest = structures_at_rest(
+        [*parts, *structures], calculator, Rest(relax, False, max_force), points, len(parts), journal, "formation"
+    )
+    given = [atoms for atoms in at_rest[: len(parts)] if atoms is not None]
+    numbers = [number for number, atoms in enumerate(at_rest[len(parts) :]) if atoms is not None]
+    known = [atoms for atoms in at_rest[len(parts) :] if atoms is not None]
+    points.check(len(known), 1, "structures")
     if metal is not None:
         energies = np.array([sei_formation_energy(atoms, *given) for atoms in known])
         values = {"metal": _single_element(metal), "sei_formation_energies_ev_per_metal_atom": energies}
-        formulas = [atoms.get_chemical_formula() for atoms in structures]
-        return Report("formation", values | {"formulas": formulas}, sei_figure(formulas, energies))
+        formulas = [atoms.get_chemical_formula() for atoms in known]
+        figure = sei_figure(formulas, energies)
+        return Report("formation", values | {"formulas": formulas}, figure, points.failures, known)
     relative_to = "electrolyte" if electrode is None else "electrolyte and electrode"
     energies = interphase_formation_energies(known, *given)
-    return _interphase_report(known, energies, electrolyte, relative_to, time_between_frames)
+    times = None if time_between_frames is None else time_between_frames * np.array(numbers)
+    report = _interphase_report(known, energies, electrolyte, relative_to, times)
+    report.warnings += points.failures
+    return report
 
 
 def _interphase_report(
@@ -148,7 +158,7 @@ def _interphase_report(
     energies: np.ndarray,
     electrolyte: Atoms,
     relative_to: str,
-    time_between_frames: float | None,
+    times: np.ndarray | None,
 ) -> Report:
     gaps = distances(interphases, len(electrolyte))
     origins = [np.arange(len(atoms)) >= len(atoms) - len(electrolyte) for atoms in interphases]
@@ -172,9 +182,8 @@ def _interphase_report(
         "species": [dict(found) for found in species],
         "stress_n_per_m": np.array(stresses) if all(stress is not None for stress in stresses) else None,
     }
-    times, growth = None, None
-    if time_between_frames is not None:
-        times = time_between_frames * np.arange(len(interphases))
+    growth = None
+    if times is not None:
         growth = growth_of(times, values["widths_angstrom"])
         values |= {
             "times_ps": times,
@@ -182,7 +191,7 @@ def _interphase_report(
             "growth_constant_error_square_angstrom_per_ps": growth.error,
             "growth_exponent": growth.exponent,
         }
-    return Report("formation", values, interphase_figure(values, profiles[-1], times, growth))
+    return Report("formation", values, interphase_figure(values, profiles[-1], times, growth), [], list(interphases))
 
 
 def _counts(atoms: Atoms) -> Counter[str]:

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
+from matplotlib.figure import Figure
 from scipy.interpolate import CubicSpline
 from scipy.optimize import curve_fit
 
 from mhdnn.errors import DataError
-from mhdnn.evaluation.plots import new_figure, style_axes
+from mhdnn.evaluation.plots import PALETTE, label_axes, new_figure, style_axes
 from mhdnn.properties.energies import Energies
 from mhdnn.properties.interfaces import area_of, slabs_of, with_gap
+from mhdnn.properties.points import Points
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.report import Report
 from mhdnn.properties.separation import labelled, work_of_separation
@@ -27,6 +30,10 @@ from mhdnn.units import GPA_PER_JOULE_PER_SQUARE_METER_PER_ANGSTROM as GPA_PER_S
 
 SMALLEST_NUMBER = 6
 """Points that a curve and its fit need."""
+LARGEST_CUBIC = 4.0 / 9.0
+"""Beyond it the universal curve has a second minimum: its slope is W x (1 - 3 c x + c x²) e^(-x)."""
+GOOD_FIT = 0.05
+"""Largest rms error of the universal curve, in parts of W, without a warning."""
 DEFAULT_GAPS = (2.0, 2.2, 2.4, 2.6, 2.8, 3.0, 3.2, 3.4, 3.6, 3.8, 4.0, 4.3, 4.6, 5.0, 5.5, 6.0, 7.0)
 """Å"""
 
@@ -38,13 +45,16 @@ class UniversalCurve:
     .. math:: \gamma(d) = -W\,(1 + x + c x^3)\,e^{-x}, \qquad x = (d - d_0)/l
 
     J. H. Rose, J. R. Smith, F. Guinea and J. Ferrante, Phys. Rev. B 29, 2963 (1984),
-    https://doi.org/10.1103/PhysRevB.29.2963, where c = 0.05 for metals; here it is fitted.
+    https://doi.org/10.1103/PhysRevB.29.2963, where c = 0.05 for metals; here it is fitted between 0 and 4/9, within
+    which the curve has one minimum and rises from there to zero. It decays exponentially: dispersion, which decays by a
+    power, is described badly, as ``quality`` says.
 
     :param work: W, J/m²
     :param gap: :math:`d_0`, Å
     :param length: l, Å
     :param cubic: c
     :param rms_error: of the fitted points, J/m²
+    :param quality: R², the part of the scatter of the fitted points that the curve describes
     """
 
     work: float
@@ -52,6 +62,7 @@ class UniversalCurve:
     length: float
     cubic: float
     rms_error: float
+    quality: float
 
     def energy(self, gaps: np.ndarray) -> np.ndarray:
         r""":math:`\gamma(d)`, J/m²."""
@@ -80,6 +91,10 @@ class GapCurve:
     strength: float
     strength_gap: float
     fit: UniversalCurve
+
+    def traction(self, gaps: np.ndarray) -> np.ndarray:
+        """Slope of the spline, GPa."""
+        return GPA_PER_SLOPE * CubicSpline(self.gaps, self.energies)(gaps, 1)
 
     def energy(self, gaps: np.ndarray) -> np.ndarray:
         """The spline, J/m²."""
@@ -138,19 +153,25 @@ def fit_universal_curve(
     :raises DataError: if fewer than five points are bound, or the fit fails
     """
     bound = energies < 0
-    start = (work, gap, np.sqrt(work / curvature), 0.05)
+    length = float(np.sqrt(work / curvature)) if curvature > 0 else 0.2 * gap
+    start = (work, gap, length, 0.05)
+    lower, upper = (0.0, gaps[0], 0.05 * length, 0.0), (10.0 * work, gaps[-1], 20.0 * length, LARGEST_CUBIC)
     if bound.sum() <= len(start):
         raise DataError(
             f"`gaps`: expected at least {len(start) + 1} gaps at which the slabs are bound, got {bound.sum()}; "
             "add gaps around the equilibrium"
         )
     try:
-        parameters, _ = curve_fit(universal_energy, gaps[bound], energies[bound], start, maxfev=20000)
+        parameters, _ = curve_fit(
+            universal_energy, gaps[bound], energies[bound], start, bounds=(lower, upper), max_nfev=20000
+        )
     except RuntimeError as error:
         raise DataError(f"`energies`: the universal binding curve can't be fitted ({error}); look at them") from error
     found = [float(value) for value in parameters]
     residual = universal_energy(gaps[bound], *parameters) - energies[bound]
-    return UniversalCurve(found[0], found[1], found[2], found[3], float(np.sqrt(np.mean(residual**2))))
+    scatter = float(np.var(energies[bound]))
+    rms = float(np.sqrt(np.mean(residual**2)))
+    return UniversalCurve(found[0], found[1], found[2], found[3], rms, 1.0 - rms**2 / scatter)
 
 
 def compute_gap_curve(
@@ -159,23 +180,31 @@ def compute_gap_curve(
     gaps: Sequence[float] | np.ndarray,
     area: float | None = None,
     journal: str | Path | None = None,
+    points: Points | None = None,
 ) -> GapCurve:
-    """Gap curve of rigid slabs.
+    """Gap curve of rigid slabs; gaps whose calculation fails are left out.
 
     :param atoms: labelled interface, whatever its gap
     :param gaps: Å
     :param area: Å², the cell's if None
     :param journal: JSON file of energies, from which an interrupted curve continues
+    :param points: keeps what failed
     :raises DataError: as `analyse_gap_curve`, and if the cell has no room for a gap
+    :raises PropertyError: if too few gaps are left
     """
+    points = points or Points()
     energies = Energies(calculator, atoms, journal)
     energy_1, energy_2 = (energies(part) for part in slabs_of(atoms))
     area = area_of(atoms) if area is None else area
-    interaction = [
-        -work_of_separation(energy_1, energy_2, energies(with_gap(atoms, gap)), area)
-        for gap in tracked([float(gap) for gap in gaps], "gap curve")
-    ]
-    return analyse_gap_curve(gaps, interaction)
+    found = []
+    for gap in tracked([float(gap) for gap in gaps], "gap curve"):
+        moved = with_gap(atoms, gap)
+        energy = points.get(f"gap {gap:g} Å", partial(energies, moved))
+        if energy is not None:
+            found.append((gap, -work_of_separation(energy_1, energy_2, energy, area)))
+    points.check(len(found), SMALLEST_NUMBER, "gaps")
+    known, interaction = np.array(found).T
+    return analyse_gap_curve(known, interaction)
 
 
 def gap_curve_report(
@@ -193,17 +222,10 @@ def gap_curve_report(
     :param area: Å², if not the cell's
     :param journal: JSON file of energies, from which an interrupted curve continues
     """
-    curve = compute_gap_curve(labelled(atoms, elements_2), calculator, gaps or DEFAULT_GAPS, area, journal)
+    points = Points()
+    interface = labelled(atoms, elements_2)
+    curve = compute_gap_curve(interface, calculator, gaps or DEFAULT_GAPS, area, journal, points)
     fit = curve.fit
-    figure = new_figure(5, 4)
-    axes = figure.subplots()
-    fine = np.linspace(curve.gaps[0], curve.gaps[-1], 400)
-    axes.plot(curve.gaps, curve.energies, "o", color="C0", label="calculated")
-    axes.plot(fine, fit.energy(fine), color="C1", label=f"universal curve, rms {fit.rms_error:.3g} J/m²")
-    axes.axvline(curve.equilibrium_gap, color="0.7", linewidth=0.8)
-    axes.set(xlabel="gap (Å)", ylabel="interaction energy (J/m²)", ylim=(-1.25 * curve.work, 0.8 * curve.work))
-    axes.legend()
-    style_axes(axes)
     values = {
         "equilibrium_gap_angstrom": curve.equilibrium_gap,
         "work_of_separation_j_per_m2": curve.work,
@@ -215,7 +237,42 @@ def gap_curve_report(
         "fit_length_angstrom": fit.length,
         "fit_cubic_coefficient": fit.cubic,
         "fit_rms_error_j_per_m2": fit.rms_error,
+        "fit_quality": fit.quality,
         "gaps_angstrom": curve.gaps,
         "energies_j_per_m2": curve.energies,
     }
-    return Report("gap_curve", values, figure)
+    warnings = list(points.failures)
+    if fit.rms_error > GOOD_FIT * curve.work:
+        warnings.append(
+            f"the universal curve misses the points by {100 * fit.rms_error / curve.work:.0f} % of W (rms): take gap, "
+            "work and strength, which come from the spline, not the fit"
+        )
+    at_rest = with_gap(interface, curve.equilibrium_gap)
+    return Report("gap_curve", values, gap_curve_figure(curve), warnings, [at_rest])
+
+
+def gap_curve_figure(curve: GapCurve) -> Figure:
+    """Points, the spline that gap and strength come from, the universal curve; and the traction."""
+    figure = new_figure(9, 4, "Gap curve")
+    left, right = figure.subplots(1, 2)
+    fine = np.linspace(curve.gaps[0], curve.gaps[-1], 400)
+    left.plot(fine, curve.energy(fine), color=PALETTE[0], label="spline")
+    left.plot(curve.gaps, curve.energies, "o", color=PALETTE[0], markersize=4, label="calculated")
+    left.plot(
+        fine, curve.fit.energy(fine), "--", color=PALETTE[1], label=f"universal curve, R² = {curve.fit.quality:.4f}"
+    )
+    left.axvline(curve.equilibrium_gap, color="0.7", linewidth=0.8)
+    left.set_ylim(-1.25 * curve.work, 0.8 * curve.work)
+    left.legend(frameon=False, fontsize=9)
+    right.plot(fine, curve.traction(fine), color=PALETTE[0])
+    right.plot(
+        [curve.strength_gap], [curve.strength], "o", color=PALETTE[1], label=f"strength {curve.strength:.3g} GPa"
+    )
+    right.axhline(0.0, color="0.7", linewidth=0.8)
+    right.set_ylim(-1.5 * curve.strength, 1.3 * curve.strength)
+    right.legend(frameon=False, fontsize=9)
+    for axes in (left, right):
+        style_axes(axes)
+    label_axes(left, "gap, Å", "interaction energy, J/m²")
+    label_axes(right, "gap, Å", "traction of the spline, GPa")
+    return figure

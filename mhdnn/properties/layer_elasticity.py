@@ -96,7 +96,7 @@ def layer_elasticity_report(
     for name, angle in (("x", 0.0), ("y", np.pi / 2)) if is_stable(stiffness) else ():
         for key, value in layer_moduli(stiffness, angle).items():
             values[f"{key}_{name}" if "ratio" in key else f"{key}_{name}_n_per_m"] = value
-    return Report("layer_elasticity", values, _figure(stiffness, errors, atoms.get_chemical_formula()))
+    return Report("layer_elasticity", values, _figure(stiffness, errors, atoms.get_chemical_formula()), [], [at_rest])
 
 
 def _check_layer(atoms: Atoms) -> None:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 from ase import Atoms
@@ -23,9 +24,9 @@ from matplotlib.figure import Figure
 
 from mhdnn.errors import ConfigError
 from mhdnn.evaluation.plots import INK, PALETTE, label_axes, new_figure, style_axes
-from mhdnn.properties.progress import tracked
-from mhdnn.properties.relaxation import with_energy
+from mhdnn.properties.points import Points
 from mhdnn.properties.report import Report
+from mhdnn.properties.resting import Rest, structures_at_rest
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ def reaction_report(
     metal: str = "Li",
     relax: bool = False,
     max_force: float = 0.01,
+    journal: Path | None = None,
 ) -> Report:
     """Energy of a reaction that is balanced from its compounds, such as EC + 2 Li → Li2CO3 + C2H4.
 
@@ -121,12 +123,14 @@ def reaction_report(
     :param metal: element whose atoms the energy is divided by, those on the side of the reactants
     :param relax: whether positions are relaxed, and cells of crystals
     :param max_force: at the end of a relaxation, eV/Å
+    :param journal: JSON file of finished structures, from which an interrupted command continues
     :raises ConfigError: if it can't be balanced, or no atoms of the metal react
     """
-    at_rest = [
-        with_energy(atoms, calculator, relax, bool(relax and atoms.pbc.all()), max_force)
-        for atoms in tracked([*reactants, *products], "reaction")
-    ]
+    everything = [*reactants, *products]
+    found = structures_at_rest(
+        everything, calculator, Rest(relax, True, max_force), Points(), len(everything), journal, "reaction"
+    )
+    at_rest = [atoms for atoms in found if atoms is not None]
     compounds = [compound_of(atoms) for atoms in at_rest]
     left, right = compounds[: len(reactants)], compounds[len(reactants) :]
     numbers = balance(left, right)
@@ -150,7 +154,7 @@ def reaction_report(
         "num_metal_atoms": num_metal,
         "reaction_energy_ev_per_metal_atom": energy / num_metal,
     }
-    return Report("reaction", values, _figure(equation, energy, metal, num_metal))
+    return Report("reaction", values, _figure(equation, energy, metal, num_metal), structures=at_rest)
 
 
 def _figure(equation: str, energy: float, metal: str, num_metal: int) -> Figure:

@@ -1,20 +1,25 @@
-"""What a property's command leaves behind: numbers as JSON and a picture."""
+"""What a property's command leaves behind: numbers as JSON, a picture, structures."""
 
 from __future__ import annotations
 
+import io
 import json
 import math
-import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import numpy as np
+from ase import Atoms
 from matplotlib.figure import Figure
 
-from mhdnn.evaluation.plots import save_figure
-from mhdnn.files import write_text_atomically
+from mhdnn.evaluation.plots import DOTS_PER_INCH
+from mhdnn.files import write_atomically, write_text_atomically
+from mhdnn.properties.frames import for_a_file
+
+PICTURES = ("png", "pdf", "svg")
+"""For the screen, and for print."""
 
 
 @dataclass
@@ -24,6 +29,7 @@ class Report:
     :param name: name of its files
     :param values: results; each key ends with the unit. Numbers, text, arrays, and lists and dictionaries of them
     :param figure: their picture
+    :param structures: that were relaxed or computed, for further use
     :param warnings: what the reader of the numbers should know; printed, and kept in the JSON
     """
 
@@ -31,17 +37,33 @@ class Report:
     values: dict[str, Any]
     figure: Figure
     warnings: list[str] = field(default_factory=list)
+    structures: list[Atoms] = field(default_factory=list)
 
-    def write(self, folder: str | Path) -> None:
-        """Write NAME.json and NAME.png; a reader finds the old file or the new one, never half of one.
+    def write(self, folder: str | Path) -> list[Path]:
+        """Write NAME.json, the picture as PNG, PDF and SVG, and NAME.extxyz with the structures if there are some.
 
-        Numbers that are not finite become null: JSON does not have them.
+        A reader finds the old file or the new one, never half of one. Numbers that are not finite become null: JSON
+        does not have them.
+
+        :return: the files, JSON first
         """
         folder = Path(folder)
         values = self.values | ({"warnings": self.warnings} if self.warnings else {})
-        write_text_atomically(folder / f"{self.name}.json", json.dumps(plain(values), indent=2) + "\n")
-        with tempfile.TemporaryDirectory(dir=folder, prefix=f".{self.name}.") as aside:
-            os.replace(save_figure(self.figure, Path(aside) / "figure.png"), folder / f"{self.name}.png")
+        files = [folder / f"{self.name}.json"]
+        write_text_atomically(files[0], json.dumps(plain(values), indent=2) + "\n")
+        for kind in PICTURES:
+            content = io.BytesIO()
+            # without a date: the same numbers give the same file
+            metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+            self.figure.savefig(content, format=kind, dpi=DOTS_PER_INCH, facecolor="white", metadata=metadata)
+            files.append(folder / f"{self.name}.{kind}")
+            write_atomically(files[-1], content.getvalue())
+        if self.structures:
+            text = io.StringIO()
+            ase.io.write(text, [for_a_file(atoms) for atoms in self.structures], format="extxyz")
+            files.append(folder / f"{self.name}.extxyz")
+            write_text_atomically(files[-1], text.getvalue())
+        return files
 
 
 def plain(value: Any) -> Any:

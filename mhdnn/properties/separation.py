@@ -8,6 +8,7 @@ with the energies of the two slabs apart and together and the area A of the inte
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,13 @@ from scipy.optimize import minimize_scalar
 from scipy.signal import resample
 
 from mhdnn.errors import ConfigError, DataError, PropertyError
-from mhdnn.evaluation.plots import new_figure, style_axes
+from mhdnn.evaluation.plots import PALETTE, label_axes, new_figure, style_axes
 from mhdnn.properties.energies import Energies, energy_of
+from mhdnn.properties.frames import with_known_energy
 from mhdnn.properties.insertion import SLAB, inserted_ions, with_labels
 from mhdnn.properties.interfaces import area_of, gap_of, label_slabs, moved_slab, plane_of, slabs_of, with_gap
+from mhdnn.properties.journal import Journal, identity
+from mhdnn.properties.points import Points
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.relaxation import relaxed
 from mhdnn.properties.report import Report
@@ -89,7 +93,12 @@ def separate(atoms: Atoms, calculator: Calculator, area: float | None = None) ->
 
 
 def separate_relaxed(
-    atoms: Atoms, calculator: Calculator, max_force: float = 0.02, max_steps: int = 1000, area: float | None = None
+    atoms: Atoms,
+    calculator: Calculator,
+    max_force: float = 0.02,
+    max_steps: int = 1000,
+    area: float | None = None,
+    journal: str | Path | None = None,
 ) -> Separation:
     """Work of separation of relaxed slabs: the interface, and from there each slab alone, at constant cell.
 
@@ -97,11 +106,22 @@ def separate_relaxed(
 
     :param max_force: largest force at the end, eV/Å
     :param max_steps: at most, for each of the three
+    :param journal: JSON file of relaxed structures, from which an interrupted calculation continues
     :raises PropertyError: if a relaxation takes more steps
     """
-    together = relaxed(atoms, calculator, max_force, max_steps=max_steps)
-    together.calc = None
-    one, two = (relaxed(part, calculator, max_force, max_steps=max_steps) for part in slabs_of(together))
+    settings = {} if journal is None else identity(atoms, calculator) | {"max_force": max_force}
+    kept = Journal(journal, settings)
+
+    def positions(part: Atoms) -> np.ndarray:
+        return relaxed(part, calculator, max_force, max_steps=max_steps).positions
+
+    def relaxed_once(name: str, part: Atoms) -> Atoms:
+        result = part.copy()
+        result.set_positions(kept.get(name, partial(positions, part)), apply_constraint=False)
+        return result
+
+    together = relaxed_once("interface", atoms)
+    one, two = (relaxed_once(f"slab {number}", part) for number, part in enumerate(slabs_of(together), 1))
     return Separation(
         energy_of(one, calculator),
         energy_of(two, calculator),
@@ -145,25 +165,27 @@ class RegistryMap:
     r"""Work of separation over the shifts of slab 2.
 
     :param shifts: shape (num_1, num_2, 2), Å
-    :param work: :math:`W_{sep}`, shape (num_1, num_2), J/m²
+    :param work: :math:`W_{sep}`, shape (num_1, num_2), J/m²; NaN where it failed
     :param gaps: shape (num_1, num_2), Å
     :param cell: periods, shape (2, 2), Å
+    :param structures: with their energies, of all shifts in order that did not fail
     """
 
     shifts: np.ndarray
     work: np.ndarray
     gaps: np.ndarray
     cell: np.ndarray
+    structures: list[Atoms]
 
     @property
     def best_shift(self) -> np.ndarray:
         """Shift of the largest work of separation, shape (2,), Å."""
-        return self.shifts[np.unravel_index(self.work.argmax(), self.work.shape)]
+        return self.shifts[np.unravel_index(np.nanargmax(self.work), self.work.shape)]
 
     @property
     def corrugation(self) -> float:
         """Largest minus smallest work of separation, J/m²."""
-        return float(np.ptp(self.work))
+        return float(np.nanmax(self.work) - np.nanmin(self.work))
 
 
 def registry_cell_of(atoms: Atoms) -> np.ndarray:
@@ -182,15 +204,18 @@ def map_registry(
     relax_gap: bool = False,
     area: float | None = None,
     journal: str | Path | None = None,
+    points: Points | None = None,
 ) -> RegistryMap:
-    """Work of separation of rigid slabs for shifts over one period of the registry.
+    """Work of separation of rigid slabs for shifts over one period of the registry; NaN where it fails.
 
     :param num_1: shifts along the first period
     :param num_2: along the second one
     :param relax_gap: whether the gap is that of least energy at each shift, not the given one
     :param area: Å², the cell's if None
     :param journal: JSON file of energies, from which an interrupted map continues
+    :param points: keeps what failed
     :raises ConfigError: if a number is below 1
+    :raises PropertyError: if all of them fail
     """
     if min(num_1, num_2) < 1:
         raise ConfigError(f"`num_1`, `num_2`: expected at least one shift each, got {num_1} and {num_2}")
@@ -200,14 +225,23 @@ def map_registry(
     energies = Energies(calculator, atoms, journal)
     energy_1, energy_2 = (energies(part) for part in slabs_of(atoms))
     area = area_of(atoms) if area is None else area
-    work, gaps = np.zeros((num_1, num_2)), np.zeros((num_1, num_2))
+    work, gaps = np.full((num_1, num_2), np.nan), np.full((num_1, num_2), np.nan)
+    points, structures = points or Points(), []
     for place in tracked(list(np.ndindex(num_1, num_2)), "registry"):
         moved = moved_slab(atoms, [*shifts[place], 0.0])
-        if relax_gap:
-            moved = at_equilibrium_gap(moved, energies)
-        work[place] = work_of_separation(energy_1, energy_2, energies(moved), area)
-        gaps[place] = gap_of(moved)
-    return RegistryMap(shifts, work, gaps, cell)
+        found = points.get(f"shift {place}", partial(at_rest, moved, energies, relax_gap))
+        if found is not None:
+            work[place] = work_of_separation(energy_1, energy_2, found.get_potential_energy(), area)
+            gaps[place] = gap_of(found)
+            structures.append(found)
+    points.check(len(structures), 1, "shifts")
+    return RegistryMap(shifts, work, gaps, cell, structures)
+
+
+def at_rest(atoms: Atoms, energies: Energies, relax_gap: bool) -> Atoms:
+    """The interface with its energy, at the gap of least energy (`at_equilibrium_gap`) or as it is."""
+    moved = at_equilibrium_gap(atoms, energies) if relax_gap else atoms
+    return with_known_energy(moved, energies(moved))
 
 
 def labelled(atoms: Atoms, elements_2: list[str] | None) -> Atoms:
@@ -229,6 +263,7 @@ def separation_report(
     max_force: float = 0.02,
     max_steps: int = 1000,
     area: float | None = None,
+    journal: Path | None = None,
 ) -> Report:
     """Work of separation of an interface, rigid and relaxed.
 
@@ -237,11 +272,12 @@ def separation_report(
     :param max_force: largest force at the end of the relaxations, eV/Å
     :param max_steps: of each relaxation, at most
     :param area: Å², if not the cell's
+    :param journal: JSON file of relaxed structures, from which an interrupted command continues
     """
     atoms = labelled(atoms, elements_2)
     results = {"rigid": separate(atoms, calculator, area)}
     if relax:
-        results["relaxed"] = separate_relaxed(atoms, calculator, max_force, max_steps, area)
+        results["relaxed"] = separate_relaxed(atoms, calculator, max_force, max_steps, area, journal)
     values: dict[str, object] = {"area_square_angstrom": results["rigid"].area}
     for kind, result in results.items():
         values |= {
@@ -251,10 +287,11 @@ def separation_report(
         }
     figure = new_figure(4, 3.4)
     axes = figure.subplots()
-    axes.bar(list(results), [result.work for result in results.values()], width=0.5)
-    axes.set_ylabel("work of separation (J/m²)")
+    axes.bar(list(results), [result.work for result in results.values()], width=0.5, color=PALETTE[0])
+    label_axes(axes, "", "work of separation, J/m²")
     style_axes(axes, "y")
-    return Report("separation", values, figure)
+    structures = [with_known_energy(result.atoms, result.energy_12) for result in results.values()]
+    return Report("separation", values, figure, structures=structures)
 
 
 def registry_map_report(
@@ -276,21 +313,28 @@ def registry_map_report(
     :param area: Å², if not the cell's
     :param journal: JSON file of energies, from which an interrupted map continues
     """
-    result = map_registry(labelled(atoms, elements_2), calculator, num_1, num_2, relax_gap, area, journal)
-    figure = new_figure(5, 4)
+    points = Points()
+    result = map_registry(labelled(atoms, elements_2), calculator, num_1, num_2, relax_gap, area, journal, points)
+    figure = new_figure(5, 4.2, "Registry")
     axes = figure.subplots()
-    fine = resample(resample(result.work, FINE * num_1, axis=0), FINE * num_2, axis=1)  # by the Fourier series
+    complete = np.where(np.isnan(result.work), np.nanmean(result.work), result.work)
+    fine = resample(resample(complete, FINE * num_1, axis=0), FINE * num_2, axis=1)  # by the Fourier series
     repeated = np.pad(fine, ((0, 1), (0, 1)), mode="wrap")  # the first row again as the last, so that it closes
     x, y = np.moveaxis(np.moveaxis(np.indices(repeated.shape), 0, -1) / fine.shape @ result.cell, -1, 0)
     mesh = axes.pcolormesh(x, y, repeated, shading="gouraud", cmap="viridis")
-    axes.plot(*np.moveaxis(result.shifts, -1, 0).reshape(2, -1), ".", color="k", markersize=2)
+    known = np.isfinite(result.work)
+    axes.plot(*result.shifts[known].T, ".", color="k", markersize=2)
+    if not known.all():
+        axes.plot(*result.shifts[~known].T, "x", color="k", markersize=6, label="failed, drawn as the mean")
     axes.plot(*result.best_shift, "o", color="w", markeredgecolor="k", label="largest")
-    axes.set(xlabel="shift x (Å)", ylabel="shift y (Å)", aspect="equal")
-    axes.legend()
-    figure.colorbar(mesh, ax=axes, label="work of separation (J/m²)")
+    label_axes(axes, "shift x, Å", "shift y, Å")
+    axes.set_aspect("equal")
+    axes.legend(fontsize=9)
+    style_axes(axes, "")
+    figure.colorbar(mesh, ax=axes, label="work of separation, J/m²")
     values = {
-        "largest_work_of_separation_j_per_m2": float(result.work.max()),
-        "smallest_work_of_separation_j_per_m2": float(result.work.min()),
+        "largest_work_of_separation_j_per_m2": float(np.nanmax(result.work)),
+        "smallest_work_of_separation_j_per_m2": float(np.nanmin(result.work)),
         "corrugation_j_per_m2": result.corrugation,
         "best_shift_angstrom": result.best_shift,
         "registry_cell_angstrom": result.cell,
@@ -298,4 +342,4 @@ def registry_map_report(
         "work_of_separation_j_per_m2": result.work,
         "gaps_angstrom": result.gaps,
     }
-    return Report("registry_map", values, figure)
+    return Report("registry_map", values, figure, points.failures, result.structures)

@@ -2,28 +2,32 @@ r"""Sliding of one slab over the other: work of separation along a path, tractio
 
 .. math:: \tau(l) = \frac{\partial W_{sep}}{\partial l}, \qquad \tau_{max} = \max_l |\tau(l)|
 
-W is periodic along the path. It is interpolated by its Fourier series, which is exact once the points resolve its
-shortest wave.
+W is periodic along the path, with the shortest period that a slab has along it. It is interpolated by its Fourier
+series, which is exact once the points resolve its shortest wave: points are added until the largest traction stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
+from matplotlib.figure import Figure
 
 from mhdnn.errors import ConfigError, DataError
-from mhdnn.evaluation.plots import new_figure, style_axes
+from mhdnn.evaluation.plots import PALETTE, label_axes, new_figure, style_axes
 from mhdnn.properties.energies import Energies
 from mhdnn.properties.interfaces import area_of, gap_of, moved_slab, slabs_of
+from mhdnn.properties.points import Points
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.report import Report
 from mhdnn.properties.separation import (
-    at_equilibrium_gap,
+    at_rest,
     labelled,
     registry_cell_of,
     work_of_separation,
@@ -32,6 +36,13 @@ from mhdnn.units import GPA_PER_JOULE_PER_SQUARE_METER_PER_ANGSTROM as GPA_PER_S
 
 SMALLEST_NUMBER = 4
 """Points of a path."""
+LARGEST_NUMBER = 96
+MOST_PARTS = 24
+"""Of a given period that are tried, whether they are one themselves."""
+BETWEEN = Fraction(34, 55)
+"""Of the period: a place that is far from all points, whatever their number, near the golden section."""
+SAME_PLACE = 0.02
+"""Å within which atoms of a slab lie on others after a shift by a period."""
 NEWTON_STEPS = 50
 
 
@@ -47,6 +58,9 @@ class Sliding:
     :param largest_traction: :math:`\tau_{max}`, GPa
     :param largest_place: where it is, Å
     :param gaps: if the gap was relaxed, shape (num_points,), Å
+    :param structures: of the points, with their energies
+    :param change: of the largest traction by the last points that were added, relative, or of W between them in parts
+        of the corrugation, whichever is larger; NaN if none were added
     """
 
     path: np.ndarray
@@ -57,6 +71,8 @@ class Sliding:
     largest_traction: float
     largest_place: float
     gaps: np.ndarray | None = None
+    structures: list[Atoms] = field(default_factory=list)
+    change: float = np.nan
 
     def interpolated(self, path: np.ndarray) -> np.ndarray:
         """W_sep anywhere, J/m²."""
@@ -132,6 +148,31 @@ def _largest_slope(period: float, cosines: np.ndarray, sines: np.ndarray) -> flo
     return place % period
 
 
+def shortest_period(atoms: Atoms, vector: np.ndarray) -> np.ndarray:
+    """The smallest whole part of a shift that maps one of the slabs on itself, or the shift, shape (2,), Å.
+
+    :param atoms: labelled
+    :param vector: shape (2,), Å
+    """
+    for parts in range(MOST_PARTS, 1, -1):
+        shift = np.array([*(vector / parts), 0.0])
+        if any(_maps_on_itself(slab, shift) for slab in slabs_of(atoms)):
+            return vector / parts
+    return vector
+
+
+def _maps_on_itself(slab: Atoms, shift: np.ndarray) -> bool:
+    cell = slab.cell.complete()
+    for kind in np.unique(slab.numbers):
+        positions = slab.positions[slab.numbers == kind]
+        offsets = cell.scaled_positions((positions[:, None] + shift - positions[None]).reshape(-1, 3))
+        offsets -= np.where(slab.pbc, np.round(offsets), 0.0)
+        distances = np.linalg.norm(offsets @ cell[:], axis=1).reshape(len(positions), -1)
+        if distances.min(axis=1).max() > SAME_PLACE:
+            return False
+    return True
+
+
 def compute_sliding(
     atoms: Atoms,
     calculator: Calculator,
@@ -140,19 +181,26 @@ def compute_sliding(
     relax_gap: bool = False,
     area: float | None = None,
     journal: str | Path | None = None,
+    tolerance: float | None = None,
+    points: Points | None = None,
 ) -> Sliding:
     """Work of separation of rigid slabs while slab 2 slides by one period.
 
     :param atoms: labelled interface at the start of the path
-    :param vector: the period: a shift in the plane that changes nothing, shape (2,), Å; the first vector of the
-        registry's cell if None (`registry_cell_of`)
-    :param num_points: of the path, without its end
+    :param vector: a shift in the plane that changes nothing, shape (2,), Å; the first vector of the registry's cell if
+        None (`registry_cell_of`). The path is its smallest part that is a period of a slab (`shortest_period`)
+    :param num_points: of the path, without its end, to begin with
     :param relax_gap: whether the gap is that of least energy at each point (no normal load), not the given one
     :param area: Å², the cell's if None
     :param journal: JSON file of energies, from which an interrupted path continues
+    :param tolerance: relative change of the largest traction by twice as many points at which no more are added; None
+        adds none
+    :param points: keeps what failed; places that fail are interpolated by the waves that the others determine
     :raises ConfigError: if the energy at the vector's end is not that of its start, to 1e-5 eV per atom
+    :raises PropertyError: if fewer than four points are left
     """
-    shift = registry_cell_of(atoms)[0] if vector is None else np.asarray(vector, dtype=float)
+    whole = registry_cell_of(atoms)[0] if vector is None else np.asarray(vector, dtype=float)
+    shift = shortest_period(atoms, whole)
     energies = Energies(calculator, atoms, journal)
     energy_1, energy_2 = (energies(part) for part in slabs_of(atoms))
     start, end = energies(atoms), energies(moved_slab(atoms, [*shift, 0.0]))
@@ -162,15 +210,68 @@ def compute_sliding(
             f"energy by {end - start:.3g} eV; take a lattice vector of a slab"
         )
     area = area_of(atoms) if area is None else area
-    work, gaps = [], []
-    for step in tracked(range(num_points), "sliding"):
-        moved = moved_slab(atoms, [*(step / num_points * shift), 0.0])
-        if relax_gap:
-            moved = at_equilibrium_gap(moved, energies)
-        work.append(work_of_separation(energy_1, energy_2, energies(moved), area))
-        gaps.append(gap_of(moved))
-    period = float(np.linalg.norm(shift))
-    return analyse_sliding(period / num_points * np.arange(num_points), work, period, gaps)
+    points = points or Points()
+    known: dict[Fraction, Atoms | None] = {}
+
+    def frame(step: Fraction) -> Atoms | None:
+        if step not in known:
+            moved = moved_slab(atoms, [*(float(step) * shift), 0.0])
+            known[step] = points.get(f"{step} of the period", partial(at_rest, moved, energies, relax_gap))
+        return known[step]
+
+    def work_at(step: Fraction) -> float:
+        one = frame(step)
+        return np.nan if one is None else work_of_separation(energy_1, energy_2, one.get_potential_energy(), area)
+
+    def path(number: int) -> Sliding:
+        steps = [Fraction(step, number) for step in range(number)]
+        found = [work_at(step) for step in tracked(steps, "sliding")]
+        frames = [frame(step) for step in steps]
+        points.check(sum(one is not None for one in frames), SMALLEST_NUMBER, "num_points")
+        period = float(np.linalg.norm(shift))
+        gaps = [np.nan if one is None else gap_of(one) for one in frames]
+        result = analyse_sliding(period / number * np.arange(number), completed(np.array(found)), period, gaps)
+        return replace(result, structures=[one for one in frames if one is not None])
+
+    return path(num_points) if tolerance is None else _converged(path, work_at, num_points, tolerance)
+
+
+def _converged(
+    path: Callable[[int], Sliding], work_at: Callable[[Fraction], float], num_points: int, tolerance: float
+) -> Sliding:
+    """The path with as many points as the largest traction needs, at most 96.
+
+    Twice as many don't notice short waves that look like long ones on both: a place between all points must fit, too.
+    """
+    number = num_points
+    halved = number % 2 == 0 and number // 2 >= SMALLEST_NUMBER
+    before, result = path(number // 2) if halved else None, path(number)
+    while True:
+        if before is not None:
+            size = max(result.largest_traction, before.largest_traction)
+            change = abs(result.largest_traction - before.largest_traction) / size if size > 0 else 0.0
+            between = result.interpolated(np.array(float(BETWEEN) * result.period)) - work_at(BETWEEN)
+            # a place that fails says nothing
+            missed = (
+                abs(float(between)) / result.corrugation if result.corrugation > 0 and np.isfinite(between) else 0.0
+            )
+            result = replace(result, change=max(change, missed))
+        if (before is not None and result.change <= tolerance) or 2 * number > LARGEST_NUMBER:
+            return result
+        number *= 2
+        before, result = result, path(number)
+
+
+def completed(work: np.ndarray) -> np.ndarray:
+    """Values on a period, those that are NaN interpolated by the longest waves that the others determine."""
+    known = np.isfinite(work)
+    if known.all():
+        return work
+    phases = 2.0 * np.pi * np.arange(len(work)) / len(work)
+    waves = np.arange(1, (known.sum() - 1) // 2 + 1)
+    design = np.hstack([np.ones((len(work), 1)), np.cos(np.outer(phases, waves)), np.sin(np.outer(phases, waves))])
+    solution, _, _, _ = np.linalg.lstsq(design[known], work[known], rcond=None)
+    return np.where(known, work, design @ solution)
 
 
 def sliding_report(
@@ -182,36 +283,53 @@ def sliding_report(
     relax_gap: bool = False,
     area: float | None = None,
     journal: Path | None = None,
+    tolerance: float | None = 0.02,
 ) -> Report:
     """Sliding by one period: work of separation, traction and its maximum.
 
     :param elements_2: elements of the upper slab, if the file has no array `slab`
-    :param vector: x,y of the period, Å; the first vector of the registry's cell if not given
-    :param num_points: along the period
+    :param vector: x,y of a period, Å; the first vector of the registry's cell if not given. The shortest part of it
+        that is a period of a slab is taken
+    :param num_points: along the period, to begin with
     :param relax_gap: whether each point has its own equilibrium gap
     :param area: Å², if not the cell's
     :param journal: JSON file of energies, from which an interrupted path continues
+    :param tolerance: relative change of the largest traction at which no more points are added; none adds none
     """
-    result = compute_sliding(labelled(atoms, elements_2), calculator, vector, num_points, relax_gap, area, journal)
-    fine = np.linspace(0.0, result.period, 400)
-    figure = new_figure(5, 5)
-    upper, lower = figure.subplots(2, 1, sharex=True)
-    upper.plot(result.path, result.work, "o", color="C0")
-    upper.plot(fine, result.interpolated(fine), color="C0")
-    upper.set_ylabel("work of separation (J/m²)")
-    lower.plot(fine, result.traction(fine), color="C1")
-    lower.axvline(result.largest_place, color="0.7", linewidth=0.8)
-    lower.set(xlabel="path (Å)", ylabel="traction (GPa)")
-    for axes in (upper, lower):
-        style_axes(axes)
+    points, interface = Points(), labelled(atoms, elements_2)
+    result = compute_sliding(interface, calculator, vector, num_points, relax_gap, area, journal, tolerance, points)
     values = {
         "largest_traction_gpa": result.largest_traction,
         "largest_traction_at_angstrom": result.largest_place,
+        "change_of_largest_traction": result.change,
         "corrugation_j_per_m2": result.corrugation,
         "period_angstrom": result.period,
+        "num_points": len(result.path),
         "path_angstrom": result.path,
         "work_of_separation_j_per_m2": result.work,
         "traction_gpa": result.traction(result.path),
         "gaps_angstrom": result.gaps,
     }
-    return Report("sliding", values, figure)
+    warnings = list(points.failures)
+    if tolerance is not None and not result.change <= tolerance:
+        warnings.append(
+            f"the largest traction still changes by {100 * result.change:.1f} % with {len(result.path)} points; it may "
+            "have a jump, which rigid slabs at their own gap each can have"
+        )
+    return Report("sliding", values, sliding_figure(result), warnings, result.structures)
+
+
+def sliding_figure(result: Sliding) -> Figure:
+    """Work of separation and traction along the path."""
+    fine = np.linspace(0.0, result.period, 400)
+    figure = new_figure(5.5, 5.2, "Sliding")
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    upper.plot(result.path, result.work, "o", color=PALETTE[0], markersize=4)
+    upper.plot(fine, result.interpolated(fine), color=PALETTE[0])
+    lower.plot(fine, result.traction(fine), color=PALETTE[1])
+    lower.axvline(result.largest_place, color="0.7", linewidth=0.8)
+    for axes in (upper, lower):
+        style_axes(axes)
+    label_axes(upper, "", "work of separation, J/m²")
+    label_axes(lower, "path, Å", "traction, GPa")
+    return figure

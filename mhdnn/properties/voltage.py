@@ -14,6 +14,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,9 @@ from ase.data import atomic_masses, atomic_numbers
 from ase.formula import Formula
 
 from mhdnn.errors import ConfigError
-from mhdnn.properties.progress import tracked
-from mhdnn.properties.relaxation import with_energy
+from mhdnn.properties.points import Points
 from mhdnn.properties.report import Report
+from mhdnn.properties.resting import Rest, structures_at_rest
 from mhdnn.properties.voltage_figure import voltage_figure
 from mhdnn.units import FARADAY_MAH_PER_MOL
 
@@ -229,6 +230,7 @@ def voltage_report(
     electrons: int = 1,
     relax: bool = True,
     max_force: float = 0.01,
+    journal: Path | None = None,
 ) -> Report:
     """Convex hull, voltage profile, capacity, changes of volume and cell of an intercalation electrode.
 
@@ -242,17 +244,22 @@ def voltage_report(
     :param electrons: for each ion
     :param relax: whether positions and cells are relaxed
     :param max_force: at the end of a relaxation, eV/Å
+    :param journal: JSON file of finished structures, from which an interrupted command continues
     """
-    at_rest = [
-        with_energy(atoms, calculator, relax, bool(relax and atoms.pbc.all()), max_force)
-        for atoms in tracked([metal, *structures], "voltage")
-    ]
+    points = Points()
+    found = structures_at_rest(
+        [metal, *structures], calculator, Rest(relax, True, max_force), points, 1, journal, "voltage"
+    )
+    at_rest = [atoms for atoms in found if atoms is not None]
+    points.check(len(at_rest) - 1, 2, "structures")
     ion_energy = energy_per_atom(at_rest[0], ion)
     states = intercalation(at_rest[1:], ion)
     plateaus = voltage_profile(states, ion_energy, electrons)
     values = _values(states, plateaus, electrons)
     figure = voltage_figure(states, plateaus)
-    return Report("voltage", {"ion_energy_ev": ion_energy, **values}, figure, _warnings(states))
+    return Report(
+        "voltage", {"ion_energy_ev": ion_energy, **values}, figure, points.failures + _warnings(states), at_rest
+    )
 
 
 def _values(states: Intercalation, plateaus: Sequence[Plateau], electrons: int) -> dict[str, Any]:

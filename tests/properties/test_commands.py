@@ -68,7 +68,9 @@ def test_a_command_writes_what_its_function_returns(tmp_path, capsys):
     assert values.pop("energy_ev") == pytest.approx(3 * copper.get_potential_energy(), abs=1e-12)
     assert values == {"counts": [1, 2], "strict": True, "num_others": 3, "array": [[1.0, None]]}
     assert (tmp_path / "out" / "toy.png").read_bytes().startswith(b"\x89PNG")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["toy.json", "toy.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        f"toy.{kind}" for kind in ("json", "pdf", "png", "svg")
+    ]
     printed = capsys.readouterr().out
     assert "energy_ev" in printed
     assert "out/toy.png" in printed

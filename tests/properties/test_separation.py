@@ -2,11 +2,12 @@
 
 import json
 
+import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, fcc111
-from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.calculator import CalculationFailed, Calculator, all_changes
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.constraints import FixAtoms
@@ -14,6 +15,7 @@ from ase.constraints import FixAtoms
 from mhdnn.errors import ConfigError, DataError, PropertyError
 from mhdnn.properties.energies import Energies
 from mhdnn.properties.gap_curve import (
+    DEFAULT_GAPS,
     analyse_gap_curve,
     compute_gap_curve,
     gap_curve_report,
@@ -94,6 +96,30 @@ def test_cleavage_of_a_crystal_is_twice_its_surface_energy():
     assert found.work == pytest.approx(2 * surface_energy * EV_PER_SQUARE_ANGSTROM, abs=1e-10)
 
 
+def test_interrupted_relaxations_continue(tmp_path):
+    """The interface is relaxed and kept, the slabs fail; the second run starts with them, and gives the same."""
+    atoms = fcc111("Al", (1, 1, 6), a=4.0, vacuum=8.0)
+    atoms.set_array("slab", np.repeat([1, 2], 3))
+
+    class Slabs(EMT):
+        def calculate(self, *arguments, **keywords):
+            super().calculate(*arguments, **keywords)
+            if len(self.atoms) == 3 and self.fails:
+                raise KeyboardInterrupt
+
+        def description(self):
+            return {"class": "EMT"}
+
+    calculator = Slabs()
+    calculator.fails = True
+    with pytest.raises(KeyboardInterrupt):
+        separate_relaxed(atoms, calculator, 1e-3, journal=tmp_path / "steps.json")
+    assert list(json.loads((tmp_path / "steps.json").read_text())["results"]) == ["interface"]
+    calculator.fails = False
+    continued = separate_relaxed(atoms, calculator, 1e-3, journal=tmp_path / "steps.json")
+    assert continued.work == pytest.approx(separate_relaxed(atoms, EMT(), 1e-3).work, abs=1e-9)
+
+
 def test_relaxed_slabs():
     """Relaxation lowers all three energies; fixed atoms stay."""
     atoms = fcc111("Al", (1, 1, 6), a=4.0, vacuum=8.0)
@@ -158,6 +184,70 @@ def test_universal_curve_is_found_again():
     assert curve.fit.rms_error < 1e-9
     assert curve.work == pytest.approx(0.52, rel=5e-3)
     assert curve.equilibrium_gap == pytest.approx(2.7, abs=0.02)
+
+
+def test_the_universal_curve_has_no_hump():
+    """The 10-4 potential decays by a power: the fit stays below zero beyond the minimum, and says that it is worse."""
+    gaps = np.array([2.6, 2.8, 3.0, 3.2, 3.5, 4.0, 5.0, 6.0, 8.0, 12.0])
+    long_range = analyse_gap_curve(gaps, ten_four(gaps, 1.0))
+    fine = np.linspace(long_range.fit.gap, 40.0, 2000)
+    energies = long_range.fit.energy(fine)
+    assert energies.max() <= 0.0
+    assert (np.diff(energies) >= 0).all()
+    short = analyse_gap_curve(gaps, universal_energy(gaps, 0.5, 3.0, 0.5, 0.05))
+    assert short.fit.quality == pytest.approx(1.0, abs=1e-9)
+    assert long_range.fit.quality < 0.999
+    # spline: slope of the 10-4 potential
+    there = np.array([3.4])
+    slope = (ten_four(3.401, 1.0) - ten_four(3.399, 1.0)) / 0.002 * 10.0
+    assert long_range.traction(there)[0] == pytest.approx(slope, rel=0.05)
+
+
+def test_the_fit_of_a_potential_that_ends_has_no_hump():
+    """Morse's curve cut off at 5 Å; without bounds the fit rises to +0.031 J/m² beyond it."""
+    gaps = np.array(DEFAULT_GAPS)
+    morse = -0.3 * (2 * np.exp(-0.6 * (gaps - 3)) - np.exp(-1.2 * (gaps - 3)))
+    energies = morse * np.cos(0.5 * np.pi * np.clip((gaps / 5.0) ** 4, 0.0, 1.0)) ** 2
+    fit = analyse_gap_curve(gaps, energies).fit
+    fine = np.linspace(fit.gap, 30.0, 2000)
+    assert fit.energy(fine).max() <= 0.0
+    assert (np.diff(fit.energy(fine)) >= 0).all()
+    assert fit.quality < 0.995
+    warnings = gap_curve_report(square_pair(), Ending(), gaps=list(gaps)).warnings
+    assert any("universal curve misses" in text for text in warnings)
+
+
+class Ending(TenFour):
+    """Morse's curve with a cutoff."""
+
+    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        if len(self.atoms) == 2:
+            gap = gap_of(self.atoms)
+            morse = -2 * np.exp(-0.6 * (gap - 3)) + np.exp(-1.2 * (gap - 3))
+            self.results["energy"] = morse * np.cos(0.5 * np.pi * min((gap / 5.0) ** 4, 1.0)) ** 2
+
+
+class SomeFail(TenFour):
+    """Fails at gaps in a range."""
+
+    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        if len(self.atoms) == 2 and 3.5 < gap_of(self.atoms) < 3.7:
+            raise CalculationFailed("no convergence")
+        if len(self.atoms) == 2 and 4.9 < gap_of(self.atoms) < 5.1:
+            self.results["energy"] = np.nan
+
+
+def test_a_curve_survives_points_that_fail(tmp_path):
+    gaps = [2.6, 2.8, 3.0, 3.2, 3.4, 3.6, 4.0, 5.0, 6.0]
+    report = gap_curve_report(square_pair(), SomeFail(), gaps=gaps, journal=tmp_path / "steps.json")
+    assert report.values["gaps_angstrom"].tolist() == [2.6, 2.8, 3.0, 3.2, 3.4, 4.0, 6.0]
+    assert [warning.split(" failed")[0] for warning in report.warnings[:2]] == ["gap 3.6 Å", "gap 5 Å"]
+    assert len(json.loads((tmp_path / "steps.json").read_text())["results"]) == 7 + 2
+    assert gap_of(report.structures[0]) == pytest.approx(3.0, abs=0.02)
+    with pytest.raises(PropertyError, match="expected at least 6 points, 5 are left; gap 3.55 Å failed"):
+        gap_curve_report(square_pair(), SomeFail(), gaps=[2.6, 3.0, 3.4, 3.55, 3.6, 3.65, 4.0, 6.0])
 
 
 @pytest.mark.parametrize(
@@ -226,6 +316,28 @@ def test_registry_map_of_a_cosine(relax_gap):
     assert found.corrugation == pytest.approx(np.ptp(expected), abs=1e-6)
     with pytest.raises(ConfigError, match="`num_1`"):
         map_registry(atoms, CosineRegistry(), 0, 2)
+
+
+def test_a_map_survives_points_that_fail(tmp_path):
+    """NaN where it fails; the structures of the others have their energies."""
+
+    class Fails(CosineRegistry):
+        def calculate(self, *arguments, **keywords):
+            super().calculate(*arguments, **keywords)
+            if len(self.atoms) == 2 and abs(self.atoms.positions[1, 0] - 1.3) < 0.01:
+                raise CalculationFailed("no convergence")
+
+    report = registry_map_report(square_pair(), Fails(), num_1=5, num_2=1, relax_gap=True)
+    assert np.isnan(report.values["work_of_separation_j_per_m2"][:, 0]).tolist() == [False, False, True, False, False]
+    assert report.values["corrugation_j_per_m2"] > 0
+    assert len(report.warnings) == 1
+    assert len(report.structures) == 4
+    report.write(tmp_path)
+    frames = ase.io.read(tmp_path / "registry_map.extxyz", ":")
+    for atoms in frames:
+        again = atoms.copy()
+        again.calc = CosineRegistry()
+        assert atoms.get_potential_energy() == pytest.approx(again.get_potential_energy(), abs=1e-6)
 
 
 def test_map_covers_the_registry_cell_of_the_builder():

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
+from ase.calculators.calculator import CalculationFailed
 
 from mhdnn.errors import ConfigError, DataError
-from mhdnn.properties.sliding import analyse_sliding, compute_sliding, sliding_report
+from mhdnn.properties.sliding import analyse_sliding, compute_sliding, shortest_period, sliding_report
 from tests.properties.toys import CosineRegistry, square_pair
 
 GPA = 160.2176634  # 1 eV/Å³
@@ -47,6 +49,66 @@ def test_the_gap_follows():
     assert found.largest_traction == pytest.approx(0.7 * 2 * np.pi / 2.5 / 2.5**2 * GPA, rel=1e-6)
 
 
+def supercell(times: int) -> Atoms:
+    atoms = square_pair() * (times, 1, 1)
+    atoms.info = {}
+    return atoms
+
+
+def test_the_primitive_period_is_found():
+    """A cell three times as long: the same path as in the small one, whichever slab has the period."""
+    expected = compute_sliding(square_pair(), CosineRegistry())
+    for atoms in (supercell(3), supercell(3)):
+        found = compute_sliding(atoms, CosineRegistry(), num_points=12)
+        assert found.period == pytest.approx(2.5)
+        assert found.largest_traction == pytest.approx(expected.largest_traction / 3, rel=1e-9)  # of one toy per cell
+    distorted = supercell(3)
+    distorted.positions[distorted.arrays["slab"] == 1] += np.random.default_rng(0).normal(size=(3, 3)) * 0.1
+    assert shortest_period(distorted, np.array([7.5, 0.0]))[0] == pytest.approx(2.5)  # slab 2 still has it
+    distorted.positions += np.random.default_rng(1).normal(size=(6, 3)) * 0.1
+    assert shortest_period(distorted, np.array([7.5, 0.0]))[0] == pytest.approx(7.5)
+
+
+class ShortWaves(CosineRegistry):
+    """The toy, and a wave of a seventh of its period: four or six points take it for a longer one."""
+
+    failing = ()
+
+    def calculate(self, *arguments, **keywords):
+        super().calculate(*arguments, **keywords)
+        if len(self.atoms) == 2:
+            place = self.atoms.positions[1, 0] - self.atoms.positions[0, 0]
+            self.results["energy"] += 0.2 * np.cos(7 * 2 * np.pi * place / 2.5)
+            if any(abs(place - 0.3 - 2.5 * part) < 1e-6 for part in self.failing):
+                raise CalculationFailed("no convergence")
+
+
+def test_points_are_added_until_the_traction_stays():
+    """Largest slope of 0.7 cos x + 0.2 cos 7x with the gap at rest, from a fine grid."""
+    calculator = ShortWaves()
+    calculator.spring = 0.0
+    report = sliding_report(square_pair(), calculator, num_points=4)
+    phase = np.linspace(0, 2 * np.pi, 200001)
+    slope = np.abs(0.7 * np.sin(phase) + 1.4 * np.sin(7 * phase)).max() * 2 * np.pi / 2.5 / 2.5**2 * GPA
+    assert report.values["num_points"] in (16, 32)
+    assert report.values["largest_traction_gpa"] == pytest.approx(slope, rel=0.02)
+    assert not report.warnings
+    assert len(report.structures) == report.values["num_points"]
+    coarse = compute_sliding(square_pair(), calculator, num_points=4)
+    assert abs(coarse.largest_traction / slope - 1) > 0.2
+
+
+def test_a_path_survives_a_point_that_fails():
+    calculator = ShortWaves()
+    calculator.spring, calculator.failing = 0.0, (0.25,)
+    report = sliding_report(square_pair(), calculator, num_points=32, tolerance=None)
+    calculator.failing = ()
+    expected = sliding_report(square_pair(), calculator, num_points=32, tolerance=None)
+    assert report.warnings[0].startswith("1/4 of the period failed")
+    assert len(report.structures) == 31
+    assert report.values["largest_traction_gpa"] == pytest.approx(expected.values["largest_traction_gpa"], rel=1e-6)
+
+
 def test_a_vector_that_is_no_period_is_refused():
     with pytest.raises(ConfigError, match="`vector`: expected a shift of slab 2 by which nothing changes"):
         compute_sliding(square_pair(), CosineRegistry(), [1.1, 0.0])
@@ -62,5 +124,5 @@ def test_paths_that_do_not_fill_the_period_are_refused(path):
 def test_report(tmp_path):
     report = sliding_report(square_pair(), CosineRegistry(), num_points=6)
     report.write(tmp_path)
-    assert len(report.values["traction_gpa"]) == 6
+    assert len(report.values["traction_gpa"]) == 12
     assert (tmp_path / "sliding.png").exists()

@@ -1,10 +1,11 @@
 """Voltages by hand and by pymatgen."""
 
+import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from ase.calculators.calculator import Calculator
+from ase.calculators.calculator import CalculationFailed, Calculator
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from pymatgen.apps.battery.insertion_battery import InsertionElectrode
@@ -172,6 +173,40 @@ def test_relaxed_alloy_with_a_calculator(tmp_path):
     assert report.values["host"] == "Ni"
     report.write(tmp_path)
     assert (tmp_path / "voltage.json").is_file()
+
+
+class Counting(EMT):
+    """Fails for two copper atoms, if it shall."""
+
+    calls, fails = 0, False
+
+    def calculate(self, *arguments, **keywords):
+        type(self).calls += 1
+        super().calculate(*arguments, **keywords)
+        if type(self).fails and self.atoms.symbols.count("Cu") == 2:
+            raise CalculationFailed("no convergence")
+
+
+def test_one_failure_leaves_the_others_and_the_journal_continues(tmp_path):
+    structures = []
+    for num_copper in range(4):
+        atoms = bulk("Ni", cubic=True)
+        atoms.symbols[:num_copper] = "Cu"
+        structures.append(atoms)
+    journal = tmp_path / "steps.json"
+    Counting.fails = True
+    report = voltage_report(structures, bulk("Cu"), Counting(), ion="Cu", max_force=0.05, journal=journal)
+    assert report.warnings[0].startswith("structure 2, Cu2Ni2, failed and is left out (CalculationFailed")
+    assert len(report.values["ions_per_formula_unit"]) == 3
+    report.write(tmp_path)
+    energies = [atoms.get_potential_energy() for atoms in ase.io.read(tmp_path / "voltage.extxyz", ":")]
+    assert energies == pytest.approx([atoms.get_potential_energy() for atoms in report.structures], abs=1e-6)
+    Counting.fails, Counting.calls = False, 0
+    complete = voltage_report(structures, bulk("Cu"), Counting(), ion="Cu", max_force=0.05, journal=journal)
+    assert not any("failed" in warning for warning in complete.warnings)
+    assert Counting.calls < 20  # the missing one, and the journal's identity
+    expected = voltage_report(structures, bulk("Cu"), EMT(), ion="Cu", max_force=0.05).values["average_voltage_v"]
+    assert complete.values["average_voltage_v"] == pytest.approx(expected, abs=1e-9)
 
 
 class NoStress(Calculator):
