@@ -69,7 +69,7 @@ def _add_convert(commands: argparse._SubParsersAction) -> None:
     )
     for label, text in KEY_OPTIONS.items():
         option = label.replace("_", "-")
-        converting.add_argument(f"--{option}-key", metavar="KEY", help=f"where the {option} stands; {text}")
+        converting.add_argument(f"--{option}-key", metavar="KEY", help=f"name of the {label.replace('_', ' ')}: {text}")
     converting.add_argument("--total-charge", type=float, metavar="Q", help="of structures that don't have one, e")
     converting.add_argument(
         "--valence-electrons",
