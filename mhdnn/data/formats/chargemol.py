@@ -30,7 +30,7 @@ def recognised(path: Path, head: bytes) -> bool:
     """Whether a file is one of net atomic charges (spin moments and bond orders look alike)."""
     comment = head.split(b"\n", 2)[1].lower() if head.count(b"\n") > 1 else b""
     of_chargemol = b"jmolscript" in comment or b"nonperiodic system" in comment
-    return of_chargemol and (FILE_NAME in uncompressed_name(path).lower() or HEADING in head)
+    return FILE_NAME in uncompressed_name(path).lower() or (of_chargemol and HEADING in head)
 
 
 def frames(path: Path, options: ReadOptions) -> Iterator[Frame]:

@@ -230,9 +230,10 @@ class TestChargemol:
         assert structure.pbc.all()
 
     def test_molecule(self, tmp_path):
-        head, comment, rest = DDEC6.split("\n", 2)
-        (tmp_path / DDEC6_NAME).write_text("\n".join([head, "Nonperiodic system", rest]))
-        assert not converted(tmp_path, tmp_path / DDEC6_NAME)[0].pbc.any()
+        head, _, rest = DDEC6.split("\n", 2)
+        for comment in ("Nonperiodic system", ""):
+            (tmp_path / DDEC6_NAME).write_text("\n".join([head, comment, rest]))
+            assert not converted(tmp_path, tmp_path / DDEC6_NAME)[0].pbc.any()
 
     def test_other_files_of_the_program_are_no_charges(self, tmp_path):
         (tmp_path / "DDEC6_even_tempered_atomic_spin_moments.xyz").write_text(DDEC6.replace("net_charge", "moment"))
