@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.integration.conftest import SMALL, run_mhdnn
+from tests.integration.conftest import SMALL, run_process
 from tests.integration.test_charges import arguments, write_charge_store
 
 TWO_PROCESSES = ["trainer.accelerator=cpu", "trainer.devices=2", "trainer.strategy=ddp", "report=false"]
@@ -15,7 +15,7 @@ def train_on_two_processes(command, folder, monkeypatch):
     """Train, and compare the weights of both processes; nothing is warned of."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     callback = f"+callbacks.weights={{_target_: tests.integration.ranks.WriteWeights, folder: {folder}}}"
-    output = run_mhdnn(*command, *TWO_PROCESSES, callback, folder=".")
+    output = run_process(*command, *TWO_PROCESSES, callback, folder=".")
     first, second = (torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
     assert torch.equal(first, second)
     assert (folder / "run/model.pt").is_file()
@@ -43,7 +43,7 @@ def test_both_processes_stop_where_one_has_no_number(part, emt_store, tmp_path, 
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     callback = f"+callbacks.spoil={{_target_: tests.integration.ranks.SpoilRank, rank: 1, part: {part}}}"
     run = [f"data.train={emt_store}", "trainer.max_epochs=3", f"hydra.run.dir={tmp_path / 'run'}", *SMALL, callback]
-    output = run_mhdnn("train", *run, *TWO_PROCESSES, folder=".", expect=1)
+    output = run_process("train", *run, *TWO_PROCESSES, folder=".", expect=1)
     assert output.count("its energy came out as NaN or infinite") == 1
     assert f", {part})" in output
     assert "Traceback" not in output
