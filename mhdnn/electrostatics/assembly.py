@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 
-from mhdnn.electrostatics.background import Cell
 from mhdnn.electrostatics.blocks import Block
+from mhdnn.electrostatics.costs import available_memory, check_memory, dense_cost
 from mhdnn.electrostatics.direct import DirectBlock
-from mhdnn.electrostatics.ewald import choose_splitting, decay_length, mesh_smearing
-from mhdnn.electrostatics.mesh import choose_resolution
+from mhdnn.electrostatics.ewald import choose_splitting
 from mhdnn.electrostatics.particle_mesh import ParticleMeshBlock
 from mhdnn.electrostatics.periodic import PeriodicBlock
-from mhdnn.electrostatics.slab import extended_cell
+from mhdnn.electrostatics.plan import MeshPlan, periodic_cell, plan_mesh
 from mhdnn.errors import DataError
-from mhdnn.neighbors import complete_cell
 
 LARGEST_DENSE = 400
-"""Atoms of a structure up to which the dense matrix is faster than the mesh (measured on two cores)."""
+"""Atoms of a structure up to which the dense matrix is always faster than the mesh; with more `costs` decides."""
+
+SMALL_MEMORY = 1e8
+"""Bytes that are there."""
 
 
 def build_blocks(
@@ -43,77 +43,70 @@ def build_blocks(
             f"`pbc`: expected no, two or three periodic directions, got {pbc[structure].tolist()} for structure "
             f"{structure}; charges in a wire are not supported: make all directions periodic, with vacuum around it"
         )
+    largest_alone = {"auto": LARGEST_DENSE, "dense": math.inf, "iterative": 0}[solver]
     blocks: list[Block] = []
-    limit = {"auto": LARGEST_DENSE, "dense": math.inf, "iterative": 0}[solver]
-    for structures in structures_together(counts.tolist(), num_periodic, limit):
+    for structures in structures_together(counts.tolist(), num_periodic, largest_alone):
         chosen = torch.tensor(structures, device=positions.device)
         atoms, local = atoms_of(chosen, structure_index, num_structures)
         own_positions, own_widths = positions.index_select(0, atoms), widths.index_select(0, atoms)
-        if len(atoms) > limit and len(structures) == 1:
-            blocks.append(
-                large_block(
-                    atoms, own_positions, own_widths, cell[structures[0]], pbc[structures[0]], accuracy, smearing
-                )
-            )
-            continue
-        if num_periodic[structures[0]] == 0:
+        first, count = structures[0], len(atoms)
+        if len(structures) == 1 and count > largest_alone:
+            plan = plan_mesh(own_positions, own_widths, cell[first], pbc[first], accuracy, smearing)
+            if solver == "iterative" or prefers_mesh(plan, count, num_periodic[first] > 0, positions.device):
+                plan.check_memory(count, positions.device)
+                blocks.append(ParticleMeshBlock(atoms, own_positions, own_widths, plan))
+                continue
+        check_dense_memory(counts[chosen].tolist(), positions.device)
+        if num_periodic[first] == 0:
             blocks.append(DirectBlock(atoms, own_positions, own_widths, local, len(structures)))
             continue
-        parts = zip(
-            own_positions.split(counts[chosen].tolist()), own_widths.split(counts[chosen].tolist()), strict=True
+        blocks.append(
+            periodic_block(atoms, own_positions, own_widths, local, cell[chosen], pbc[chosen], accuracy, smearing)
         )
-        cells, splittings = [], []
-        for structure, (some_positions, some_widths) in zip(structures, parts, strict=True):
-            largest = 2.0**0.5 * float(some_widths.detach().max())
-            cells.append(periodic_cell(some_positions, cell[structure], pbc[structure], largest, accuracy))
-            splittings.append(choose_splitting(float(cells[-1].volume.detach()), largest, accuracy, smearing))
-        blocks.append(PeriodicBlock(atoms, own_positions, own_widths, local, cells, splittings))
     return blocks
 
 
-def periodic_cell(
-    positions: torch.Tensor, cell: torch.Tensor, pbc: torch.Tensor, largest_width: float, accuracy: float
-) -> Cell:
-    """The cell to sum over: the structure's own, or of a slab the extended one."""
-    if bool(pbc.all()):
-        complete_cell(cell.detach().cpu().numpy(), np.ones(3, dtype=bool))
-        return Cell(cell)
-    return extended_cell(positions, cell, pbc, largest_width, accuracy)
-
-
-def large_block(
+def periodic_block(
     atoms: torch.Tensor,
     positions: torch.Tensor,
     widths: torch.Tensor,
+    local: torch.Tensor,
     cell: torch.Tensor,
     pbc: torch.Tensor,
     accuracy: float,
     smearing: float | None,
-) -> ParticleMeshBlock:
-    """Block of one structure for the iterative solver."""
-    largest = 2.0**0.5 * float(widths.detach().max())
-    low, high = positions.detach().aminmax(dim=0)
-    extent = torch.ceil(high - low) + 1.0
-    if bool(pbc.any()):
-        box = periodic_cell(positions, cell, pbc, largest, accuracy)
-        volume = float(box.volume.detach()) * float(extent_fraction(box))
-    else:
-        volume = float(extent.prod())
-    eta = mesh_smearing(len(positions) / volume, largest, accuracy) if smearing is None else smearing
-    splitting = choose_splitting(volume, largest, accuracy, eta)
-    truncation = None
-    if not bool(pbc.any()):
-        margin = decay_length(accuracy) * eta
-        truncation = float(torch.linalg.vector_norm(extent)) + margin
-        box = Cell(torch.diag(extent + truncation + margin))
-    return ParticleMeshBlock(atoms, positions, widths, box, splitting, choose_resolution(accuracy), truncation)
+) -> PeriodicBlock:
+    """Block of structures with periodic directions.
+
+    :param local: structure of each atom, counted within the block, ascending
+    """
+    counts = torch.bincount(local, minlength=len(cell)).tolist()
+    cells, splittings = [], []
+    for structure, (own, spread) in enumerate(zip(positions.split(counts), widths.split(counts), strict=True)):
+        largest = 2.0**0.5 * float(spread.detach().max())
+        cells.append(periodic_cell(own, cell[structure], pbc[structure], largest, accuracy))
+        splittings.append(choose_splitting(float(cells[-1].volume.detach()), largest, accuracy, smearing))
+    return PeriodicBlock(atoms, positions, widths, local, cells, splittings)
 
 
-def extent_fraction(cell: Cell) -> float:
-    """Part of a cell that is filled: all of it but the vacuum of a slab."""
-    if cell.heights is None:
-        return 1.0
-    return min(1.0, (cell.thickness + 2.0) / cell.length)
+def prefers_mesh(plan: MeshPlan, num_atoms: int, periodic: bool, device: torch.device) -> bool:
+    """Whether the mesh is faster than the dense matrix, or the only one that fits into memory."""
+    mesh, dense, free = plan.cost(num_atoms), dense_cost(num_atoms, periodic), available_memory(device)
+    if (mesh.bytes > free) != (dense.bytes > free):
+        return mesh.bytes < dense.bytes
+    return mesh.seconds < dense.seconds
+
+
+def check_dense_memory(counts: list[int], device: torch.device) -> None:
+    """Refuse dense matrices that don't fit.
+
+    :param counts: atoms of the structures of a block
+    :raises ElectrostaticsError: if there is less memory than they need
+    """
+    needed = len(counts) * dense_cost(max(counts), periodic=True).bytes
+    if needed > SMALL_MEMORY:  # asking for the free memory takes longer than a small structure
+        what = f"dense matrices of {len(counts)} structures with up to {max(counts)} atoms"
+        check_memory(needed, what, "choose solver='iterative' or 'auto', or fewer structures in a batch", device)
 
 
 def structures_together(counts: list[int], num_periodic: list[int], limit: float) -> list[list[int]]:

@@ -25,6 +25,7 @@ the number of atoms.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -75,13 +76,29 @@ def choose_splitting(volume: float, largest_width: float, accuracy: float, smear
     return Splitting(eta, reach * max(eta, largest_width), reach / eta)
 
 
-def mesh_smearing(density: float, largest_width: float, accuracy: float) -> float:
+def neighborhood_edge(num_atoms: float, volume: float, extents: Sequence[float]) -> float:
+    """Edge of a cube that holds as many atoms as pairs and mesh together can best do with, Å.
+
+    Directions in which the structure ends within the cube add nothing: of a sheet it is a square, of a chain a line.
+
+    :param volume: of the box that the atoms fill, Å³
+    :param extents: of that box along directions that are not periodic, Å
+    """
+    measure, dimension = volume * NEIGHBORS_WITH_MESH / num_atoms, 3
+    for extent in sorted(extents)[:2]:
+        if measure ** (1.0 / dimension) <= extent:
+            break
+        measure, dimension = measure / extent, dimension - 1
+    return measure ** (1.0 / dimension)
+
+
+def mesh_smearing(edge: float, largest_width: float, accuracy: float) -> float:
     r""":math:`\eta` at which the pairs cost about as much as the mesh, Å.
 
-    :param density: atoms per Å³
+    :param edge: of a cube with the volume of the neighbourhood, Å
     :param largest_width: largest :math:`\gamma_{ij}`, Å
     """
-    cutoff = (3.0 * NEIGHBORS_WITH_MESH / (4.0 * math.pi * density)) ** (1.0 / 3.0)
+    cutoff = edge * (3.0 / (4.0 * math.pi)) ** (1.0 / 3.0)
     return max(in_steps(cutoff / decay_length(accuracy)), largest_width)
 
 

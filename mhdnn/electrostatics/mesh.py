@@ -3,9 +3,8 @@ r"""The smooth part of the Coulomb kernel on a mesh, for structures of many atom
 Charges are spread by B-splines, transformed, multiplied with the Green's function
 
 - three periodic directions and slabs: :math:`(4\pi/V)\,e^{-\eta^2k^2/2}/k^2`, zero for k = 0;
-- open: :math:`(4\pi/V)\,e^{-\eta^2k^2/2}(1 - \cos kR)/k^2`, the transform of the kernel cut off at R, in a
-  box so large that images don't see each other (F. Vico, L. Greengard and M. Ferrando, J. Comput. Phys. 323,
-  191 (2016), https://doi.org/10.1016/j.jcp.2016.07.028)
+- open: the transform of the kernel cut off along each axis, in a box so large that images don't see each other
+  (`open_kernel`)
 
 and the optimal influence factor, transformed back and collected with the same splines: the particle-particle
 particle-mesh method of R. W. Hockney and J. W. Eastwood with B-splines instead of their assignment
@@ -76,14 +75,11 @@ def mesh_shape(cell: torch.Tensor, smearing: float, resolution: MeshResolution) 
     return x, y, z
 
 
-def green_on_mesh(
-    cell: torch.Tensor, shape: tuple[int, int, int], smearing: float, truncation: float | None = None
-) -> torch.Tensor:
-    r"""Green's function at the wave vectors of the half-complex transform, with gradient, eV/e².
+def green_on_mesh(cell: torch.Tensor, shape: tuple[int, int, int], smearing: float) -> torch.Tensor:
+    r"""Periodic Green's function at the wave vectors of the half-complex transform, with gradient, eV/e².
 
     :param cell: shape (3, 3), Å
     :param smearing: :math:`\eta`, Å
-    :param truncation: R of an open structure, Å; None with periodic directions
     """
     numbers = [np.fft.fftfreq(size, 1.0 / size) for size in shape]
     numbers[2] = np.abs(numbers[2][: shape[2] // 2 + 1])
@@ -95,11 +91,7 @@ def green_on_mesh(
     origin = torch.zeros_like(squared)
     origin[0, 0, 0] = 1.0
     volume = torch.linalg.det(cell).abs()
-    green = greens_function(squared + origin, volume, smearing) * (1.0 - origin)
-    if truncation is not None:
-        cut = 1.0 - torch.cos(truncation * torch.sqrt(squared + origin))
-        green = green * cut + origin * (2.0 * math.pi * truncation**2 / volume)
-    return COULOMB_CONSTANT * green
+    return COULOMB_CONSTANT * greens_function(squared + origin, volume, smearing) * (1.0 - origin)
 
 
 def influence_on_mesh(shape: tuple[int, int, int], order: int, like: torch.Tensor) -> torch.Tensor:

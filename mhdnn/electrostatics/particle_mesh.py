@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from mhdnn.electrostatics.background import Background, Cell
+from mhdnn.electrostatics.background import Background
 from mhdnn.electrostatics.blocks import Block, Groups, Solver
-from mhdnn.electrostatics.ewald import Splitting, real_space_pairs
+from mhdnn.electrostatics.ewald import real_space_pairs
 from mhdnn.electrostatics.field import open_potential_at, periodic_potential_at
 from mhdnn.electrostatics.gaussians import gaussian_potential, pair_width
 from mhdnn.electrostatics.iterative import IterativeSolver
-from mhdnn.electrostatics.mesh import (
-    Mesh,
-    MeshResolution,
-    green_on_mesh,
-    influence_on_mesh,
-    mesh_shape,
-    sparse_rows,
-    transposed,
-)
+from mhdnn.electrostatics.mesh import Mesh, green_on_mesh, influence_on_mesh, sparse_rows, transposed
+from mhdnn.electrostatics.open_kernel import open_green_on_mesh
 from mhdnn.electrostatics.periodic import ewald_pair_values
+from mhdnn.electrostatics.plan import MeshPlan
 from mhdnn.electrostatics.preconditioner import MeshPreconditioner
 from mhdnn.units import COULOMB_CONSTANT
 
@@ -30,8 +24,7 @@ class ParticleMeshBlock(Block):
     :param atoms: atoms of the batch, shape (num_atoms,)
     :param positions: of these atoms, shape (num_atoms, 3), Å
     :param widths: of these atoms, shape (num_atoms,), Å
-    :param cell: cell of the mesh; of an open structure a box around it
-    :param truncation: R of an open structure, Å; None with periodic directions
+    :param plan: how the sum is split, and its mesh
     """
 
     def __init__(
@@ -39,31 +32,34 @@ class ParticleMeshBlock(Block):
         atoms: torch.Tensor,
         positions: torch.Tensor,
         widths: torch.Tensor,
-        cell: Cell,
-        splitting: Splitting,
-        resolution: MeshResolution,
-        truncation: float | None,
+        plan: MeshPlan,
     ) -> None:
         self.atoms = atoms
         self.num_structures = 1
         self.structure_index = torch.zeros_like(atoms)
-        self.positions, self.widths, self.cell, self.splitting = positions, widths, cell, splitting
-        self.truncation = truncation
-        self.smearing = positions.new_tensor(splitting.smearing)
-        self.pairs = real_space_pairs(positions, cell.vectors, splitting.cutoff)
+        self.positions, self.widths, self.cell, self.splitting = positions, widths, plan.cell, plan.splitting
+        self.box = plan.box
+        self.smearing = positions.new_tensor(self.splitting.smearing)
+        self.pairs = real_space_pairs(positions, self.cell.vectors, self.splitting.cutoff)
         own = gaussian_potential(torch.zeros_like(widths), pair_width(widths, widths))
         own = own - gaussian_potential(torch.zeros_like(self.smearing), self.smearing)
-        shape = mesh_shape(cell.vectors, splitting.smearing, resolution)
-        self.mesh = Mesh(positions, cell.vectors, shape, resolution.order)
-        green = green_on_mesh(cell.vectors, shape, splitting.smearing, truncation)
+        self.mesh = Mesh(positions, self.cell.vectors, plan.shape, plan.resolution.order)
         self.parameters = (
             self._pair_values(),
             COULOMB_CONSTANT * own,
             self.mesh.products,
-            green * influence_on_mesh(shape, resolution.order, green),
-            *(self._background().tensors if truncation is None else ()),
+            self._kernel(plan),
+            *(self._background().tensors if self.box is None else ()),
         )
         self._sparse: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def _kernel(self, plan: MeshPlan) -> torch.Tensor:
+        """Green's function times influence factors, eV/e²."""
+        if self.box is None:
+            green = green_on_mesh(self.cell.vectors, plan.shape, self.splitting.smearing)
+        else:
+            green = open_green_on_mesh(self.box, plan.shape, self.splitting.smearing, self.positions)
+        return green * influence_on_mesh(plan.shape, plan.resolution.order, green)
 
     def _pair_values(self) -> torch.Tensor:
         first, second, shifts = self.pairs
@@ -114,10 +110,10 @@ class ParticleMeshBlock(Block):
     def solver(self, hardness: torch.Tensor, groups: Groups) -> Solver:
         diagonal = hardness + COULOMB_CONSTANT / (self.widths.detach() * torch.pi**0.5)
         cell = self.cell.vectors.detach()
-        smooth = MeshPreconditioner(self.positions.detach(), cell, self.splitting.smearing, diagonal, self.truncation)
+        smooth = MeshPreconditioner(self.positions.detach(), cell, self.splitting.smearing, diagonal)
         return IterativeSolver(self.product, hardness, groups, [smooth, lambda residual: residual / diagonal])
 
     def potential_at(self, points: torch.Tensor, charges: torch.Tensor) -> torch.Tensor:
-        if self.truncation is not None:
+        if self.box is not None:
             return open_potential_at(points, charges, self.positions, self.widths)
         return periodic_potential_at(points, charges, self.positions, self.widths, self.cell, self.splitting)

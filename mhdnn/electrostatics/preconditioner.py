@@ -10,7 +10,8 @@ Woodbury's formula gives
 where :math:`c = V\,(\sum_i D_i^{-1}\delta(\mathbf r - \mathbf r_i))` of a uniform density stands for
 :math:`W^T D^{-1} W`. With the largest value of the density, smeared by :math:`2\eta`, what remains is positive
 definite also where the density is not uniform (surfaces, clusters, pores). The number of iterations hardly
-grows with the structure.
+grows with the structure. For an open structure, too, G is the periodic Green's function, of the box in which images are
+far: it has no negative values.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ class MeshPreconditioner:
     :param cell: of the mesh, shape (3, 3), Å
     :param smearing: :math:`\eta` of the Ewald sum, Å
     :param diagonal: D > 0, shape (num_atoms,), eV/e²
-    :param truncation: R of an open structure, Å; None with periodic directions
     """
 
     def __init__(
@@ -40,13 +40,12 @@ class MeshPreconditioner:
         cell: torch.Tensor,
         smearing: float,
         diagonal: torch.Tensor,
-        truncation: float | None,
     ) -> None:
         smearing = COARSENING * smearing
         shape = mesh_shape(cell, smearing, RESOLUTION)
         self.mesh = Mesh(positions, cell, shape, RESOLUTION.order)
         self.inverse = 1.0 / diagonal
-        green = green_on_mesh(cell, shape, smearing, truncation)
+        green = green_on_mesh(cell, shape, smearing)
         influence = influence_on_mesh(shape, RESOLUTION.order, green)
         self.kernel = influence * green / (1.0 + self._density(cell, smearing) * green)
 
