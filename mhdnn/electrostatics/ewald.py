@@ -41,6 +41,8 @@ r""":math:`\eta/V^{1/3}` at which pairs and wave vectors cost the same in the de
 NEIGHBORS_WITH_MESH = 200.0
 """Neighbours within the cutoff for which pairs and mesh cost about the same (measured)."""
 
+SMEARING_STEP = 1.1
+
 
 class Splitting(NamedTuple):
     r"""Parameters of an Ewald sum.
@@ -103,8 +105,8 @@ def mesh_smearing(edge: float, largest_width: float, accuracy: float) -> float:
 
 
 def in_steps(smearing: float) -> float:
-    """The nearest power of 1.1: a smearing that follows every change of the cell would make noise in the energy."""
-    return 1.1 ** round(math.log(smearing, 1.1))
+    """The nearest power of a step: a smearing that follows every change of the cell would make noise in the energy."""
+    return SMEARING_STEP ** round(math.log(smearing, SMEARING_STEP))
 
 
 class RealSpacePairs(NamedTuple):

@@ -12,6 +12,7 @@ from mhdnn.electrostatics.background import Cell
 from mhdnn.electrostatics.costs import Cost, check_memory, mesh_cost
 from mhdnn.electrostatics.ewald import (
     NEIGHBORS_WITH_MESH,
+    SMEARING_STEP,
     Splitting,
     choose_splitting,
     mesh_smearing,
@@ -93,15 +94,14 @@ def plan_mesh(
 
 def _plan_periodic(cell: Cell, num_atoms: int, largest: float, accuracy: float, smearing: float | None) -> MeshPlan:
     """The mesh of a structure with two or three periodic directions."""
-    volume, heights = float(cell.volume.detach()), []
+    volume, heights, most = float(cell.volume.detach()), [], math.inf
     if cell.heights is not None:
         heights = [min(cell.length, cell.thickness + SPACE_ABOVE)]
         volume *= heights[0] / cell.length
-    eta = (
-        mesh_smearing(neighborhood_edge(num_atoms, volume, heights), largest, accuracy)
-        if smearing is None
-        else smearing
-    )
+        # pairs must not reach through the vacuum, also after rounding to a step
+        most = cell.vacuum * (4.0 * math.pi / 3.0) ** (1.0 / 3.0) / SMEARING_STEP**0.5
+    edge = min(neighborhood_edge(num_atoms, volume, heights), most)
+    eta = mesh_smearing(edge, largest, accuracy) if smearing is None else smearing
     splitting = choose_splitting(volume, largest, accuracy, eta)
     resolution = choose_resolution(accuracy)
     return MeshPlan(cell, None, splitting, resolution, mesh_shape(cell.vectors, eta, resolution))

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "electrostatics/charge_system.h"
+#include "electrostatics/costs.h"
 #include "electrostatics/parameters.h"
 
 namespace {
@@ -165,8 +166,29 @@ void choose_splitting(double volume, double largest_width, double accuracy, doub
   result[2] = splitting.reciprocal_cutoff;
 }
 
-double mesh_smearing(double density, double largest_width, double accuracy) {
-  return mhdnn::electrostatics::mesh_smearing(density, largest_width, accuracy);
+double mesh_smearing(double edge, double largest_width, double accuracy) {
+  return mhdnn::electrostatics::mesh_smearing(edge, largest_width, accuracy);
+}
+
+// An extent of 0 is none.
+double neighborhood_edge(double num_atoms, double volume, double first, double second, double third) {
+  std::vector<double> extents;
+  for (const double extent : {first, second, third})
+    if (extent > 0.0) extents.push_back(extent);
+  return mhdnn::electrostatics::neighborhood_edge(num_atoms, volume, extents);
+}
+
+// seconds, bytes
+void dense_cost(double num_atoms, double periodic, double *result) {
+  const auto cost = mhdnn::electrostatics::dense_cost(num_atoms, periodic != 0.0);
+  result[0] = cost.seconds;
+  result[1] = cost.bytes;
+}
+
+void mesh_cost(double num_atoms, double num_points, double order, double *result) {
+  const auto cost = mhdnn::electrostatics::mesh_cost(num_atoms, num_points, static_cast<int>(order));
+  result[0] = cost.seconds;
+  result[1] = cost.bytes;
 }
 
 std::int64_t good_size(double least) { return mhdnn::electrostatics::good_size(least); }
@@ -178,6 +200,8 @@ double constant(const char *name) {
       {"COULOMB_CONSTANT", coulomb_constant},
       {"LARGEST_DENSE", largest_dense},
       {"SMALLEST_PIVOT", smallest_pivot},
+      {"NODES_PER_PANEL", nodes_per_panel},
+      {"SPACE_ABOVE", space_above},
       {"SMEARING_PER_LENGTH", smearing_per_length},
       {"NEIGHBORS_WITH_MESH", neighbors_with_mesh},
       {"SMALLEST_TOLERANCE", smallest_tolerance},

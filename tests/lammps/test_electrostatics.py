@@ -11,7 +11,19 @@ from ase.build import bulk
 
 from mhdnn import units
 from mhdnn.compilation import compiler
-from mhdnn.electrostatics import assembly, dense, ewald, iterative, mesh, preconditioner, splines
+from mhdnn.electrostatics import (
+    assembly,
+    costs,
+    dense,
+    ewald,
+    iterative,
+    mesh,
+    open_kernel,
+    plan,
+    preconditioner,
+    splines,
+)
+from mhdnn.electrostatics.particle_mesh import ParticleMeshBlock
 from tests.coulomb import OPEN, PERIODIC, SLAB, Case, cases, random_case
 from tests.lammps.electrostatics_library import ChargeSystemError, Engine, build
 from tests.tolerances import FINITE_DIFFERENCE, ROUND_OFF
@@ -38,7 +50,14 @@ def more_cases() -> dict[str, Case]:
         "tiny cell": random_case(PERIODIC, num_atoms=2, edge=3.0, skew=2.5, total_charge=0.3, seed=8),
         "triclinic, many atoms": random_case(PERIODIC, num_atoms=60, edge=14.0, skew=7.0, total_charge=0.5, seed=9),
         "molecule, many atoms": random_case(OPEN, num_atoms=60, edge=14.0, seed=10),
+        "chain": stretched(random_case(OPEN, num_atoms=40, edge=10.0, seed=11), [0.1, 40.0, 0.2]),
+        "sheet": stretched(random_case(OPEN, num_atoms=40, edge=10.0, total_charge=0.5, seed=12), [3.0, 0.1, 5.0]),
     }
+
+
+def stretched(case: Case, factors: list[float]) -> Case:
+    """The same atoms with longer or shorter coordinates."""
+    return replace(case, positions=case.positions * torch.tensor(factors, dtype=torch.float64))
 
 
 def vectors_of(case: Case, *names: str) -> dict[str, np.ndarray]:
@@ -89,6 +108,8 @@ def test_same_parameters(engine):
         "COULOMB_CONSTANT": units.COULOMB_CONSTANT,
         "LARGEST_DENSE": assembly.LARGEST_DENSE,
         "SMALLEST_PIVOT": dense.SMALLEST_PIVOT,
+        "NODES_PER_PANEL": open_kernel.NODES_PER_PANEL,
+        "SPACE_ABOVE": plan.SPACE_ABOVE,
         "COARSENING": preconditioner.COARSENING,
         "NUM_ALIASES": splines.NUM_ALIASES,
         "PRECONDITIONER_ORDER": preconditioner.RESOLUTION.order,
@@ -104,8 +125,19 @@ def test_same_parameters(engine):
         for size in (30.0, 4e3, 1e6):
             expected = ewald.choose_splitting(size, 1.9, accuracy)
             assert engine.numbers("choose_splitting", 3, size, 1.9, accuracy) == pytest.approx(expected, rel=1e-14)
-            smearing = ewald.mesh_smearing(1.0 / size, 0.8, accuracy)
-            assert engine.library.mesh_smearing(1.0 / size, 0.8, accuracy) == pytest.approx(smearing, rel=1e-14)
+            smearing = ewald.mesh_smearing(size**0.5, 0.8, accuracy)
+            assert engine.library.mesh_smearing(size**0.5, 0.8, accuracy) == pytest.approx(smearing, rel=1e-14)
+    for extents in ((), (3.0,), (400.0,), (9.0, 2000.0, 3.0), (30.0, 300.0, 400.0), (70.0, 60.0, 80.0)):
+        edge = ewald.neighborhood_edge(900, 7e4, extents)
+        padded = (*extents, 0.0, 0.0, 0.0)[:3]
+        assert engine.library.neighborhood_edge(900.0, 7e4, *padded) == pytest.approx(edge, rel=1e-14)
+    for periodic in (False, True):
+        expected = costs.dense_cost(3000, periodic)
+        assert engine.numbers("dense_cost", 2, 3000, periodic) == pytest.approx(expected, rel=1e-14)
+    for order in (5, 12):
+        assert engine.numbers("mesh_cost", 2, 3000, 1e6, order) == pytest.approx(
+            costs.mesh_cost(3000, 10**6, order), rel=1e-14
+        )
     for least in (1, 2.5, 7, 13, 17, 97, 101, 127):
         assert engine.library.good_size(least) == mesh.good_size(least)
 
@@ -219,10 +251,38 @@ def test_crystal_of_one_element(engine, total_charge):
     np.testing.assert_allclose(found["adjoint"], 0.0, atol=1e-8)
 
 
+def open_grid(shape: tuple[int, int, int]) -> Case:
+    """Atoms of a molecule in rows."""
+    places = torch.cartesian_prod(*(1.6 * torch.arange(count, dtype=torch.float64) for count in shape))
+    noise = torch.from_numpy(np.random.default_rng(3).uniform(size=(len(places), 4)))
+    ones = torch.ones(len(places), dtype=torch.float64)
+    return Case(
+        places + 0.3 * noise[:, :3], torch.zeros(3, 3, dtype=torch.float64), OPEN, 0.7 * ones, 0.0 * ones,
+        4.0 * noise[:, 3], 5.0 * ones, torch.zeros(1, dtype=torch.float64),
+    )  # fmt: skip
+
+
+def test_long_and_flat_molecules(engine):
+    """What is chosen by cost, and the charges, are those of Python; thousands of atoms in a row are no matter."""
+    for shape in ((1, 500, 1), (24, 1, 24), (3000, 1, 1)):
+        case = open_grid(shape)
+        found = engine.solve(case)
+        system = case.build(1e-6, "auto")
+        assert (sum(found["iterations"]) > 0) == isinstance(system.blocks[0], ParticleMeshBlock)
+        assert_close(found["charges"], case.equilibrate(system).numpy(), 1e-9)
+
+
+def test_too_large_for_the_memory(engine):
+    """Refused on all processes before anything is allocated."""
+    case = open_grid((1000, 1000, 1))
+    with pytest.raises(ChargeSystemError, match=r"dense matrix of 1000000 atoms, which takes about 200000.0 GB"):
+        engine.solve(case, solver="dense", num_processes=2)
+
+
 def test_which_solver(engine):
-    """Dense up to a number of atoms; a good guess saves iterations and changes nothing."""
+    """Dense for few atoms; a good guess saves iterations and changes nothing."""
     assert engine.solve(crystal(5))["iterations"] == [0, 0]
-    case = crystal(6)
+    case = crystal(7)
     noise = torch.from_numpy(np.random.default_rng(0).normal(size=len(case.positions)))
     case = replace(case, electronegativity=case.electronegativity + noise)
     cold = engine.solve(case)

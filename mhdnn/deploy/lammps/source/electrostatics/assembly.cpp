@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
+#include "costs.h"
 #include "dense_solver.h"
 #include "iterative_solver.h"
 #include "parameters.h"
@@ -57,38 +59,55 @@ Assembly dense_periodic(const Box &box, const Atoms &atoms) {
   return result;
 }
 
-// Cell of the mesh, and how the sum is split.
+// Cell of the mesh, and how the sum is split: plan.py.
 struct MeshPlan {
   Matrix3 vectors;
-  std::optional<Cell> cell;  // with periodic directions
-  double smearing, truncation;
+  std::optional<Cell> cell;    // with periodic directions
+  std::optional<OpenBox> box;  // without
+  Splitting splitting;
+  MeshResolution resolution;
+
+  double num_points() const {
+    const MeshShape shape = mesh_shape(vectors, splitting.smearing, resolution);
+    return static_cast<double>(shape[0]) * static_cast<double>(shape[1]) * static_cast<double>(shape[2]);
+  }
 };
 
 MeshPlan periodic_plan(const Box &box, const Atoms &atoms) {
   const double largest = atoms.largest_pair_width();
   const Cell cell = periodic_cell(box, atoms.positions, largest, atoms.accuracy);
-  const double density = static_cast<double>(atoms.count()) / filled_volume(cell);
-  return {cell.vectors, cell, mesh_smearing(density, largest, atoms.accuracy), 0.0};
+  double volume = cell.volume(), most = std::numeric_limits<double>::infinity();
+  std::vector<double> heights;
+  if (cell.slab) {
+    heights.push_back(std::min(cell.length, cell.thickness + space_above));
+    volume *= heights[0] / cell.length;
+    // pairs must not reach through the vacuum, also after rounding to a step
+    most = cell.vacuum * std::cbrt(4.0 * pi / 3.0) / std::sqrt(smearing_step);
+  }
+  const double edge = std::min(neighborhood_edge(static_cast<double>(atoms.count()), volume, heights), most);
+  const double smearing = mesh_smearing(edge, largest, atoms.accuracy);
+  return {cell.vectors, cell, std::nullopt, splitting_with(smearing, largest, atoms.accuracy),
+          choose_resolution(atoms.accuracy)};
 }
 
-// A box so large that the images of an open structure don't see each other.
 MeshPlan open_plan(const Atoms &atoms) {
-  Vector3 low, high, extent;
+  OpenBox box{};
   for (int axis = 0; axis < 3; ++axis) {
-    low[axis] = high[axis] = atoms.positions[axis];
+    double low = atoms.positions[axis], high = low;
     for (std::size_t place = axis; place < atoms.positions.size(); place += 3) {
-      low[axis] = std::min(low[axis], atoms.positions[place]);
-      high[axis] = std::max(high[axis], atoms.positions[place]);
+      low = std::min(low, atoms.positions[place]);
+      high = std::max(high, atoms.positions[place]);
     }
-    extent[axis] = std::ceil(high[axis] - low[axis]) + 1.0;
+    box.extents[axis] = std::ceil(high - low) + 1.0;
   }
-  const double density = static_cast<double>(atoms.count()) / (extent[0] * extent[1] * extent[2]);
-  const double smearing = mesh_smearing(density, atoms.largest_pair_width(), atoms.accuracy);
-  const double margin = decay_length(atoms.accuracy) * smearing;
-  const double truncation = norm(extent) + margin;
-  Matrix3 vectors{};
-  for (int axis = 0; axis < 3; ++axis) vectors[axis][axis] = extent[axis] + truncation + margin;
-  return {vectors, std::nullopt, smearing, truncation};
+  const double largest = atoms.largest_pair_width();
+  const double count = std::max(static_cast<double>(atoms.count()), neighbors_with_mesh);  // of few all are neighbours
+  const double edge = neighborhood_edge(count, box.extents[0] * box.extents[1] * box.extents[2],
+                                        {box.extents.begin(), box.extents.end()});
+  const Splitting splitting =
+      splitting_with(mesh_smearing(edge, largest, atoms.accuracy), largest, atoms.accuracy);
+  box.margin = splitting.cutoff;
+  return {box.vectors(), std::nullopt, box, splitting, choose_resolution(atoms.accuracy)};
 }
 
 std::unique_ptr<Solver> iterative_solver(const CoulombMatrix &matrix, const MeshPlan &plan, const Atoms &atoms) {
@@ -96,8 +115,7 @@ std::unique_ptr<Solver> iterative_solver(const CoulombMatrix &matrix, const Mesh
   auto diagonal = atoms.local(atoms.widths);
   for (std::size_t atom = 0; atom < diagonal.size(); ++atom)
     diagonal[atom] = hardness[atom] + coulomb_constant / (diagonal[atom] * std::sqrt(pi));
-  const MeshPreconditioner smooth(plan.vectors, atoms.positions, plan.smearing, diagonal, plan.truncation,
-                                  atoms.processes);
+  const MeshPreconditioner smooth(plan.vectors, atoms.positions, plan.splitting.smearing, diagonal, atoms.processes);
   const auto simple = [diagonal](std::vector<double> residual) {
     for (std::size_t atom = 0; atom < residual.size(); ++atom) residual[atom] /= diagonal[atom];
     return residual;
@@ -108,12 +126,12 @@ std::unique_ptr<Solver> iterative_solver(const CoulombMatrix &matrix, const Mesh
 }
 
 Assembly on_mesh(const MeshPlan &plan, const Atoms &atoms) {
-  const Splitting splitting = splitting_with(plan.smearing, atoms.largest_pair_width(), atoms.accuracy);
+  const Splitting &splitting = plan.splitting;
   const Rows own = {atoms.processes.first, atoms.processes.num_local};
   RealSpace real(neighbors_within(plan.vectors, atoms.positions, own, splitting.cutoff), atoms.widths,
                  splitting.smearing);
-  auto smooth = std::make_unique<ParticleMesh>(plan.vectors, atoms.positions, splitting.smearing,
-                                               choose_resolution(atoms.accuracy), plan.truncation, atoms.processes);
+  auto smooth = std::make_unique<ParticleMesh>(plan.vectors, atoms.positions, splitting.smearing, plan.resolution,
+                                               plan.box, atoms.processes);
   std::optional<Background> background;
   if (plan.cell) background.emplace(*plan.cell, atoms.positions, atoms.widths, splitting.smearing);
   Assembly result;
@@ -130,11 +148,26 @@ Assembly assemble(const Box &box, const std::vector<double> &positions, const st
                   const Processes &processes) {
   check_box(box);
   const Atoms atoms = {positions, widths, hardness, accuracy, processes};
-  const bool dense = choice == SolverChoice::dense ||
-                     (choice == SolverChoice::automatic && atoms.count() <= largest_dense);
   const bool open = !box.periodic[0] && !box.periodic[1] && !box.periodic[2];
-  if (dense) return open ? dense_open(atoms) : dense_periodic(box, atoms);
-  return on_mesh(open ? open_plan(atoms) : periodic_plan(box, atoms), atoms);
+  const auto dense = [&] { return open ? dense_open(atoms) : dense_periodic(box, atoms); };
+  const Cost of_matrix = dense_cost(static_cast<double>(atoms.count()), !open);
+  const auto check_matrix = [&] {
+    check_memory(of_matrix.bytes, "a dense matrix of " + std::to_string(atoms.count()) + " atoms",
+                 "choose solver iterative or auto", processes);
+  };
+  if (choice == SolverChoice::dense || (choice == SolverChoice::automatic && atoms.count() <= largest_dense)) {
+    check_matrix();
+    return dense();
+  }
+  const MeshPlan plan = open ? open_plan(atoms) : periodic_plan(box, atoms);
+  const Cost of_mesh = mesh_cost(static_cast<double>(atoms.count()), plan.num_points(), plan.resolution.order);
+  if (choice == SolverChoice::automatic && !prefers_mesh(of_mesh, of_matrix, processes)) {
+    check_matrix();
+    return dense();
+  }
+  check_memory(of_mesh.bytes, std::to_string(atoms.count()) + " atoms on a mesh",
+               "ask for less accuracy, leave vacuum out of a periodic box, or take machines with more memory", processes);
+  return on_mesh(plan, atoms);
 }
 
 }  // namespace mhdnn::electrostatics

@@ -95,15 +95,10 @@ Cell periodic_cell(const Box &box, const std::vector<double> &positions, double 
   }
   cell.middle = 0.5 * (lowest + highest);
   cell.thickness = highest - lowest;
-  cell.length =
-      std::ceil(cell.thickness + vacuum_needed(shortest_reciprocal(first, second), largest_width, accuracy));
+  cell.vacuum = vacuum_needed(shortest_reciprocal(first, second), largest_width, accuracy);
+  cell.length = std::ceil(cell.thickness + cell.vacuum);
   cell.vectors[open] = scaled(cell.length, cell.normal);
   return cell;
-}
-
-double filled_volume(const Cell &cell) {
-  if (!cell.slab) return cell.volume();
-  return cell.volume() * std::min(1.0, (cell.thickness + 2.0) / cell.length);
 }
 
 double convexity_constant(const Cell &cell, double largest_width) {

@@ -15,6 +15,7 @@ struct Cell {
   Vector3 normal = {0.0, 0.0, 0.0};  // of a slab
   double length = 0.0;               // of a slab's cell along the normal, Å
   double thickness = 0.0;            // of a slab, Å
+  double vacuum = 0.0;               // of a slab: needed above it, Å
   double middle = 0.0;               // of a slab: height that background and Python count heights from, Å
 
   double volume() const;
@@ -26,9 +27,6 @@ void check_box(const Box &box);
 
 // The box itself, or a slab's extended one.
 Cell periodic_cell(const Box &box, const std::vector<double> &positions, double largest_width, double accuracy);
-
-// Its volume without the vacuum of a slab.
-double filled_volume(const Cell &cell);
 
 // Makes the matrix of a slab positive definite when added to its elements, eV/e²; 0 with three directions.
 double convexity_constant(const Cell &cell, double largest_width);

@@ -24,12 +24,11 @@ auto with_width(int width, const Function &function) {
 
 }  // namespace
 
-Green::Green(const Matrix3 &cell, const MeshShape &shape, double smearing, double truncation)
+Green::Green(const Matrix3 &cell, const MeshShape &shape, double smearing)
     : reciprocal_(inverse(cell)),
       shape_(shape),
       volume_(std::abs(determinant(cell))),
-      smearing_(smearing),
-      truncation_(truncation) {}
+      smearing_(smearing) {}
 
 Vector3 Green::wave_vector(const WavePlace &place) const {
   const Vector3 numbers = {2.0 * pi * static_cast<double>(wave_number(place[0], shape_[0])),
@@ -38,15 +37,12 @@ Vector3 Green::wave_vector(const WavePlace &place) const {
   return {dot(reciprocal_[0], numbers), dot(reciprocal_[1], numbers), dot(reciprocal_[2], numbers)};
 }
 
-// (4π/V) exp(-η²k²/2)/k², times 1 - cos kR of an open structure, whose limit at k = 0 is R²k²/2.
+// (4π/V) exp(-η²k²/2)/k²
 GreenValue Green::at(double squared) const {
+  if (squared == 0.0) return {0.0, 0.0};
   const double scale = coulomb_constant * 4.0 * pi / volume_;
-  if (squared == 0.0) return {0.5 * scale * truncation_ * truncation_, 0.0};
-  const double bare = scale * std::exp(-0.5 * smearing_ * smearing_ * squared) / squared;
-  const double logarithmic = -0.5 * smearing_ * smearing_ - 1.0 / squared;
-  if (truncation_ == 0.0) return {bare, bare * logarithmic};
-  const double k = std::sqrt(squared), cut = 1.0 - std::cos(k * truncation_);
-  return {bare * cut, bare * (logarithmic * cut + 0.5 * truncation_ * std::sin(k * truncation_) / k)};
+  const double value = scale * std::exp(-0.5 * smearing_ * smearing_ * squared) / squared;
+  return {value, value * (-0.5 * smearing_ * smearing_ - 1.0 / squared)};
 }
 
 Influence::Influence(const MeshShape &shape, int order) {

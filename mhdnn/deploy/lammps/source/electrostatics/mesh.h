@@ -14,7 +14,7 @@ namespace mhdnn::electrostatics {
 // Of a wave along the axes of a spectrum.
 using WavePlace = std::array<std::int64_t, 3>;
 
-// The Coulomb kernel smeared by η, at one wave vector.
+// The Coulomb kernel of periodic directions smeared by η, at one wave vector.
 struct GreenValue {
   double value;  // eV/e²
   double slope;  // by k²
@@ -22,8 +22,7 @@ struct GreenValue {
 
 class Green {
  public:
-  // The truncation is R of an open structure, 0 with periodic directions.
-  Green(const Matrix3 &cell, const MeshShape &shape, double smearing, double truncation);
+  Green(const Matrix3 &cell, const MeshShape &shape, double smearing);
 
   Vector3 wave_vector(const WavePlace &place) const;
   GreenValue at(double squared) const;
@@ -31,7 +30,7 @@ class Green {
  private:
   Matrix3 reciprocal_;  // columns are reciprocal vectors over 2π
   MeshShape shape_;
-  double volume_, smearing_, truncation_;
+  double volume_, smearing_;
 };
 
 // The factors that make the mesh's mean error smallest.

@@ -31,8 +31,19 @@ Splitting choose_splitting(double volume, double largest_width, double accuracy)
   return splitting_with(smearing, largest_width, accuracy);
 }
 
-double mesh_smearing(double density, double largest_width, double accuracy) {
-  const double cutoff = std::cbrt(3.0 * neighbors_with_mesh / (4.0 * pi * density));
+double neighborhood_edge(double num_atoms, double volume, std::vector<double> extents) {
+  std::sort(extents.begin(), extents.end());
+  double measure = volume * neighbors_with_mesh / num_atoms;
+  int dimension = 3;
+  for (std::size_t place = 0; place < std::min<std::size_t>(2, extents.size()); ++place, --dimension) {
+    if (std::pow(measure, 1.0 / dimension) <= extents[place]) break;
+    measure /= extents[place];
+  }
+  return std::pow(measure, 1.0 / dimension);
+}
+
+double mesh_smearing(double edge, double largest_width, double accuracy) {
+  const double cutoff = edge * std::cbrt(3.0 / (4.0 * pi));
   return std::max(in_steps(cutoff / decay_length(accuracy)), largest_width);
 }
 

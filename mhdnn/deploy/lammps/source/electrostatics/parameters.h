@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "vectors.h"
 
@@ -15,6 +16,8 @@ constexpr double vacuum_permittivity = 8.8541878128e-12;  // F/m
 constexpr double coulomb_constant = 1e10 * elementary_charge / (4.0 * pi * vacuum_permittivity);  // eV Å/e²
 
 constexpr std::int64_t largest_dense = 400;      // assembly.py: atoms
+constexpr int nodes_per_panel = 10;              // open_kernel.py
+constexpr double space_above = 2.0;              // plan.py, Å
 constexpr double smallest_pivot = 1e-13;         // dense.py
 constexpr double smearing_per_length = 0.11;     // ewald.py
 constexpr double neighbors_with_mesh = 200.0;    // ewald.py
@@ -24,6 +27,16 @@ constexpr double smallest_tolerance = 1e-13;     // iterative.py
 constexpr int most_iterations = 500;             // iterative.py
 constexpr double coarsening = 1.3;               // preconditioner.py
 constexpr int num_aliases = 12;                  // splines.py
+
+// costs.py
+constexpr double seconds_per_element[2] = {2.5e-7, 5e-7};  // open, periodic
+constexpr double seconds_per_point = 1e-6;
+constexpr double seconds_per_atom = 2e-4;
+constexpr int measured_order = 7;
+constexpr double bytes_per_element = 200.0;
+constexpr double bytes_per_point = 100.0;
+constexpr double bytes_per_spline_point = 50.0;
+constexpr double bytes_per_atom = 40e3;
 
 struct MeshResolution {
   int order;       // of the splines
@@ -56,7 +69,8 @@ struct Splitting {
 double decay_length(double accuracy);
 Splitting splitting_with(double smearing, double largest_width, double accuracy);
 Splitting choose_splitting(double volume, double largest_width, double accuracy);
-double mesh_smearing(double density, double largest_width, double accuracy);
+double neighborhood_edge(double num_atoms, double volume, std::vector<double> extents);
+double mesh_smearing(double edge, double largest_width, double accuracy);
 
 // mesh.py
 using MeshShape = std::array<std::int64_t, 3>;

@@ -14,20 +14,43 @@ double strain_derivative(double value, double slope, const Vector3 &k, int compo
 }  // namespace
 
 ParticleMesh::ParticleMesh(const Matrix3 &cell, const std::vector<double> &positions, double smearing,
-                           const MeshResolution &resolution, double truncation, const Processes &processes)
+                           const MeshResolution &resolution, const std::optional<OpenBox> &box,
+                           const Processes &processes)
     : processes_(processes),
-      green_(cell, mesh_shape(cell, smearing, resolution), smearing, truncation),
+      green_(cell, mesh_shape(cell, smearing, resolution), smearing),
       mesh_(cell, mesh_shape(cell, smearing, resolution), resolution.order, positions,
             {processes.first, processes.num_local}),
-      kernel_(num_waves(mesh_.shape())),
-      slopes_(num_waves(mesh_.shape())) {
-  const Influence influence(mesh_.shape(), resolution.order);
+      influence_(mesh_.shape(), resolution.order) {
+  if (!box) {
+    set_periodic_kernel();
+    return;
+  }
+  open_.emplace(*box, mesh_.shape(), smearing);
+  kernel_ = open_->values();
+  for_each_wave(mesh_.shape(),
+                [&](std::int64_t wave, const WavePlace &place) { kernel_[wave] *= influence_.at(place); });
+}
+
+void ParticleMesh::set_periodic_kernel() {
+  kernel_.resize(num_waves(mesh_.shape()));
+  slopes_.resize(num_waves(mesh_.shape()));
   for_each_wave(mesh_.shape(), [&](std::int64_t wave, const WavePlace &place) {
     const Vector3 k = green_.wave_vector(place);
     const GreenValue green = green_.at(dot(k, k));
-    kernel_[wave] = influence.at(place) * green.value;
-    slopes_[wave] = influence.at(place) * green.slope;
+    kernel_[wave] = influence_.at(place) * green.value;
+    slopes_[wave] = influence_.at(place) * green.slope;
   });
+}
+
+std::vector<double> ParticleMesh::strain_kernel(int component) const {
+  std::vector<double> result;
+  if (open_) result = open_->strain_derivatives(component);
+  result.resize(num_waves(mesh_.shape()));
+  for_each_wave(mesh_.shape(), [&](std::int64_t wave, const WavePlace &place) {
+    if (open_) result[wave] *= influence_.at(place);
+    else result[wave] = strain_derivative(kernel_[wave], slopes_[wave], green_.wave_vector(place), component);
+  });
+  return result;
 }
 
 std::vector<double> ParticleMesh::spread(const std::vector<double> &q) const {
@@ -55,7 +78,9 @@ SmoothDerivatives ParticleMesh::derivatives(const std::vector<double> &p, const 
                                             bool per_atom) const {
   const std::int64_t first = processes_.first, count = processes_.num_local;
   const Spectrum p_waves = transformed(mesh_.shape(), spread(p)), q_waves = transformed(mesh_.shape(), spread(q));
-  SmoothDerivatives result{std::vector<double>(3 * count), strain(p_waves, q_waves), {}};
+  // atoms of an open structure move without the box: the strain follows from the positions
+  const Voigt together = open_ ? Voigt{} : strain(p_waves, q_waves);
+  SmoothDerivatives result{std::vector<double>(3 * count), together, {}};
   const auto field_q = mesh_.gradients(potential(q_waves)), field_p = mesh_.gradients(potential(p_waves));
   for (std::int64_t atom = 0; atom < count; ++atom)
     for (int axis = 0; axis < 3; ++axis) {
@@ -91,9 +116,8 @@ void ParticleMesh::add_strain_per_atom(const std::vector<double> &p, const Spect
   Spectrum waves(q_waves.size());
   std::vector<double> mesh;
   for (int c = 0; c < 6; ++c) {
-    for_each_wave(mesh_.shape(), [&](std::int64_t wave, const WavePlace &place) {
-      waves[wave] = strain_derivative(kernel_[wave], slopes_[wave], green_.wave_vector(place), c) * q_waves[wave];
-    });
+    const auto derivatives = strain_kernel(c);
+    for (std::size_t wave = 0; wave < waves.size(); ++wave) waves[wave] = derivatives[wave] * q_waves[wave];
     transform_back(mesh_.shape(), waves, mesh);
     const auto values = mesh_.interpolate(mesh);
     for (std::size_t atom = 0; atom < values.size(); ++atom)

@@ -7,15 +7,14 @@ namespace mhdnn::electrostatics {
 
 // Woodbury's formula with a uniform density c of 1/D: 1/D - 1/D W G/(1 + c G) W^T 1/D.
 MeshPreconditioner::MeshPreconditioner(const Matrix3 &cell, const std::vector<double> &positions, double smearing,
-                                       const std::vector<double> &diagonal, double truncation,
-                                       const Processes &processes)
+                                       const std::vector<double> &diagonal, const Processes &processes)
     : processes_(processes),
       mesh_(cell, mesh_shape(cell, coarsening * smearing, preconditioner_resolution),
             preconditioner_resolution.order, positions, {processes.first, processes.num_local}),
       inverse_(diagonal.size()),
       kernel_(num_waves(mesh_.shape())) {
   for (std::size_t atom = 0; atom < diagonal.size(); ++atom) inverse_[atom] = 1.0 / diagonal[atom];
-  const Green green(cell, mesh_.shape(), coarsening * smearing, truncation);
+  const Green green(cell, mesh_.shape(), coarsening * smearing);
   const double density = largest_density(green, coarsening * smearing);
   const Influence influence(mesh_.shape(), preconditioner_resolution.order);
   for_each_wave(mesh_.shape(), [&](std::int64_t wave, const WavePlace &place) {

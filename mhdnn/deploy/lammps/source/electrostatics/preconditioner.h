@@ -10,9 +10,9 @@ namespace mhdnn::electrostatics {
 
 class MeshPreconditioner {
  public:
-  // smearing: η of the Ewald sum. diagonal: D > 0 of own atoms, eV/e². truncation: see Green.
+  // smearing: η of the Ewald sum. diagonal: D > 0 of own atoms, eV/e².
   MeshPreconditioner(const Matrix3 &cell, const std::vector<double> &positions, double smearing,
-                     const std::vector<double> &diagonal_local, double truncation, const Processes &processes);
+                     const std::vector<double> &diagonal_local, const Processes &processes);
 
   // Approximate inverse of A + J times a residual; own atoms.
   std::vector<double> operator()(const std::vector<double> &residual) const;

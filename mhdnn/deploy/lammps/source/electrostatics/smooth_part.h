@@ -10,7 +10,7 @@ namespace mhdnn::electrostatics {
 // Derivatives of p A q at fixed p and q. Under strain cell vectors and atoms move together.
 struct SmoothDerivatives {
   std::vector<double> positions;        // of own atoms, 3 numbers an atom
-  Voigt strain;                         // of all atoms together, the same on all processes
+  Voigt strain;                         // of all atoms together, the same on all processes; of no open structure
   std::vector<double> strain_per_atom;  // of own atoms, 6 numbers an atom, if asked for
 };
 
