@@ -78,7 +78,7 @@ def choose_splitting(volume: float, largest_width: float, accuracy: float, smear
     return Splitting(eta, reach * max(eta, largest_width), reach / eta)
 
 
-def neighborhood_edge(num_atoms: float, volume: float, extents: Sequence[float]) -> float:
+def neighborhood_edge(num_atoms: int, volume: float, extents: Sequence[float]) -> float:
     """Edge of a cube that holds as many atoms as pairs and mesh together can best do with, Å.
 
     Directions in which the structure ends within the cube add nothing: of a sheet it is a square, of a chain a line.

@@ -11,7 +11,6 @@ import torch
 from mhdnn.electrostatics.background import Cell
 from mhdnn.electrostatics.costs import Cost, check_memory, mesh_cost
 from mhdnn.electrostatics.ewald import (
-    NEIGHBORS_WITH_MESH,
     SMEARING_STEP,
     Splitting,
     choose_splitting,
@@ -82,8 +81,7 @@ def plan_mesh(
         )
     low, high = positions.detach().aminmax(dim=0)
     extents = (torch.ceil(high - low) + 1.0).tolist()
-    # of few atoms all are neighbours
-    edge = neighborhood_edge(max(len(positions), NEIGHBORS_WITH_MESH), math.prod(extents), extents)
+    edge = neighborhood_edge(len(positions), math.prod(extents), extents)
     eta = mesh_smearing(edge, largest, accuracy) if smearing is None else smearing
     splitting = choose_splitting(0.0, largest, accuracy, eta)
     box = OpenBox((extents[0], extents[1], extents[2]), splitting.cutoff)

@@ -101,8 +101,8 @@ MeshPlan open_plan(const Atoms &atoms) {
     box.extents[axis] = std::ceil(high - low) + 1.0;
   }
   const double largest = atoms.largest_pair_width();
-  const double count = std::max(static_cast<double>(atoms.count()), neighbors_with_mesh);  // of few all are neighbours
-  const double edge = neighborhood_edge(count, box.extents[0] * box.extents[1] * box.extents[2],
+  const double volume = box.extents[0] * box.extents[1] * box.extents[2];
+  const double edge = neighborhood_edge(static_cast<double>(atoms.count()), volume,
                                         {box.extents.begin(), box.extents.end()});
   const Splitting splitting =
       splitting_with(mesh_smearing(edge, largest, atoms.accuracy), largest, atoms.accuracy);
