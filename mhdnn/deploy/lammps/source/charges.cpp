@@ -39,8 +39,8 @@ void MPIProcesses::gather(const double *local, double *all, int width) const {
     start += width * rows;
   }
   // the MPI of LAMMPS without MPI (src/STUBS) takes no const
-  MPI_Allgatherv(const_cast<double *>(local), static_cast<int>(width * num_local), MPI_DOUBLE, all, counts.data(), starts.data(), MPI_DOUBLE,
-                 communicator_);
+  MPI_Allgatherv(const_cast<double *>(local), static_cast<int>(width * num_local), MPI_DOUBLE, all, counts.data(),
+                 starts.data(), MPI_DOUBLE, communicator_);
 }
 
 ChargeStep::ChargeStep(MPI_Comm communicator, const Box &box, const std::vector<double> &positions,
@@ -80,7 +80,8 @@ std::vector<double> ChargeStep::energies() const {
 
 std::vector<double> ChargeStep::respond(const std::vector<double> &short_range_gradient) {
   std::vector<double> gradient = potential_;
-  for (std::size_t atom = 0; atom < gradient.size(); ++atom) gradient[atom] += external_[atom] + short_range_gradient[atom];
+  for (std::size_t atom = 0; atom < gradient.size(); ++atom)
+    gradient[atom] += external_[atom] + short_range_gradient[atom];
   adjoint_ = system_->adjoint(gradient.data());
   return local(adjoint_);
 }
@@ -94,8 +95,8 @@ Derivatives ChargeStep::derivatives(bool per_atom) const {
   return result;
 }
 
-// -(q + adjoint) E.r. Under strain only the open directions count: periodic ones have no component of the field, and
-// no origin.
+// -(q + adjoint) E.r. Under strain only the open directions count: periodic ones have no component of the field,
+// and no origin.
 void ChargeStep::add_field(Derivatives &derivatives) const {
   constexpr int row[6] = {0, 1, 2, 1, 0, 0}, column[6] = {0, 1, 2, 2, 2, 1};
   const auto charges = local(system_->charges()), adjoint = local(adjoint_);

@@ -30,7 +30,8 @@ struct ChargeSettings {
   std::array<double, 3> field;  // V/Å: energy -q E.r of each charge, r from the origin
 };
 
-// One geometry. A field adds -E.r to the electronegativities, so that its response is part of all derivatives. `local` are the atoms of this process (centres of the model), `all` those of all processes.
+// One geometry. A field adds -E.r to the electronegativities, so that its response is part of all derivatives. `local` are
+// the atoms of this process (centres of the model), `all` those of all processes.
 class ChargeStep {
  public:
   ChargeStep(MPI_Comm, const Box &, const std::vector<double> &positions_local,

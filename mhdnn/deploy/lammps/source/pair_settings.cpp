@@ -67,8 +67,8 @@ SolverChoice PairSettings::solver_choice() const {
 
 void PairSettings::refuse_charges(LAMMPS *lmp) const {
   if (total_charge == 0.0 && !has_field()) return;
-  lmp->error->all(FLERR, "pair_style mhdnn {}: the model has no charges, and its energies don't depend on it; remove it, "
-                  "or train a model with `charges=equilibration`", total_charge != 0.0 ? "total_charge" : "efield");
+  lmp->error->all(FLERR, "pair_style mhdnn {}: the model has no charges, and its energies don't depend on it; remove "
+                  "it, or train a model with `charges=equilibration`", total_charge != 0.0 ? "total_charge" : "efield");
 }
 
 PairSettings read_settings(LAMMPS *lmp, int narg, char **arg) { return Reader(lmp, narg, arg).read(); }

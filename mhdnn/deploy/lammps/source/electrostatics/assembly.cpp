@@ -166,7 +166,8 @@ Assembly assemble(const Box &box, const std::vector<double> &positions, const st
     return dense();
   }
   check_memory(of_mesh.bytes, std::to_string(atoms.count()) + " atoms on a mesh",
-               "ask for less accuracy, leave vacuum out of a periodic box, or take machines with more memory", processes);
+               "ask for less accuracy, leave vacuum out of a periodic box, or take machines with more memory",
+               processes);
   return on_mesh(plan, atoms);
 }
 
