@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from mhdnn.evaluation.plots import PALETTE, label_axes, new_figure, style_axes
 from mhdnn.properties.charging import CHARGING, ChargingSettings, charge
-from mhdnn.properties.report import Report
+from mhdnn.properties.report import Curve, Report
 
 PANELS = (
     ("voltage_v", "voltage of the step (V)"),
@@ -61,7 +61,14 @@ def charging_report(
         "relative_volume_charged": _relative_volumes(records)[len(charging) - 1],
         "records": records,
     }
-    return Report("charging", values, charging_figure(records, settings.ion))
+    states = np.array([record["state_of_charge"] for record in charging])
+    known = {name: _values(charging, name) for name, _ in PANELS}
+    curves = {
+        name: Curve(states, known[name], "state of charge", label)
+        for name, label in PANELS
+        if np.isfinite(known[name]).any()
+    }
+    return Report("charging", values, charging_figure(records, settings.ion), curves=curves)
 
 
 def charging_figure(records: Sequence[dict[str, Any]], ion: str) -> Figure:

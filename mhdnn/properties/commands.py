@@ -16,6 +16,7 @@ from rich.table import Table
 from mhdnn.errors import ConfigError
 from mhdnn.evaluation.table import format_number
 from mhdnn.properties.arguments import Key, call, keys_of, parse_arguments
+from mhdnn.properties.comparison import calculators_key, comparison, reports_of
 from mhdnn.properties.report import Report
 
 COMMANDS: dict[str, str] = {
@@ -64,13 +65,24 @@ def run(arguments: Sequence[str]) -> None:
         Path("properties") / name,
         "where JSON, pictures (PNG, PDF, SVG) and structures are written",
     )
-    keys = [*keys_of(function), output]
+    own = keys_of(function)
+    keys = [*own, output]
+    calculator = next((key for key in own if key.name == "calculator"), None)
+    several = calculator is not None and any(text.startswith("calculators=") for text in rest)
+    if calculator is not None and several:
+        keys = [calculators_key(calculator), *(key for key in keys if key is not calculator)]
     if any(argument in HELP for argument in rest):
         print_keys(console, f"properties {name}", function, keys)
         return
     values = parse_arguments(keys, rest)
     folder = values.pop("output", output.default)
-    report = call(function, values)
+    if several:
+        reports = reports_of(function, own, values, values.pop("calculators"))
+        for label, report in reports.items():
+            report.write(folder / label)
+        report = comparison(reports)
+    else:
+        report = call(function, values)
     print_report(console, report, report.write(folder))
 
 
@@ -104,6 +116,10 @@ def print_keys(console: Console, command: str, function: Callable[..., Any], key
         default = "required" if key.required else f"default {key.default}"
         table.add_row(*(text.replace("[", r"\[") for text in (f"{key.name}=", f"{key.kind}; {default}", key.meaning)))
     console.print(table)
+    if any(key.name == "calculator" for key in keys):
+        console.print(
+            "calculators=a,b,c instead of calculator= computes with each and draws all in one picture", markup=False
+        )
 
 
 def print_report(console: Console, report: Report, files: Sequence[Path]) -> None:

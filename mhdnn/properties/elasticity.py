@@ -21,10 +21,11 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_strain
 from ase.stress import voigt_6_to_full_3x3_stress as full_stress
 
-from mhdnn.errors import ConfigError
+from mhdnn.errors import ConfigError, PropertyError
 from mhdnn.properties.elastic_tensor import invariant_stiffnesses, is_stable, moduli, rotated
 from mhdnn.properties.elasticity_figure import elasticity_figure
 from mhdnn.properties.journal import Journal, identity
+from mhdnn.properties.points import Points
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.relaxation import relaxed
 from mhdnn.properties.report import Report
@@ -145,6 +146,7 @@ def elastic_constants(
     calculator: Calculator,
     settings: StrainSettings = DEFAULT_STRAINS,
     journal: str | Path | None = None,
+    points: Points | None = None,
 ) -> ElasticConstants:
     """All elastic constants of a crystal at rest, with relaxed atoms.
 
@@ -152,8 +154,9 @@ def elastic_constants(
 
     :param atoms: a crystal whose cell and atoms are relaxed; constraints of atoms hold
     :param journal: JSON file to which stresses are written; an interrupted calculation continues from it
+    :param points: keeps what failed; strained cells that fail are left out
     :raises ConfigError: if the structure is no crystal, or the calculator has no stress
-    :raises PropertyError: if a relaxation does not converge
+    :raises PropertyError: if so many cells fail that the others don't determine the constants
     """
     if not (atoms.pbc.all() and atoms.cell.rank == 3):
         raise ConfigError(
@@ -161,7 +164,7 @@ def elastic_constants(
             "`layer_elastic_constants`"
         )
     basis = invariant_stiffnesses(atoms, settings.symmetry_tolerance)
-    return strain_and_fit(atoms, calculator, basis, settings, journal)
+    return strain_and_fit(atoms, calculator, basis, settings, journal, points)
 
 
 def strain_and_fit(
@@ -170,6 +173,7 @@ def strain_and_fit(
     basis: np.ndarray,
     settings: StrainSettings,
     journal: str | Path | None,
+    points: Points | None = None,
 ) -> ElasticConstants:
     """Elastic constants that symmetry allows, from as few strained cells as determine them.
 
@@ -183,13 +187,31 @@ def strain_and_fit(
         strained = relaxed(deformed(atoms, deformation), calculator, settings.max_force)
         return piola_kirchhoff(stress_with(strained), deformation)
 
-    stresses = [
-        kept.get(f"{direction} {amplitude:+.8f}", partial(stress_of, direction, amplitude))
-        for direction, amplitude in tracked(cells, "elasticity")
-    ]
-    directions, strains = np.array(cells).T
+    points, used, stresses = points or Points(), [], []
+    for direction, amplitude in tracked(cells, "elasticity"):
+        step = f"{direction} {amplitude:+.8f}"
+        compute = partial(kept.get, step, partial(stress_of, direction, amplitude))
+        stress = points.get(f"strain {step}", compute)
+        if stress is not None:
+            used.append((direction, amplitude))
+            stresses.append(stress)
+    points.check(len(used), settings.degree + 1, "strains")
+    directions, strains = np.array(used).T
     data = StrainedStresses(directions.astype(int), strains, np.array(stresses))
-    return fit_stiffness(basis, data, settings.degree)
+    return fit_what_is_left(basis, data, settings.degree, points)
+
+
+def fit_what_is_left(basis: np.ndarray, data: StrainedStresses, degree: int, points: Points) -> ElasticConstants:
+    """`fit_stiffness` after some cells may have failed.
+
+    :raises PropertyError: if the others don't determine the constants, with the first failure
+    """
+    try:
+        return fit_stiffness(basis, data, degree)
+    except ConfigError as error:
+        if points.failures:
+            raise PropertyError(f"{error}; {points.failures[0]}") from error
+        raise
 
 
 def fit_stiffness(basis: np.ndarray, data: StrainedStresses, degree: int = 1) -> ElasticConstants:
@@ -286,10 +308,13 @@ def elasticity_report(
     :param journal: JSON file from which an interrupted calculation continues
     """
     at_rest = relaxed(atoms, calculator, settings.max_force, cell=True) if relax_cell else atoms
-    constants = elastic_constants(at_rest, calculator, settings, journal)
+    points = Points()
+    constants = elastic_constants(at_rest, calculator, settings, journal, points)
     values = {"num_atoms": len(atoms), "volume_cubic_angstrom": at_rest.get_volume(), "cell_angstrom": at_rest.cell[:]}
     title = f"{atoms.get_chemical_formula()}: elastic constants"
-    return constants_report("elasticity", values, constants, at_rest, settings.symmetry_tolerance, title)
+    report = constants_report("elasticity", values, constants, at_rest, settings.symmetry_tolerance, title)
+    report.warnings += points.failures
+    return report
 
 
 def constants_report(

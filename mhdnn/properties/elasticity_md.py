@@ -21,12 +21,13 @@ from mhdnn.properties.elasticity import (
     constants_report,
     deformation_gradient,
     deformed,
-    fit_stiffness,
+    fit_what_is_left,
     necessary_directions,
     piola_kirchhoff,
     stress_with,
 )
 from mhdnn.properties.journal import Journal, identity
+from mhdnn.properties.points import Points
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.report import Report
 from mhdnn.properties.statistics import FEWEST_BLOCKS, standard_error
@@ -74,6 +75,7 @@ def elastic_constants_md(
     seed: int = 0,
     symmetry_tolerance: float = SYMMETRY_TOLERANCE,
     journal: str | Path | None = None,
+    points: Points | None = None,
 ) -> ElasticConstants:
     r"""Isothermal elastic constants, at constant volume with a Langevin thermostat.
 
@@ -86,6 +88,7 @@ def elastic_constants_md(
     :param seed: of velocities and thermostat
     :param symmetry_tolerance: distance within which atoms are equivalent, Å
     :param journal: JSON file to which mean stresses are written; an interrupted calculation continues from it
+    :param points: keeps what failed; cells that fail are left out
     :raises ConfigError: if the structure is no crystal, the calculator has no stress, or the strain is out of range
     """
     if not 0.0 < strain < 0.5:
@@ -108,13 +111,19 @@ def elastic_constants_md(
         samples = np.array([piola_kirchhoff(stress, deformation) for stress in series])
         return {"mean": samples.mean(axis=0), "error": standard_error(samples)}
 
-    results = []
+    points, used, results = points or Points(), [], []
     for direction, amplitude in tracked(cells, "elasticity_md"):
         step = f"{direction} {amplitude:+.8f}"
-        results.append(kept.get(step, partial(stress_of, step, direction, amplitude)))
-    directions, strains = np.array(cells).T
+        compute = partial(kept.get, step, partial(stress_of, step, direction, amplitude))
+        result = points.get(f"strain {step}", compute)
+        if result is not None:
+            used.append((direction, amplitude))
+            results.append(result)
+    points.check(len(used), 2, "strains")
+    directions, strains = np.array(used).T
     stresses, errors = (np.array([result[key] for result in results]) for key in ("mean", "error"))
-    return fit_stiffness(basis, StrainedStresses(directions.astype(int), strains, stresses, errors), degree=2)
+    data = StrainedStresses(directions.astype(int), strains, stresses, errors)
+    return fit_what_is_left(basis, data, 2, points)
 
 
 def stress_series(atoms: Atoms, dynamics: Dynamics, generator: np.random.Generator) -> np.ndarray:
@@ -166,7 +175,10 @@ def elasticity_md_report(
     :param journal: JSON file from which an interrupted calculation continues
     """
     dynamics = Dynamics(temperature, num_steps, num_equilibration, time_step, friction)
-    constants = elastic_constants_md(atoms, calculator, dynamics, strain, seed, journal=journal)
+    points = Points()
+    constants = elastic_constants_md(atoms, calculator, dynamics, strain, seed, journal=journal, points=points)
     values = {"num_atoms": len(atoms), "temperature_k": temperature, "volume_cubic_angstrom": atoms.get_volume()}
     title = f"{atoms.get_chemical_formula()}: elastic constants at {temperature:g} K"
-    return constants_report("elasticity_md", values, constants, atoms, SYMMETRY_TOLERANCE, title)
+    report = constants_report("elasticity_md", values, constants, atoms, SYMMETRY_TOLERANCE, title)
+    report.warnings += points.failures
+    return report

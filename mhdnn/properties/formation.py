@@ -26,7 +26,7 @@ from mhdnn.errors import ConfigError
 from mhdnn.properties.formation_figure import interphase_figure, sei_figure
 from mhdnn.properties.interphase import RESOLUTION, composition_of, growth_of, normal_heights, species_of
 from mhdnn.properties.points import Points
-from mhdnn.properties.report import Report
+from mhdnn.properties.report import Curve, Report
 from mhdnn.properties.resting import Rest, structures_at_rest
 from mhdnn.properties.slab_stress import whole_stress
 
@@ -191,7 +191,11 @@ def _interphase_report(
             "growth_constant_error_square_angstrom_per_ps": growth.error,
             "growth_exponent": growth.exponent,
         }
-    return Report("formation", values, interphase_figure(values, profiles[-1], times, growth), [], list(interphases))
+    figure = interphase_figure(values, profiles[-1], times, growth)
+    x, label = (values["widths_angstrom"], "width, Å") if any(reacted) else (gaps, "distance, Å")
+    order = np.argsort(x)
+    curve = Curve(x[order], energies[order], label, "formation energy, eV")
+    return Report("formation", values, figure, [], list(interphases), {"energy": curve})
 
 
 def _counts(atoms: Atoms) -> Counter[str]:

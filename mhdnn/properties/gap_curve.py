@@ -24,7 +24,7 @@ from mhdnn.properties.energies import Energies
 from mhdnn.properties.interfaces import area_of, slabs_of, with_gap
 from mhdnn.properties.points import Points
 from mhdnn.properties.progress import tracked
-from mhdnn.properties.report import Report
+from mhdnn.properties.report import Curve, Report
 from mhdnn.properties.separation import labelled, work_of_separation
 from mhdnn.units import GPA_PER_JOULE_PER_SQUARE_METER_PER_ANGSTROM as GPA_PER_SLOPE
 
@@ -248,7 +248,12 @@ def gap_curve_report(
             "work and strength, which come from the spline, not the fit"
         )
     at_rest = with_gap(interface, curve.equilibrium_gap)
-    return Report("gap_curve", values, gap_curve_figure(curve), warnings, [at_rest])
+    fine = np.linspace(curve.gaps[0], curve.gaps[-1], 200)
+    curves = {
+        "energy": Curve(curve.gaps, curve.energies, "gap, Å", "interaction energy, J/m²"),
+        "traction": Curve(fine, curve.traction(fine), "gap, Å", "traction, GPa"),
+    }
+    return Report("gap_curve", values, gap_curve_figure(curve), warnings, [at_rest], curves)
 
 
 def gap_curve_figure(curve: GapCurve) -> Figure:

@@ -19,6 +19,7 @@ from mhdnn.errors import ConfigError
 from mhdnn.evaluation.plots import INK, PALETTE, label_axes, new_figure, style_axes
 from mhdnn.properties.elastic_tensor import invariant_stiffnesses, is_stable
 from mhdnn.properties.elasticity import DEFAULT_STRAINS, StrainSettings, strain_and_fit
+from mhdnn.properties.points import Points
 from mhdnn.properties.relaxation import relaxed
 from mhdnn.properties.report import Report
 from mhdnn.units import JOULE_PER_SQUARE_METER_PER_EV_PER_SQUARE_ANGSTROM as NEWTON_PER_METER
@@ -31,17 +32,19 @@ def layer_elastic_constants(
     calculator: Calculator,
     settings: StrainSettings = DEFAULT_STRAINS,
     journal: str | Path | None = None,
+    points: Points | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Elastic constants of a layer at rest, with relaxed atoms.
 
     :param atoms: a layer in the plane of x and y, periodic there, relaxed, with vacuum in a third cell vector along z
     :return: C of the components xx, yy, xy and its standard errors, shapes (3, 3), eV/Å²
     :raises ConfigError: if the layer lies otherwise, or the calculator has no stress
-    :raises PropertyError: if a relaxation does not converge
+    :param points: keeps what failed; strained cells that fail are left out
+    :raises PropertyError: if so many cells fail that the others don't determine the constants
     """
     _check_layer(atoms)
     basis = invariant_stiffnesses(atoms, settings.symmetry_tolerance, IN_PLANE)
-    found = strain_and_fit(atoms, calculator, basis, settings, journal)
+    found = strain_and_fit(atoms, calculator, basis, settings, journal, points)
     height = atoms.cell[2, 2]
     plane = np.ix_(IN_PLANE, IN_PLANE)
     return height * found.stiffness[plane], height * found.errors[plane]
@@ -82,7 +85,8 @@ def layer_elasticity_report(
     _check_layer(atoms)
     in_plane = [component in IN_PLANE for component in range(6)]
     at_rest = relaxed(atoms, calculator, settings.max_force, cell=in_plane) if relax_cell else atoms
-    stiffness, errors = layer_elastic_constants(at_rest, calculator, settings, journal)
+    points = Points()
+    stiffness, errors = layer_elastic_constants(at_rest, calculator, settings, journal, points)
     stiffness, errors = NEWTON_PER_METER * stiffness, NEWTON_PER_METER * errors
     values: dict[str, Any] = {
         "num_atoms": len(atoms),
@@ -96,7 +100,9 @@ def layer_elasticity_report(
     for name, angle in (("x", 0.0), ("y", np.pi / 2)) if is_stable(stiffness) else ():
         for key, value in layer_moduli(stiffness, angle).items():
             values[f"{key}_{name}" if "ratio" in key else f"{key}_{name}_n_per_m"] = value
-    return Report("layer_elasticity", values, _figure(stiffness, errors, atoms.get_chemical_formula()), [], [at_rest])
+    return Report(
+        "layer_elasticity", values, _figure(stiffness, errors, atoms.get_chemical_formula()), points.failures, [at_rest]
+    )
 
 
 def _check_layer(atoms: Atoms) -> None:

@@ -22,6 +22,22 @@ PICTURES = ("png", "pdf", "svg")
 """For the screen, and for print."""
 
 
+@dataclass(frozen=True)
+class Curve:
+    """A curve that those of other calculators can be laid over.
+
+    :param x: shape (num_points,)
+    :param y: shape (num_points,)
+    :param x_label: with its unit
+    :param y_label: with its unit
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    x_label: str
+    y_label: str
+
+
 @dataclass
 class Report:
     """Results of a property.
@@ -29,8 +45,9 @@ class Report:
     :param name: name of its files
     :param values: results; each key ends with the unit. Numbers, text, arrays, and lists and dictionaries of them
     :param figure: their picture
-    :param structures: that were relaxed or computed, for further use
     :param warnings: what the reader of the numbers should know; printed, and kept in the JSON
+    :param structures: that were relaxed or computed, for further use
+    :param curves: by name, for pictures of several calculators
     """
 
     name: str
@@ -38,6 +55,7 @@ class Report:
     figure: Figure
     warnings: list[str] = field(default_factory=list)
     structures: list[Atoms] = field(default_factory=list)
+    curves: dict[str, Curve] = field(default_factory=dict)
 
     def write(self, folder: str | Path) -> list[Path]:
         """Write NAME.json, the picture as PNG, PDF and SVG, and NAME.extxyz with the structures if there are some.

@@ -25,7 +25,7 @@ from mhdnn.properties.energies import Energies
 from mhdnn.properties.interfaces import area_of, gap_of, moved_slab, slabs_of
 from mhdnn.properties.points import Points
 from mhdnn.properties.progress import tracked
-from mhdnn.properties.report import Report
+from mhdnn.properties.report import Curve, Report
 from mhdnn.properties.separation import (
     at_rest,
     labelled,
@@ -316,7 +316,12 @@ def sliding_report(
             f"the largest traction still changes by {100 * result.change:.1f} % with {len(result.path)} points; it may "
             "have a jump, which rigid slabs at their own gap each can have"
         )
-    return Report("sliding", values, sliding_figure(result), warnings, result.structures)
+    fine = np.linspace(0.0, result.period, 200)
+    curves = {
+        "work": Curve(result.path, result.work, "path, Å", "work of separation, J/m²"),
+        "traction": Curve(fine, result.traction(fine), "path, Å", "traction, GPa"),
+    }
+    return Report("sliding", values, sliding_figure(result), warnings, result.structures, curves)
 
 
 def sliding_figure(result: Sliding) -> Figure:

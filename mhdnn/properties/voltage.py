@@ -25,7 +25,7 @@ from ase.formula import Formula
 
 from mhdnn.errors import ConfigError
 from mhdnn.properties.points import Points
-from mhdnn.properties.report import Report
+from mhdnn.properties.report import Curve, Report
 from mhdnn.properties.resting import Rest, structures_at_rest
 from mhdnn.properties.voltage_figure import voltage_figure
 from mhdnn.units import FARADAY_MAH_PER_MOL
@@ -293,6 +293,22 @@ def _values(states: Intercalation, plateaus: Sequence[Plateau], electrons: int) 
             for plateau in plateaus
         ],
     }
+
+
+def _curves(states: Intercalation, plateaus: Sequence[Plateau]) -> dict[str, Curve]:
+    """Formation energies on the hull, voltage as steps, and volume, for several calculators."""
+    x_label = f"x in {states.ion}$_x${states.host}"
+    ends = np.array([[plateau.charged, plateau.discharged] for plateau in plateaus]).ravel()
+    steps = np.repeat([plateau.voltage for plateau in plateaus], 2)
+    stable = states.stable
+    hull = states.formation_energies[stable]
+    curves = {
+        "hull": Curve(states.ions[stable], hull, x_label, "formation energy, eV per formula unit"),
+        "voltage": Curve(ends, steps, x_label, f"voltage against {states.ion}, V"),
+    }
+    if np.isfinite(states.volume_changes).all():
+        curves["volume"] = Curve(states.ions[stable], 100.0 * states.volume_changes, x_label, "change of volume, %")
+    return curves
 
 
 def _cell_changes(states: Intercalation) -> dict[str, Any]:

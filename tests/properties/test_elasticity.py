@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from ase.calculators.calculator import Calculator
+from ase.calculators.calculator import CalculationFailed, Calculator
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.optimize import BFGS
@@ -372,3 +372,25 @@ def test_piola_kirchhoff_stress_is_the_derivative_of_the_energy(direction):
     found = piola_kirchhoff(strained(amplitude).get_stress(), deformation_gradient(direction, amplitude))
     assert abs(expected) > 0.01
     assert found[direction] == pytest.approx(expected, rel=1e-5)
+
+
+def test_constants_survive_a_strain_that_fails(tmp_path):
+    """One of four strains of a direction fails: the constants of the others; all fail: the first failure is told."""
+
+    class Fails(EMT):
+        largest = 0.0045
+
+        def calculate(self, *arguments, **keywords):
+            super().calculate(*arguments, **keywords)
+            if self.atoms.get_volume() > (1 + self.largest) * crystal.get_volume():
+                raise CalculationFailed("no convergence")
+
+    crystal = relaxed(bulk("Cu"), EMT(), 1e-6, cell=True)
+    expected = elasticity_report(crystal, EMT(), relax_cell=False)
+    report = elasticity_report(crystal, Fails(), relax_cell=False, journal=tmp_path / "steps.json")
+    assert [text.split(" failed")[0] for text in report.warnings] == ["strain 0 +0.00600000"]
+    constants = report.values["elastic_constants_gpa"]
+    np.testing.assert_allclose(constants, expected.values["elastic_constants_gpa"], atol=0.5)
+    Fails.largest = -1.0
+    with pytest.raises(PropertyError, match="no convergence"):
+        elasticity_report(crystal, Fails(), relax_cell=False)
