@@ -21,18 +21,18 @@ FILE = "file"
 MOST_BARS = 4
 MOST_MARKERS = 60
 """Curves of more points are lines alone."""
-COMPARED_UNITS = (
-    "_gpa",
-    "_j_per_m2",
-    "_n_per_m",
-    "_v",
-    "_e",
-    "_ev",
-    "_ev_per_metal_atom",
-    "_v_per_angstrom",
-    "_percent",
-)
-"""Single numbers with these units are drawn as bars where a report has no curves."""
+COMPARED_UNITS = {
+    "_gpa": "GPa",
+    "_j_per_m2": "J/m²",
+    "_n_per_m": "N/m",
+    "_v": "V",
+    "_e": "e",
+    "_ev": "eV",
+    "_ev_per_metal_atom": "eV per metal atom",
+    "_v_per_angstrom": "V/Å",
+    "_percent": "%",
+}
+"""Single numbers whose names end so are drawn as bars where a report has no curves, with these units."""
 
 
 def calculators_key(calculator: Key) -> Key:
@@ -101,7 +101,9 @@ def comparison_figure(reports: Mapping[str, Report], names: Sequence[str]) -> Fi
     """
     curves = list(dict.fromkeys(name for report in reports.values() for name in report.curves))
     bars = (
-        [] if curves else [name for name in names if name.endswith(COMPARED_UNITS) and "error" not in name][:MOST_BARS]
+        []
+        if curves
+        else [name for name in names if name.endswith(tuple(COMPARED_UNITS)) and "error" not in name][:MOST_BARS]
     )
     number = max(1, len(curves) + len(bars))
     columns = min(3, number)
@@ -129,7 +131,9 @@ def _draw_curves(axes: Axes, reports: Mapping[str, Report], name: str) -> None:
 def _draw_bars(axes: Axes, reports: Mapping[str, Report], name: str) -> None:
     heights = [float(report.values[name]) for report in reports.values()]
     axes.bar([plain(label, 14) for label in reports], heights, color=PALETTE[: len(heights)], width=0.6)
-    label_axes(axes, "", name.replace("_", " "))
+    ending = max((unit for unit in COMPARED_UNITS if name.endswith(unit)), key=len)
+    axes.grid(False, axis="x")
+    label_axes(axes, "", f"{name.removesuffix(ending).replace('_', ' ')}, {COMPARED_UNITS[ending]}")
 
 
 def _is_number(value: object) -> bool:
