@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import shutil
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from scripts.robustness.batches import PROCESSES
 from scripts.robustness.works import Work, works
@@ -86,8 +88,19 @@ def _finish(work: Work, folder: Path, expected: object, counts: KillCounts) -> N
     status = _run(work.run, folder, None)
     if status != 0:
         counts.examples.append(f"{work.name}, kill {counts.kills}: can't be finished, status {status}")
-    elif work.result(folder) != expected:
+    elif not _same(work.result(folder), expected, work.tolerance):
         counts.examples.append(f"{work.name}, kill {counts.kills}: another result than without kills")
+
+
+def _same(found: Any, expected: Any, tolerance: float) -> bool:
+    if isinstance(expected, float) and isinstance(found, float):
+        return math.isclose(found, expected, rel_tol=tolerance, abs_tol=tolerance)
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return expected.keys() == found.keys() and all(_same(found[key], expected[key], tolerance) for key in expected)
+    if isinstance(expected, list) and isinstance(found, list):
+        pairs = zip(found, expected, strict=False)
+        return len(expected) == len(found) and all(_same(a, b, tolerance) for a, b in pairs)
+    return bool(found == expected)
 
 
 def _run(function: Callable[[Path], None], folder: Path, seconds: float | None) -> int:

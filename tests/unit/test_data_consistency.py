@@ -131,3 +131,22 @@ def test_check_names_it(copper, tmp_path):
     (text,) = [text for text in check(tmp_path / "a.h5").warnings if "contradict" in text]
     assert text.startswith("stress contradicts the energies: in ")
     assert "they would agree best multiplied by -1.0" in text
+
+
+def test_a_family_from_elsewhere_is_named():
+    """A twelfth of the structures has forces of the other sign; neither medians nor factor of all pairs show it."""
+    others = [replace(shaken(seed), group=f"others/{seed}") for seed in range(100, 105)]
+    flipped = [replace(structure, forces=-structure.forces) for structure in others]
+    sound = [replace(shaken(seed), group=f"copper/{seed}") for seed in range(55)]
+    assert not any(verdict.contradicts for verdict in _verdicts_by_family(sound + others))
+    (found,) = [verdict for verdict in _verdicts_by_family(sound + flipped) if verdict.contradicts]
+    assert (found.label, found.family) == ("forces", "others")
+    assert found.factor == pytest.approx(-1, abs=0.1)
+    assert "forces of the family 'others' contradict the energies" in found.text()
+
+
+def _verdicts_by_family(structures):
+    comparison = Consistency()
+    for number, structure in enumerate(structures):
+        comparison.add(number, structure)
+    return comparison.verdicts()
