@@ -46,11 +46,16 @@ def processor() -> str:
 
 def digest_of(folder: Path, parts: Iterable[str]) -> str:
     """Short digest of the files of a folder, this machine's processor, the compiler, its flags, and more parts."""
+    return source_digest(folder, parts, [str(compiler())])
+
+
+def source_digest(folder: Path, parts: Iterable[str], more_parts: Iterable[str] = ()) -> str:
+    """The same without the compiler: what is already compiled is found where there is none."""
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         digest.update(path.relative_to(folder).as_posix().encode())
         digest.update(path.read_bytes())
-    for part in (*parts, *compiler_flags(), processor(), str(compiler())):
+    for part in (*parts, *compiler_flags(), processor(), *more_parts):
         digest.update(part.encode())
     return digest.hexdigest()[:16]
 

