@@ -14,7 +14,8 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
 import mhdnn
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.deploy.export import CHECKPOINT_KEY
-from mhdnn.errors import DataError, ElectrostaticsError
+from mhdnn.deploy.model_file import first_line
+from mhdnn.errors import ConfigError, DataError, ElectrostaticsError
 from mhdnn.potential import Potential
 from mhdnn.prediction import Prediction, predict
 from mhdnn.structure import Batch
@@ -144,14 +145,20 @@ class StageModule(pl.LightningModule):
         loss.backward(inputs=[parameter for parameter in self.parameters() if parameter.requires_grad])
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer(self.potential)
+        try:
+            optimizer = self.make_optimizer(self.potential)
+        except (TypeError, ValueError) as error:  # keywords of a class that the user chose
+            raise ConfigError(f"`optimizer`: {first_line(error)}") from error
         if self.previous is not None:
             carry_state(self.previous, optimizer)
         if self.make_scheduler is None:
             return optimizer
-        accepted = inspect.signature(self.make_scheduler).parameters
-        known = {"total_steps": self._total_steps(), "first_step": self._first_step()}
-        scheduler = self.make_scheduler(optimizer, **{key: known[key] for key in known if key in accepted})
+        try:
+            accepted = inspect.signature(self.make_scheduler).parameters
+            known = {"total_steps": self._total_steps(), "first_step": self._first_step()}
+            scheduler = self.make_scheduler(optimizer, **{key: known[key] for key in known if key in accepted})
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"`scheduler`: {first_line(error)}") from error
         if is_plateau(scheduler):
             entry = {"scheduler": scheduler, "interval": "epoch", "monitor": self.monitored}
         else:

@@ -17,11 +17,13 @@ import pytorch_lightning as pl
 from ase.data import chemical_symbols
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.deploy.export import CHECKPOINT_KEY, read_checkpoint
+from mhdnn.deploy.model_file import first_line
 from mhdnn.errors import ConfigError, DataError, MHDNNError, NotFiniteError
 from mhdnn.files import unwritable
 from mhdnn.potential import Potential, build_potential
@@ -117,6 +119,7 @@ def fit(trainer: pl.Trainer, module: StageModule, data: StoreDataModule, resume:
     """Run Lightning's loop; an interruption comes out as KeyboardInterrupt, not as Lightning's exit.
 
     :raises OutputError: if a log can't be written
+    :raises ConfigError: if Lightning refuses what a setting asks for
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # torch's word to Lightning
@@ -133,6 +136,8 @@ def fit(trainer: pl.Trainer, module: StageModule, data: StoreDataModule, resume:
             raise
         except MHDNNError:
             raise
+        except MisconfigurationException as error:  # of Lightning, about what it was given
+            raise ConfigError(f"`trainer` or `callbacks`: {first_line(error)}") from error
         except OSError as error:  # of Lightning's loggers
             folders = [folder, *(Path(logger.log_dir) for logger in trainer.loggers if logger.log_dir)]
             fullest = min((path for path in folders if path.is_dir()), key=lambda path: shutil.disk_usage(path).free)

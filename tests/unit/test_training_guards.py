@@ -12,8 +12,9 @@ from mhdnn.data.dataset import StructureDataset, collate
 from mhdnn.data.store import StoreReader
 from mhdnn.data.writer import StoreWriter
 from mhdnn.deploy.export import read_checkpoint
-from mhdnn.errors import DataError, NotFiniteError
+from mhdnn.errors import ConfigError, DataError, NotFiniteError
 from mhdnn.evaluation.command import evaluate
+from mhdnn.evaluation.run import predict_structures
 from mhdnn.prediction import predict
 from mhdnn.training.guards import FiniteGuard
 from mhdnn.training.run import train
@@ -183,3 +184,26 @@ class SpoilStage(pl.Callback):
                     potential.raw_hardness.fill_(torch.inf)
             else:
                 potential.network.output_scale.fill_(torch.nan)
+
+
+def test_evaluation_names_the_structure(store):
+    potential, reader = random_potential(ELEMENTS), StoreReader(store)
+    potential.network.output_scale.fill_(torch.nan)
+    items = StructureDataset(reader, [7], 4.5)
+    with pytest.raises(NotFiniteError, match=r"small\.h5: structure 7: its energy came out as NaN or infinite"):
+        predict_structures(potential, [items[0]], ELEMENTS, str(store))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("callbacks.best.monitor=nothing", r"`trainer` or `callbacks`: .*monitor='nothing'"),
+        ("scheduler._target_=torch.optim.lr_scheduler.StepLR", r"`scheduler`: .*StepLR"),
+        ("optimizer._target_=nowhere.x", r"`optimizer`: .*nowhere"),
+        ("+callbacks.best.save_top_k=x", r"`callbacks.best`: "),
+        ("trainer.strategy=abc", r"`trainer`: .*abc"),
+    ],
+)
+def test_what_lightning_and_torch_refuse_is_a_sentence(override, message, store, tmp_path):
+    with pytest.raises(ConfigError, match=message):
+        run(store, tmp_path, override)
