@@ -277,6 +277,41 @@ def conventional_metals(atoms):
     return atoms
 
 
+def test_the_block_phase_of_twelve_niobium():
+    """Nb12WO33: its volume is within 2 % of that of (Mo,Nb)13O33 of the same blocks, measured, 628.47 Å³ for a unit.
+
+    Chen and Greenblatt, https://doi.org/10.1006/jssc.1994.1054. Tungsten is alone in tetrahedra; the angle of the ideal
+    cell is the measured one, and so is the space group, C2.
+    """
+    ideal = conventional(shear_block((3, 4), True), (3, 4), True)
+    ideal.numbers[ideal.get_tags() == TETRAHEDRAL] = 74
+    assert space_group(ideal) == 5
+    assert ideal.cell.angles()[1] == pytest.approx(123.6, abs=1.0)
+    atoms = shear_phase("Nb12WO33")
+    assert Counter(atoms.get_chemical_symbols()) == {"Nb": 24, "W": 2, "O": 66}
+    assert atoms.get_volume() / 2 == pytest.approx(628.47, rel=0.02)
+    assert (atoms.get_tags()[atoms.numbers == 74] == TETRAHEDRAL).all()
+    (block,) = {found.size for found in find_blocks(find_polyhedra(atoms, ["Nb", "W"], ["O"]))}
+    assert block == (3, 4, np.inf)
+
+
+@pytest.mark.parametrize(("formula", "central"), [("Nb14W3O44", 4), ("Nb16W5O55", 6)])
+def test_tungsten_in_the_middle_of_blocks(formula, central):
+    """Octahedra in the middle of a block share corners alone: none has another metal within the distance of an edge."""
+    for seed in range(3):
+        atoms = shear_phase(formula, order="central", seed=seed)
+        first, second = neighbor_list("ij", atoms, 3.5)
+        across_edges = np.bincount(
+            first[(atoms.numbers[first] != 8) & (atoms.numbers[second] != 8)], minlength=len(atoms)
+        )
+        tungsten = (atoms.numbers == 74) & (atoms.get_tags() == OCTAHEDRAL)
+        assert (across_edges[tungsten] == 0).all()
+        middle = (across_edges == 0) & (atoms.get_tags() == OCTAHEDRAL)
+        assert middle.sum() == 2 * central
+    with pytest.raises(ConfigError, match="`order`: expected one of random, central"):
+        shear_phase(formula, order="sorted")
+
+
 @pytest.mark.parametrize("formula", ["TiNb2O7", "Nb16W5O55", "Nb14W3O44"])
 def test_composition_of_shear_phases(formula):
     counts = Counter(shear_phase(formula).get_chemical_symbols())

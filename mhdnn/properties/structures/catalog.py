@@ -70,11 +70,12 @@ def structures_report(
     area: list[float] | None = None,
     tolerance: float | None = None,
     seed: int | None = None,
+    order: str | None = None,
 ) -> Report:
     """Structures of electrodes and electrolytes: writes one to a file.
 
-    Names: graphene, defective_graphene, mos2, ws2, ti2c, ti3c2, licoo2, nanoparticle, crystal, tinb2o7, nb16w5o55,
-    nb14w3o44, mo_v_o, ec, dmc, litfsi, h2o, box. Keys that are not given have the builder's default.
+    Names: graphene, defective_graphene, mos2, ws2, ti2c, ti3c2, licoo2, nanoparticle, crystal, tinb2o7, nb12wo33,
+    nb14w3o44, nb16w5o55, mo_v_o, ec, dmc, litfsi, h2o, box. Keys that are not given have the builder's default.
 
     :param name: of the structure
     :param file: structure file that is written, its suffix tells the format
@@ -100,6 +101,7 @@ def structures_report(
     :param area: box: lengths along x and y, Å
     :param tolerance: box: smallest distance of molecules, Å
     :param seed: of what is random
+    :param order: nb12wo33 and so on: random, or central (tungsten in the middle of blocks)
     :raises ConfigError: for an unknown name, a key that it does not take, or values that it can't use
     """
     options = {key: value for key, value in locals().items() if key not in ("name", "file") and value is not None}

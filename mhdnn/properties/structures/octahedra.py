@@ -52,18 +52,26 @@ class ShearPhase:
 
 SHEAR_PHASES = {
     "TiNb2O7": ShearPhase((3, 3), False, {"Ti": 1, "Nb": 2}, "", (20.44, 3.81, 11.93, 90, 120.17, 90)),
+    "Nb12WO33": ShearPhase((3, 4), True, {"Nb": 12}, "W", (22.37, 3.825, 17.87, 90, 123.6, 90)),
     "Nb16W5O55": ShearPhase((4, 5), True, {"Nb": 16, "W": 4}, "W", (29.79, 3.82, 23.11, 90, 126.5, 90)),
     "Nb14W3O44": ShearPhase((4, 4), True, {"Nb": 14, "W": 2}, "W", (21.02, 21.02, 3.824, 90, 90, 90)),
 }
-"""TiNb2O7 (C2/m): Wadsley, Acta Cryst. 14, 660 (1961). Nb16W5O55 (C2) and Nb14W3O44 (I-4): Roth and Wadsley, Acta
-Cryst. 19, 32 and 38 (1965)."""
+"""TiNb2O7 (C2/m): Wadsley, Acta Cryst. 14, 660 (1961). Nb12WO33 and Nb16W5O55 (C2), Nb14W3O44 (I-4): Roth and
+Wadsley, Acta Cryst. 19, 32 and 38 (1965)."""
+CENTRALITY = "distance_from_block_center"
+"""Array of the atoms of a shear phase: how far an octahedron is from the axis of its block, in octahedra."""
+ORDERS = ("random", "central")
 
 
-def shear_phase(formula: str = "Nb14W3O44", seed: int = 0, size: Sequence[int] = (1, 1, 1)) -> Atoms:
-    """TiNb2O7, Nb14W3O44 or Nb16W5O55: ideal coordinates in the measured conventional cell.
+def shear_phase(
+    formula: str = "Nb14W3O44", seed: int = 0, size: Sequence[int] = (1, 1, 1), order: str = "random"
+) -> Atoms:
+    """TiNb2O7, Nb12WO33, Nb14W3O44 or Nb16W5O55: ideal coordinates in the measured conventional cell.
 
     :param formula: one of `SHEAR_PHASES`
     :param seed: of the metals' places
+    :param order: ``random``, or ``central``: the last metal of the formula in the octahedra nearest to the blocks'
+        axes, as calculations find for tungsten (Koçer et al., https://arxiv.org/abs/1906.04192)
     :param size: cells along the three vectors
     :raises ConfigError: for another formula
     """
@@ -75,7 +83,7 @@ def shear_phase(formula: str = "Nb14W3O44", seed: int = 0, size: Sequence[int] =
     atoms = atoms.repeat(checked_size(size, 3))
     if phase.tetrahedra:
         atoms.symbols[atoms.get_tags() == TETRAHEDRAL] = phase.tetrahedral
-    return with_metals(atoms, phase.octahedral, seed)
+    return with_metals(atoms, phase.octahedral, seed, order)
 
 
 def shear_block(block: Sequence[int] = (3, 3), tetrahedra: bool = False, bond_length: float = 1.91) -> Atoms:
@@ -103,7 +111,11 @@ def shear_block(block: Sequence[int] = (3, 3), tetrahedra: bool = False, bond_le
     positions = np.vstack([metals, extra, oxygens]) * bond_length / 2
     tags = [OCTAHEDRAL] * (n * m) + [TETRAHEDRAL] * len(extra) + [OXYGEN] * len(oxygens)
     symbols = ["O" if tag == OXYGEN else "Nb" for tag in tags]
-    return Atoms(symbols, positions, cell=lattice * bond_length / 2, pbc=True, tags=tags)
+    atoms = Atoms(symbols, positions, cell=lattice * bond_length / 2, pbc=True, tags=tags)
+    offsets = metals[:, :2] / 4.0 - [(n - 1) / 2.0, (m - 1) / 2.0]
+    distances = np.linalg.norm(offsets, axis=1)
+    atoms.set_array(CENTRALITY, np.append(distances, np.full(len(atoms) - len(metals), -1.0)))
+    return atoms
 
 
 def conventional(primitive: Atoms, block: Sequence[int], tetrahedra: bool) -> Atoms:
@@ -120,12 +132,16 @@ def conventional(primitive: Atoms, block: Sequence[int], tetrahedra: bool) -> At
     return atoms
 
 
-def with_metals(atoms: Atoms, shares: Mapping[str, int], seed: int = 0) -> Atoms:
-    """The atoms with metals spread at random over the octahedra.
+def with_metals(atoms: Atoms, shares: Mapping[str, int], seed: int = 0, order: str = "random") -> Atoms:
+    """The atoms with metals spread over the octahedra.
 
     :param shares: of each metal, as whole numbers
-    :raises ConfigError: if the number of octahedra is not a multiple of their sum
+    :param order: ``random``, or ``central`` for shear phases: the last metal nearest to the axes of the blocks, at
+        random among octahedra that are as near
+    :raises ConfigError: if the number of octahedra is not a multiple of their sum, or for another order
     """
+    if order not in ORDERS:
+        raise ConfigError(f"`order`: expected one of {', '.join(ORDERS)}, got {order!r}")
     sites = np.flatnonzero(atoms.get_tags() == OCTAHEDRAL)
     total = sum(shares.values())
     if not shares or min(shares.values()) < 1 or len(sites) % total:
@@ -135,7 +151,14 @@ def with_metals(atoms: Atoms, shares: Mapping[str, int], seed: int = 0) -> Atoms
         )
     symbols = [symbol for symbol, share in shares.items() for _ in range(share * len(sites) // total)]
     atoms = atoms.copy()
-    atoms.symbols[sites] = np.random.default_rng(seed).permutation(symbols)
+    generator = np.random.default_rng(seed)
+    if order == "central":
+        mixed = generator.permutation(sites)
+        # farthest first: the symbols of the last metal come last
+        sites = mixed[np.argsort(-np.round(atoms.get_array(CENTRALITY)[mixed], 6), kind="stable")]
+        atoms.symbols[sites] = symbols
+    else:
+        atoms.symbols[sites] = generator.permutation(symbols)
     return atoms
 
 
