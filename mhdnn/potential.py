@@ -74,8 +74,8 @@ class Potential(nn.Module):
         return self.descriptor(
             vectors.to(self.function_mean.dtype),
             center_index,
+            element_index[:num_centers],
             element_index.index_select(0, neighbor_index),
-            num_centers,
         )
 
     @torch.jit.export

@@ -19,6 +19,15 @@ MAX_DEGREE = 20
 """Of the kernels' spherical harmonics."""
 
 
+def check_max_degree(max_degree: int) -> None:
+    """Refuse degrees that the kernels don't have.
+
+    :raises ConfigError: for an L out of range
+    """
+    if not 0 <= max_degree <= MAX_DEGREE:
+        raise ConfigError(f"`descriptor.angular.max_degree`: expected 0 to {MAX_DEGREE}, got {max_degree}")
+
+
 class AngularList(NamedTuple):
     """Wide or narrow functions, one entry for each.
 
@@ -134,9 +143,12 @@ class FunctionGroup(nn.Module):
         pair_vectors: torch.Tensor,
         channel_table: torch.Tensor,
         first_pair: torch.Tensor,
+        center_element: torch.Tensor,
         neighbor_element: torch.Tensor,
     ) -> torch.Tensor:
-        """Shape (num_atoms, num_functions); the arguments are those of the operator."""
+        """Shape (num_atoms, num_functions); the arguments are those of the operator, which doesn't need the elements of
+        the centres.
+        """
         return self.evaluate(self.kind, pair_vectors, channel_table, first_pair, neighbor_element)
 
     @torch.jit.ignore
@@ -180,8 +192,7 @@ class LegendreFunctions(FunctionGroup):
         cutoff: float,
         cutoff_function: str,
     ) -> None:
-        if not 0 <= max_degree <= MAX_DEGREE:
-            raise ConfigError(f"`descriptor.angular.max_degree`: expected 0 to {MAX_DEGREE}, got {max_degree}")
+        check_max_degree(max_degree)
         super().__init__("legendre", basis, cutoff, cutoff_function, max_degree, cross_terms)
         self.num_channels = num_channels
         first, _ = density_pairs(num_channels, len(basis.etas), cross_terms)
@@ -264,6 +275,7 @@ class WideFunctions(TripletFunctions):
         pair_vectors: torch.Tensor,
         channel_table: torch.Tensor,
         first_pair: torch.Tensor,
+        center_element: torch.Tensor,
         neighbor_element: torch.Tensor,
     ) -> torch.Tensor:
         num_atoms = first_pair.shape[0] - 1

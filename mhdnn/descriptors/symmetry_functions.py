@@ -11,6 +11,7 @@ from torch import nn
 
 from mhdnn.descriptors.basis import build_basis
 from mhdnn.descriptors.channels import ElementChannels, build_channels
+from mhdnn.descriptors.contracted import ContractedFunctions, contracted_angular, contracted_radial
 from mhdnn.descriptors.cutoff import check_cutoff
 from mhdnn.descriptors.groups import (
     FunctionGroup,
@@ -24,16 +25,18 @@ from mhdnn.descriptors.groups import (
 from mhdnn.errors import ConfigError
 from mhdnn.kernels import load_operators
 
+Group = FunctionGroup | ContractedFunctions
+
 
 class SymmetryFunctions(nn.Module):
     """Atom-centred symmetry functions.
 
     :param cutoff: Å
-    :param channels: how neighbours of different elements enter
+    :param channels: how neighbours of different elements enter functions that are not contracted
     :param parts: groups of functions, concatenated in this order
     """
 
-    def __init__(self, cutoff: float, channels: ElementChannels, parts: Sequence[FunctionGroup]) -> None:
+    def __init__(self, cutoff: float, channels: ElementChannels, parts: Sequence[Group]) -> None:
         super().__init__()
         self.cutoff = float(cutoff)
         self.channels = channels
@@ -44,20 +47,22 @@ class SymmetryFunctions(nn.Module):
         self,
         pair_vectors: torch.Tensor,
         center_index: torch.Tensor,
+        center_element: torch.Tensor,
         neighbor_element: torch.Tensor,
-        num_atoms: int,
     ) -> torch.Tensor:
         """Symmetry functions of every atom, shape (num_atoms, num_functions).
 
-        :param pair_vectors: from centre to neighbour, shape (num_pairs, 3), Å
+        :param pair_vectors: from centre to neighbour, shape (num_pairs, 3), Å; those beyond a group's cutoff count
+            nothing there
         :param center_index: ascending, shape (num_pairs,)
-        :param neighbor_element: row of the neighbour's element in the channel table, shape (num_pairs,)
+        :param center_element: row of the atom's element in the tables of the model, shape (num_atoms,)
+        :param neighbor_element: the same of the neighbours, shape (num_pairs,)
         """
-        atoms = torch.arange(num_atoms + 1, device=center_index.device)
+        atoms = torch.arange(len(center_element) + 1, device=center_index.device)
         first_pair = torch.searchsorted(center_index, atoms)
         result = []
         for part in self.parts:
-            result.append(part(pair_vectors, self.channels.table, first_pair, neighbor_element))
+            result.append(part(pair_vectors, self.channels.table, first_pair, center_element, neighbor_element))
         return torch.cat(result, 1)
 
     @torch.jit.ignore
@@ -66,7 +71,7 @@ class SymmetryFunctions(nn.Module):
         channels = [f"channel{index}" for index in range(self.channels.num_channels)]
         if self.channels.num_channels == len(atomic_numbers):
             channels = [chemical_symbols[number] for number in atomic_numbers]
-        return [name for part in self.parts for name in cast(FunctionGroup, part).names(channels)]
+        return [name for part in self.parts for name in cast(Group, part).names(channels)]
 
 
 def build_angular(settings: Mapping[str, Any], cutoff: float, cutoff_function: str, num_channels: int) -> FunctionGroup:
@@ -81,7 +86,7 @@ def build_angular(settings: Mapping[str, Any], cutoff: float, cutoff_function: s
         return LegendreFunctions(basis, degree, num_channels, cross_terms, cutoff, cutoff_function)
     if kind not in ("wide", "narrow", "wide_by_triplets"):
         raise ConfigError(
-            f"`descriptor.angular.kind`: expected legendre, wide, narrow or wide_by_triplets, got {kind!r}"
+            f"`descriptor.angular.kind`: expected contracted, legendre, wide, narrow or wide_by_triplets, got {kind!r}"
         )
     if "functions" in settings:
         functions = angular_list(settings["functions"])
@@ -96,7 +101,8 @@ def build_angular(settings: Mapping[str, Any], cutoff: float, cutoff_function: s
 def build_descriptor(settings: Mapping[str, Any], atomic_numbers: Sequence[int], cutoff: float) -> SymmetryFunctions:
     """The descriptor that the group ``descriptor`` of the configuration describes.
 
-    :param settings: keys cutoff_function, channels, num_channels, radial, angular (a mapping of parts)
+    :param settings: keys cutoff_function, radial (a part or a list of them), angular (a mapping of parts), and for
+        functions that are not contracted channels and num_channels; each part may have its own cutoff
     :param atomic_numbers: elements of the model, ascending
     :param cutoff: Å
     :raises ConfigError: if a setting is unknown or out of range
@@ -104,10 +110,45 @@ def build_descriptor(settings: Mapping[str, Any], atomic_numbers: Sequence[int],
     load_operators()
     cutoff_function = settings["cutoff_function"]
     check_cutoff(cutoff_function, cutoff)
-    channels = build_channels(settings["channels"], atomic_numbers, int(settings["num_channels"]))
-    basis = build_basis(settings["radial"], cutoff)
-    parts: list[FunctionGroup] = [RadialFunctions(basis, channels.num_channels, cutoff, cutoff_function)]
-    for angular in settings["angular"].values():
-        if angular is not None:
-            parts.append(build_angular(angular, cutoff, cutoff_function, channels.num_channels))
+    channels = build_channels(
+        settings.get("channels", "resolved"), atomic_numbers, int(settings.get("num_channels", 0))
+    )
+    num_elements = len(atomic_numbers)
+    parts: list[Group] = []
+    for radial in parts_of(settings["radial"]):
+        reach = part_cutoff(radial, "radial", cutoff)
+        if radial.get("kind", "plain") == "contracted":
+            parts.append(contracted_radial(radial, num_elements, reach, cutoff_function))
+        else:
+            basis = build_basis(radial, reach)
+            parts.append(RadialFunctions(basis, channels.num_channels, reach, cutoff_function))
+    for name, angular in settings["angular"].items():
+        if angular is None:
+            continue
+        reach = part_cutoff(angular, f"angular.{name}", cutoff)
+        if angular["kind"] == "contracted":
+            parts.append(contracted_angular(angular, num_elements, reach, cutoff_function))
+        else:
+            parts.append(build_angular(angular, reach, cutoff_function, channels.num_channels))
     return SymmetryFunctions(cutoff, channels, parts)
+
+
+def parts_of(settings: Any) -> list[Mapping[str, Any]]:
+    """One group of radial functions, or a list of them."""
+    return [settings] if isinstance(settings, Mapping) else list(settings)
+
+
+def part_cutoff(settings: Mapping[str, Any], name: str, cutoff: float) -> float:
+    """The cutoff of a group of functions, Å: its own, or where it has none that of the neighbour list.
+
+    :raises ConfigError: if its own is not positive or reaches beyond the neighbour list
+    """
+    own = settings.get("cutoff")
+    if own is None:
+        return cutoff
+    if not 0 < float(own) <= cutoff:
+        raise ConfigError(
+            f"`descriptor.{name}.cutoff`: expected a length up to `cutoff` = {cutoff} Å, that of the neighbour list, "
+            f"got {own}; raise `cutoff` or leave this one out (null)"
+        )
+    return float(own)

@@ -16,7 +16,11 @@ from mhdnn.errors import BuildError
 
 SOURCE_FOLDER = Path(__file__).parent / "source"
 LIBRARY_NAME = "mhdnn_operators"
-CPU_SOURCES = ("operators.cpp", "operators_common.cpp", "operators_cpu.cpp")
+CPU_SOURCES = (
+    "operators.cpp", "operators_common.cpp", "operators_cpu.cpp",
+    "operators_densities.cpp", "operators_invariants.cpp",
+    "operators_contracted_common.cpp", "operators_contracted_cpu.cpp",
+)  # fmt: skip
 CUDA_SOURCES = ("operators_cuda.cu",)
 
 

@@ -15,11 +15,15 @@ from mhdnn.kernels import build
 
 VARIABLE = "MHDNN_KERNELS"
 
-SCHEMA = (
-    "symmetry_functions(Tensor pair_vectors, Tensor channel_table, Tensor first_pair, Tensor neighbor_element, "
+SCHEMAS = {
+    "symmetry_functions": "Tensor pair_vectors, Tensor channel_table, Tensor first_pair, Tensor neighbor_element, "
     "Tensor etas, Tensor shifts, float cutoff, str cutoff_function, str kind, int max_degree, bool cross_terms, "
-    "int[] radial_index, int[] zetas, int[] lambdas) -> Tensor"
-)
+    "int[] radial_index, int[] zetas, int[] lambdas",
+    "contracted_functions": "Tensor pair_vectors, Tensor coefficients, Tensor first_pair, Tensor center_element, "
+    "Tensor neighbor_element, Tensor etas, Tensor shifts, float cutoff, str cutoff_function, int max_degree, str kind, "
+    "int four_body_degree, int four_body_densities",
+}
+"""What models call."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +81,13 @@ def load_operators() -> OperatorState:
 
 
 def _register_torch() -> OperatorState:
-    """The operator as a composition of torch's own, from which all derivatives follow."""
+    """The operators as compositions of torch's own, from which all derivatives follow."""
     global _torch_library
+    from mhdnn.descriptors.contracted_reference import contracted_functions
     from mhdnn.descriptors.reference import symmetry_functions
 
     _torch_library = torch.library.Library("mhdnn", "DEF")
-    _torch_library.define(SCHEMA)
-    _torch_library.impl("symmetry_functions", symmetry_functions, "CompositeImplicitAutograd")
+    for function in (symmetry_functions, contracted_functions):
+        _torch_library.define(f"{function.__name__}({SCHEMAS[function.__name__]}) -> Tensor")
+        _torch_library.impl(function.__name__, function, "CompositeImplicitAutograd")
     return OperatorState("torch")

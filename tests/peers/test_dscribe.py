@@ -43,7 +43,7 @@ def ours(atoms, elements):
     batch = batch_of(atoms, cutoff=CUTOFF)
     vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
     element = torch.tensor([elements.index(z) for z in batch.atomic_numbers.tolist()])
-    values = descriptor(vectors, batch.center_index, element[batch.neighbor_index], batch.num_atoms).numpy()
+    values = descriptor(vectors, batch.center_index, element, element[batch.neighbor_index]).numpy()
     parts = np.split(values, np.cumsum([part.num_functions for part in descriptor.parts])[:-1], axis=1)
     num_pairs = len(elements) * (len(elements) + 1) // 2
     shapes = [(len(elements), 4), (num_pairs, 12), (num_pairs, 12)]

@@ -106,7 +106,7 @@ def test_functions_are_those_of_the_file(write, cutoff_type):
     batch = batch_of(atoms, cutoff=cutoff)
     vectors = batch.positions[batch.neighbor_index] - batch.positions[batch.center_index]
     element = torch.tensor([ELEMENTS.index(number) for number in atoms.numbers])
-    found = descriptor(vectors, batch.center_index, element[batch.neighbor_index], len(atoms))
+    found = descriptor(vectors, batch.center_index, element, element[batch.neighbor_index])
     expected = [
         by_loops(atoms.positions / BOHR, atoms.numbers.tolist(), center, cutoff_type.split()[0]) for center in range(5)
     ]

@@ -37,8 +37,8 @@ def evaluate(descriptor, atoms, dtype=torch.float64):
     batch = batch_of(atoms, cutoff=CUTOFF)
     vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
     element = torch.tensor([ELEMENTS.index(z) for z in batch.atomic_numbers.tolist()])
-    neighbor_element = element[batch.neighbor_index]
-    values = descriptor(vectors.to(dtype), batch.center_index, neighbor_element, batch.num_atoms)
+    neighbors = element[batch.neighbor_index]
+    values = descriptor(vectors.to(dtype), batch.center_index, element, neighbors)
     return values.detach(), batch, vectors
 
 
@@ -184,7 +184,7 @@ def test_single_precision(angular):
 def test_atoms_without_neighbors(angular, num_atoms):
     descriptor = descriptor_for(angular)
     none = torch.zeros(0, dtype=torch.long)
-    values = descriptor(torch.zeros(0, 3, dtype=torch.float64), none, none, num_atoms)
+    values = descriptor(torch.zeros(0, 3, dtype=torch.float64), none, torch.zeros(num_atoms, dtype=torch.long), none)
     assert values.shape == (num_atoms, descriptor.num_functions)
     assert bool((values == 0).all())
 

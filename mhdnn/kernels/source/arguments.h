@@ -17,15 +17,17 @@ struct Arguments {
     const std::int64_t* neighbor_element;  // (num_pairs)
     const T* pair_vectors;                 // (num_pairs, 3), Å
     const T* pair_tangents;                // (num_pairs, 3), or null
-    const T* channel_table;                // (num_elements, num_channels)
-    const T* table_tangents;               // (num_elements, num_channels), or null
+    const T* channel_table;                // (num_elements, num_channels); of contracted functions the coefficients
+    const T* table_tangents;               // the same shape, or null
     RadialBasis<T> basis;
 
     // what is wanted; null where it is not
     const T* cotangent;  // (num_atoms, num_functions), for the gradients
     T* functions;        // (num_atoms, num_functions)
     T* vector_gradient;  // (num_pairs, 3)
-    T* table_gradient;   // (num_groups or num_atoms, num_elements, num_channels), to be summed
+    T* table_gradient;   // (num_groups or num_atoms, shape of the table), to be summed
+
+    const std::int64_t* center_element = nullptr;  // (num_atoms), of contracted functions
 };
 
 }  // namespace mhdnn

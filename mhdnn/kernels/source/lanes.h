@@ -80,12 +80,45 @@ inline T sum(Lanes<T> x) {
     return total;
 }
 
+/// Exchanges rows and columns of a square of numbers.
+template <class T>
+inline void transpose(Lanes<T>* rows) {
+    constexpr int width = Lanes<T>::width;
+#if defined(__GNUC__) && !defined(__clang__)
+    using Bits = typename VectorTypes<T>::Bits;
+#pragma GCC unroll 4
+    for (int step = 1; step < width; step *= 2) {  // exchanges squares of this size beside the diagonal
+        Bits low{}, high{};
+#pragma GCC unroll 16
+        for (int lane = 0; lane < width; ++lane) {
+            low[lane] = (lane & step) == 0 ? lane : width + lane - step;
+            high[lane] = (lane & step) == 0 ? lane + step : width + lane;
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < width; ++i) {
+            if ((i & step) != 0) continue;
+            const auto first = rows[i].native, second = rows[i + step].native;
+            rows[i].native = __builtin_shuffle(first, second, low);
+            rows[i + step].native = __builtin_shuffle(first, second, high);
+        }
+    }
+#else
+    for (int i = 0; i < width; ++i) {
+        for (int k = 0; k < i; ++k) {
+            const T below = rows[i][k];
+            rows[i].set(k, rows[k][i]);
+            rows[k].set(i, below);
+        }
+    }
+#endif
+}
+
 template <class T>
 struct ExponentialConstants;
 
 template <>
 struct ExponentialConstants<float> {
-    static constexpr float smallest = -87.0f;        // below, the result is no longer a normal number
+    static constexpr float smallest = -60.0f;        // so that products with small numbers stay normal, or they'd be slow
     static constexpr float rounding = 12582912.0f;   // 1.5 * 2^23: adding it leaves an integer in the low bits
     static constexpr float log2_high = 0.693359375f;  // few bits: a small multiple of it is exact
     static constexpr float log2_low = -2.12194440e-4f;
@@ -95,7 +128,7 @@ struct ExponentialConstants<float> {
 
 template <>
 struct ExponentialConstants<double> {
-    static constexpr double smallest = -708.0;
+    static constexpr double smallest = -600.0;
     static constexpr double rounding = 6755399441055744.0;  // 1.5 * 2^52
     static constexpr double log2_high = 6.93145751953125e-1;
     static constexpr double log2_low = 1.42860682030941723212e-6;
@@ -103,7 +136,7 @@ struct ExponentialConstants<double> {
     static constexpr int highest_power = 13;
 };
 
-/// exp(x) for x <= 88: 2^k times the Taylor polynomial of the rest, |rest| <= log(2)/2.
+/// exp(x) for x <= 88, and where x is below `smallest` that of `smallest`: 2^k times the Taylor polynomial of the rest, |rest| <= log(2)/2.
 template <class T>
 inline Lanes<T> exponential(Lanes<T> x) {
     using C = ExponentialConstants<T>;

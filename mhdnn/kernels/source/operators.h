@@ -82,6 +82,12 @@ RadialShape radial_shape(const Inputs& inputs);
 MomentShape moment_shape(const Inputs& inputs);
 TripletShape triplet_shape(const Inputs& inputs, const TripletLists& lists);
 
+/// Checks that name what is wrong.
+/// @throws c10::Error
+void check_vectors(const at::Tensor& pair_vectors);
+void check_tensor(const at::Tensor& tensor, const char* name, at::IntArrayRef shape, const at::Tensor& like);
+void check_index(const at::Tensor& tensor, const char* name, const at::Tensor& like);
+
 /// Contiguous inputs, after a check of shapes and types.
 /// @throws c10::Error naming the tensor, what was expected and what came
 Inputs checked(Inputs inputs, const std::optional<at::Tensor>& cotangent, const std::optional<Tangents>& tangents);

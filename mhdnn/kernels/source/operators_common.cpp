@@ -65,7 +65,14 @@ TripletShape triplet_shape(const Inputs& inputs, const TripletLists& lists) {
             lists.zetas.const_data_ptr<std::int64_t>(), lists.lambdas.const_data_ptr<std::int64_t>()};
 }
 
-namespace {
+void check_vectors(const at::Tensor& vectors) {
+    TORCH_CHECK_VALUE(
+        vectors.scalar_type() == at::kFloat || vectors.scalar_type() == at::kDouble,
+        "`pair_vectors`: expected float32 or float64, got ", vectors.scalar_type());
+    TORCH_CHECK_VALUE(
+        vectors.dim() == 2 && vectors.size(1) == 3, "`pair_vectors`: expected shape (num_pairs, 3), got ",
+        vectors.sizes());
+}
 
 void check_tensor(const at::Tensor& tensor, const char* name, at::IntArrayRef shape, const at::Tensor& like) {
     TORCH_CHECK_VALUE(
@@ -84,6 +91,8 @@ void check_index(const at::Tensor& tensor, const char* name, const at::Tensor& l
         "`: expected one-dimensional int64 on ", like.device(), ", got ", tensor.scalar_type(), " of shape ",
         tensor.sizes(), " on ", tensor.device());
 }
+
+namespace {
 
 void check_functions(const Settings& settings, int num_radial) {
     const Kind kind = kind_from_name(settings.kind);
@@ -110,12 +119,7 @@ void check_functions(const Settings& settings, int num_radial) {
 
 Inputs checked(Inputs in, const std::optional<at::Tensor>& cotangent, const std::optional<Tangents>& tangents) {
     const at::Tensor& vectors = in.pair_vectors;
-    TORCH_CHECK_VALUE(
-        vectors.scalar_type() == at::kFloat || vectors.scalar_type() == at::kDouble,
-        "`pair_vectors`: expected float32 or float64, got ", vectors.scalar_type());
-    TORCH_CHECK_VALUE(
-        vectors.dim() == 2 && vectors.size(1) == 3, "`pair_vectors`: expected shape (num_pairs, 3), got ",
-        vectors.sizes());
+    check_vectors(vectors);
     TORCH_CHECK_VALUE(
         in.channel_table.dim() == 2 && in.channel_table.numel() > 0,
         "`channel_table`: expected shape (num_elements, num_channels), got ", in.channel_table.sizes());

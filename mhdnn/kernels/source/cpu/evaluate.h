@@ -23,11 +23,6 @@ struct KernelOf<Real, TripletShape> {
     using type = TripletKernel<Real>;
 };
 
-template <class T>
-std::int64_t num_groups(std::int64_t num_atoms) {
-    return (num_atoms + Lanes<T>::width - 1) / Lanes<T>::width;
-}
-
 template <class Real, class T>
 std::vector<Real> lanes_of_table(const Arguments<T>& arguments, int size) {
     std::vector<Real> table(size);

@@ -1,4 +1,4 @@
-// The neighbours of as many atoms as there are lanes, sorted by element.
+// The neighbours of as many atoms as there are lanes, sorted by element. Pairs beyond the cutoff are left out.
 #pragma once
 
 #include <algorithm>
@@ -6,12 +6,20 @@
 #include <vector>
 
 #include "../arguments.h"
-#include "../lanes.h"
+#include "rows.h"
 
 namespace mhdnn::cpu {
 
+/// Whether a pair counts: lists may reach further than the functions. NaN counts, so that it shows.
+template <class T>
+inline bool is_near(const Arguments<T>& arguments, std::int64_t pair) {
+    const T* v = arguments.pair_vectors + 3 * pair;
+    return !(v[0] * v[0] + v[1] * v[1] + v[2] * v[2] >= arguments.basis.cutoff * arguments.basis.cutoff);
+}
+
 /// Places 0 ... first_place[num_elements] hold the k-th neighbour of an element of every lane's atom. Where an
 /// atom has fewer neighbours than its companions, the place holds a neighbour at the cutoff, which counts nothing.
+/// With one element, all neighbours count as of this one.
 template <class Real>
 class Neighborhood {
 public:
@@ -36,7 +44,11 @@ public:
             std::copy(first_place_.begin(), first_place_.end() - 1, next.begin());
             const std::int64_t atom = atoms[lane];
             for (std::int64_t p = arguments_.first_pair[atom]; p < arguments_.first_pair[atom + 1]; ++p) {
-                const int place = next[arguments_.neighbor_element[p]]++;
+                if (!is_near(arguments_, p)) {
+                    clear_gradient(p);
+                    continue;
+                }
+                const int place = next[element_of(p)]++;
                 pair_[std::size_t(place) * width + lane] = p;
                 set(x[place], lane, p, 0);
                 set(y[place], lane, p, 1);
@@ -48,6 +60,10 @@ public:
     int begin(int element) const { return first_place_[element]; }
     int end(int element) const { return first_place_[element + 1]; }
     int num_places() const { return first_place_[num_elements_]; }
+    int num_atoms() const { return num_atoms_; }
+    std::int64_t atom(int lane) const { return atoms_[lane]; }
+    /// Number of the pair, or -1 where the place is empty.
+    std::int64_t pair(int place, int lane) const { return pair_[std::size_t(place) * width + lane]; }
 
     /// Write the gradient by the vectors of a place.
     void store_gradient(int place, Real by_x, Real by_y, Real by_z) const {
@@ -62,20 +78,12 @@ public:
         }
     }
 
-    /// Rows of an array (num_atoms, size) as lanes; zero for lanes without an atom.
+    /// Rows of an array (num_atoms, size), as lanes.
     void load_rows(const T* rows, int size, Lanes<T>* columns) const {
-        std::fill(columns, columns + size, Lanes<T>(T(0)));
-        for (int lane = 0; lane < num_atoms_; ++lane) {
-            const T* row = rows + atoms_[lane] * size;
-            for (int column = 0; column < size; ++column) columns[column].set(lane, row[column]);
-        }
+        cpu::load_rows(rows, size, atoms_, num_atoms_, columns);
     }
-
     void store_rows(const Lanes<T>* columns, int size, T* rows) const {
-        for (int lane = 0; lane < num_atoms_; ++lane) {
-            T* row = rows + atoms_[lane] * size;
-            for (int column = 0; column < size; ++column) row[column] = columns[column][lane];
-        }
+        cpu::store_rows(columns, size, atoms_, num_atoms_, rows);
     }
 
     std::vector<Real> x, y, z;
@@ -87,12 +95,21 @@ private:
             std::fill(count.begin(), count.end(), 0);
             const std::int64_t atom = atoms_[lane];
             for (std::int64_t p = arguments_.first_pair[atom]; p < arguments_.first_pair[atom + 1]; ++p) {
-                ++count[arguments_.neighbor_element[p]];
+                if (is_near(arguments_, p)) ++count[element_of(p)];
             }
             for (int e = 0; e < num_elements_; ++e) largest[e] = std::max(largest[e], count[e]);
         }
         first_place_[0] = 0;
         for (int e = 0; e < num_elements_; ++e) first_place_[e + 1] = first_place_[e] + largest[e];
+    }
+
+    int element_of(std::int64_t pair) const {
+        return num_elements_ == 1 ? 0 : int(arguments_.neighbor_element[pair]);
+    }
+
+    void clear_gradient(std::int64_t pair) const {
+        if (arguments_.vector_gradient == nullptr) return;
+        for (int axis = 0; axis < 3; ++axis) arguments_.vector_gradient[3 * pair + axis] = T(0);
     }
 
     void set(Real& coordinate, int lane, std::int64_t pair, int axis) const {
@@ -118,8 +135,8 @@ std::uint64_t neighbor_key(const Arguments<T>& arguments, int num_elements, std:
     const int num_counted = std::min(num_elements, 4);
     std::uint64_t count[4] = {0, 0, 0, 0};
     for (std::int64_t p = arguments.first_pair[atom]; p < arguments.first_pair[atom + 1]; ++p) {
-        const std::int64_t element = arguments.neighbor_element[p];
-        if (element < num_counted) ++count[element];
+        const std::int64_t element = num_elements == 1 ? 0 : arguments.neighbor_element[p];
+        if (element < num_counted && is_near(arguments, p)) ++count[element];
     }
     std::uint64_t key = 0;
     for (int e = 0; e < num_counted; ++e) key = key << 8 | std::min<std::uint64_t>(count[e], 255);

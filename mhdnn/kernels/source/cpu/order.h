@@ -1,0 +1,50 @@
+// The order in which the CPU evaluates atoms, and the check of their indices.
+#pragma once
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include "neighborhood.h"
+
+namespace mhdnn::cpu {
+
+inline void check_elements(const at::Tensor& elements, const char* name, const char* of, int num_elements) {
+    const auto* element = elements.const_data_ptr<std::int64_t>();
+    at::parallel_for(0, elements.size(0), 20000, [&](std::int64_t first, std::int64_t last) {
+        for (std::int64_t i = first; i < last; ++i) {
+            TORCH_CHECK_INDEX(
+                element[i] >= 0 && element[i] < num_elements, "`", name, "`: expected 0 to ", num_elements - 1,
+                ", got ", element[i], " at ", of, " ", i);
+        }
+    });
+}
+
+/// Indices are checked on the CPU, where it costs next to nothing.
+inline void check_indices(const at::Tensor& first_pairs, const at::Tensor& neighbor_element, int num_elements) {
+    const std::int64_t num_pairs = neighbor_element.size(0), num_atoms = first_pairs.size(0) - 1;
+    const auto* first_pair = first_pairs.const_data_ptr<std::int64_t>();
+    for (std::int64_t atom = 0; atom < num_atoms; ++atom) {
+        TORCH_CHECK_VALUE(
+            first_pair[atom] <= first_pair[atom + 1], "`first_pair`: expected ascending numbers, got ",
+            first_pair[atom + 1], " after ", first_pair[atom], " at atom ", atom);
+    }
+    TORCH_CHECK_VALUE(
+        first_pair[0] == 0 && first_pair[num_atoms] == num_pairs,
+        "`first_pair`: expected to begin with 0 and to end with the number of pairs ", num_pairs, ", got ",
+        first_pair[0], " and ", first_pair[num_atoms]);
+    check_elements(neighbor_element, "neighbor_element", "pair", num_elements);
+}
+
+/// Atoms in an order in which companions have similar neighbours.
+template <class T>
+std::vector<std::int64_t> order_of_atoms(const Arguments<T>& arguments, int num_elements) {
+    std::vector<std::uint64_t> keys(arguments.num_atoms);
+    at::parallel_for(0, arguments.num_atoms, 1000, [&](std::int64_t first, std::int64_t last) {
+        for (std::int64_t atom = first; atom < last; ++atom) {
+            keys[atom] = neighbor_key(arguments, num_elements, atom);
+        }
+    });
+    return order_of_keys(keys);
+}
+
+}  // namespace mhdnn::cpu
