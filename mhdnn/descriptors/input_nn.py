@@ -7,12 +7,13 @@ Read are ``cutoff_type`` and the lines
 - the same as ``global_symfunction_short`` without elements
 
 One network serves all elements here, so that every centre E gets the functions of all centres, for every neighbour
-element or pair of them. n2p2's tanh has another constant factor, which the scaling of functions removes.
+element or pair of them. Functions of each cutoff are a group. n2p2's tanh has another constant factor, which the scaling
+of functions removes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +27,8 @@ KEYWORDS = {"symfunction_short": True, "global_symfunction_short": False}
 """Whether a line of this keyword names elements."""
 RADIAL, NARROW, WIDE = 2, 3, 9
 NUM_NEIGHBORS = {RADIAL: 1, NARROW: 2, WIDE: 2}
-SAME_CUTOFF = 1e-6  # relative
+SAME_CUTOFF = 1e-6
+"""Relative difference of cutoffs that are the same in other digits."""
 
 
 class Line(NamedTuple):
@@ -44,7 +46,7 @@ class Line(NamedTuple):
 
 
 def settings_from_input_nn(settings: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
-    """Settings of the descriptor, and the cutoff in Å.
+    """Settings of the descriptor, and the largest cutoff in Å.
 
     :param settings: keys input_nn (a path), length_unit (bohr or angstrom), channels, num_channels
     :raises ConfigError: naming file and line if a function or the cutoff is of a kind that isn't here
@@ -56,25 +58,39 @@ def settings_from_input_nn(settings: Mapping[str, Any]) -> tuple[dict[str, Any],
         raise ConfigError(f"`descriptor.input_nn`: {path}: no such file; give the path of an input.nn")
     length = LENGTH_UNITS[unit]
     cutoff_function, lines = _read(path)
-    by_kind = {kind: [line for line in lines if line.kind == kind] for kind in NUM_NEIGHBORS}
-    if not by_kind[RADIAL]:
+    if not any(line.kind == RADIAL for line in lines):
         raise ConfigError(f"{path}: expected a radial symmetry function (type {RADIAL}), found none")
+    groups = {kind: _by_cutoff([line for line in lines if line.kind == kind]) for kind in NUM_NEIGHBORS}
     cutoff = max(line.cutoff for line in lines)
-    if min(line.cutoff for line in lines) < cutoff * (1.0 - SAME_CUTOFF):
-        found = sorted({line.cutoff for line in lines})
-        raise ConfigError(f"{path}: expected one cutoff radius for all functions, found {found}; choose one")
+
+    def own(lines: Sequence[Line]) -> float | None:
+        """The cutoff of a group, where it is not that of the neighbour list."""
+        return None if lines[0].cutoff >= cutoff * (1.0 - SAME_CUTOFF) else lines[0].cutoff * length
+
+    angular: dict[str, Any] = {}
+    for name, kind in (("narrow", NARROW), ("wide", WIDE)):
+        for group in groups[kind]:
+            place = name if len(groups[kind]) == 1 else f"{name}_{len(angular)}"
+            angular[place] = {**_angular(name, group, length), "cutoff": own(group)}
     result = {
         "cutoff_function": cutoff_function,
         "channels": settings["channels"],
         "num_channels": settings["num_channels"],
-        "radial": {"functions": _gaussians(by_kind[RADIAL], length)},
-        "angular": {
-            name: _angular(name, by_kind[kind], length)
-            for name, kind in (("narrow", NARROW), ("wide", WIDE))
-            if by_kind[kind]
-        },
+        "radial": [{"functions": _gaussians(group, length), "cutoff": own(group)} for group in groups[RADIAL]],
+        "angular": angular,
     }
     return result, cutoff * length
+
+
+def _by_cutoff(lines: Sequence[Line]) -> list[list[Line]]:
+    """Functions with the same cutoff together, the largest first."""
+    groups: list[list[Line]] = []
+    for line in sorted(lines, key=lambda line: -line.cutoff):
+        if groups and line.cutoff >= groups[-1][0].cutoff * (1.0 - SAME_CUTOFF):
+            groups[-1].append(line)
+        else:
+            groups.append([line])
+    return groups
 
 
 def _read(path: Path) -> tuple[str, list[Line]]:

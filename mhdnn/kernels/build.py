@@ -21,7 +21,7 @@ CPU_SOURCES = (
     "operators_densities.cpp", "operators_invariants.cpp",
     "operators_contracted_common.cpp", "operators_contracted_cpu.cpp",
 )  # fmt: skip
-CUDA_SOURCES = ("operators_cuda.cu",)
+CUDA_SOURCES = ("operators_cuda.cu", "operators_contracted_cuda.cu")
 
 
 def cuda_compiler() -> str | None:

@@ -27,12 +27,13 @@ def run(*command, **options):
 
 
 @pytest.mark.slow
-def test_kernels_under_sanitizers(tmp_path):
+@pytest.mark.parametrize("name", ["check_kernels", "check_contracted"])
+def test_kernels_under_sanitizers(tmp_path, name):
     """Values and derivatives of the CPU kernels, with address and undefined-behaviour checks."""
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    program = tmp_path / "check_kernels"
+    program = tmp_path / name
     flags = ["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", f"-I{SOURCE_FOLDER}"]
-    run(COMPILER, *flags, *sanitizers, PROGRAMS / "check_kernels.cpp", "-o", program)
+    run(COMPILER, *flags, *sanitizers, PROGRAMS / f"{name}.cpp", "-o", program)
     assert "0 failures" in run(program)
 
 

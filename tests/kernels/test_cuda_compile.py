@@ -36,7 +36,7 @@ def test_kernels_without_torch(tmp_path):
     flags = ("-std=c++17", "-Xcompiler=-Wall,-Wextra", f"-I{SOURCE_FOLDER}")
     compile_to_object(FOLDER / "instances.cu", tmp_path / "instances.o", (80, 90), *flags)
     symbols = (tmp_path / "instances.o").read_bytes()
-    for shape in (b"RadialShape", b"MomentShape", b"TripletShape"):
+    for shape in (b"RadialShape", b"MomentShape", b"TripletShape", b"DensityShape", b"InvariantShape"):
         assert shape in symbols
 
 
@@ -48,5 +48,5 @@ def test_operators(tmp_path):
     if not (TORCH_HEADERS / "c10/cuda/impl/cuda_cmake_macros.h").is_file():
         flags.append("-DC10_CUDA_NO_CMAKE_CONFIGURE_FILE")
     include = [f"-isystem={TORCH_HEADERS}", f"-isystem={TORCH_HEADERS}/torch/csrc/api/include"]
-    (source,) = CUDA_SOURCES
-    compile_to_object(SOURCE_FOLDER / source, tmp_path / "operators_cuda.o", (80,), *flags, *include)
+    for source in CUDA_SOURCES:
+        compile_to_object(SOURCE_FOLDER / source, tmp_path / f"{source}.o", (80,), *flags, *include)

@@ -14,7 +14,6 @@ from tests.kernels.emulation.library import (
     SMALL,
     Launch,
     OutOfSharedMemory,
-    compile_library,
     compile_with,
     emulate,
 )
@@ -24,11 +23,6 @@ from tests.tolerances import HANG, ROUND_OFF, SINGLE_PRECISION
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no g++")
 
 LARGE_TILES = Launch(threads=8, tile=64)
-
-
-@pytest.fixture(scope="session")
-def library(tmp_path_factory):
-    return compile_library(tmp_path_factory.mktemp("emulation"))
 
 
 def evaluate(library, case, cotangent, tangents, launch=SMALL):

@@ -95,38 +95,60 @@ def by_loops(positions, numbers, center, cutoff_type):
     return values + [angular(pair, wide(*parameters)) for pair in pairs for parameters in WIDE]
 
 
+def molecule():
+    rng = np.random.default_rng(1)
+    return Atoms([14, 6, 14, 6, 14], positions=rng.uniform(0.0, 4.5, size=(5, 3)))
+
+
+def evaluate(settings, cutoff):
+    """Functions of all atoms of the molecule."""
+    with default_dtype(torch.float64):
+        descriptor = build_descriptor(settings, ELEMENTS, cutoff)
+    atoms = molecule()
+    batch = batch_of(atoms, cutoff=cutoff)
+    vectors = batch.positions[batch.neighbor_index] - batch.positions[batch.center_index]
+    element = torch.tensor([ELEMENTS.index(number) for number in atoms.numbers])
+    return descriptor(vectors, batch.center_index, element, element[batch.neighbor_index]).numpy()
+
+
 @pytest.mark.parametrize("cutoff_type", ["1", "2", "6", "1 0.0"])
 def test_functions_are_those_of_the_file(write, cutoff_type):
     settings, cutoff = settings_from_input_nn(write(LINES, cutoff_type))
     assert cutoff == pytest.approx(CUTOFF * BOHR, rel=1e-12)
-    with default_dtype(torch.float64):
-        descriptor = build_descriptor(settings, ELEMENTS, cutoff)
-    rng = np.random.default_rng(1)
-    atoms = Atoms([14, 6, 14, 6, 14], positions=rng.uniform(0.0, 4.5, size=(5, 3)))
-    batch = batch_of(atoms, cutoff=cutoff)
-    vectors = batch.positions[batch.neighbor_index] - batch.positions[batch.center_index]
-    element = torch.tensor([ELEMENTS.index(number) for number in atoms.numbers])
-    found = descriptor(vectors, batch.center_index, element, element[batch.neighbor_index])
+    atoms = molecule()
     expected = [
         by_loops(atoms.positions / BOHR, atoms.numbers.tolist(), center, cutoff_type.split()[0]) for center in range(5)
     ]
-    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(evaluate(settings, cutoff), expected, rtol=1e-10, atol=1e-14)
+
+
+def test_several_cutoffs(write):
+    """Functions of each cutoff are those of a file with this cutoff alone; the neighbour list has the largest."""
+    lines = LINES.splitlines(keepends=True)
+    short = [line.replace("11.0", "6.0") for line in lines]
+    mixed, cutoff = settings_from_input_nn(write("".join([*lines[:2], short[2], short[3], *lines[4:6], short[6]])))
+    assert cutoff == pytest.approx(CUTOFF * BOHR, rel=1e-12)
+    assert [part["cutoff"] for part in mixed["radial"]] == [None, pytest.approx(6.0 * BOHR)]
+    expected = []
+    for text in (lines[0], short[2]):  # radial functions, then angular ones with a radial one before them
+        expected.append(evaluate(*settings_from_input_nn(write(text))))
+    for first, text in ((0, lines[4]), (0, short[3]), (0, lines[5]), (0, short[6])):
+        alone = evaluate(*settings_from_input_nn(write(short[first] + text)))
+        expected.append(alone[:, len(ELEMENTS) :])
+    np.testing.assert_allclose(evaluate(mixed, cutoff), np.concatenate(expected, 1), rtol=1e-10, atol=1e-14)
 
 
 def test_lengths_in_angstrom(write):
     settings, cutoff = settings_from_input_nn(write(LINES, length_unit="angstrom"))
     assert cutoff == CUTOFF
-    assert settings["radial"]["functions"] == [[0.05, 0.0], [0.3, 2.5]]
+    (radial,) = settings["radial"]
+    assert radial == {"functions": [[0.05, 0.0], [0.3, 2.5]], "cutoff": None}
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
         ("symfunction_short Si 12 0.05 0.0 11.0", "line 5: .*expected a function of type 2, 3, 9, got 12"),
-        (
-            "symfunction_short Si 2 C 0.05 0.0 10.0",
-            r"expected one cutoff radius for all functions, found \[10.0, 11.0\]",
-        ),
         ("symfunction_short Si 3 C C 0.05 1 1 11.0 0.5", "narrow functions have no shift"),
         ("symfunction_short Si 2 C 0.05", "line 5"),
         ("symfunction_short Si 2 C 0.05 zero 11.0", "line 5: .*zero"),

@@ -125,16 +125,15 @@ MHDNN_FUNCTION Real own_weight_gradient(
 }
 
 /// By a neighbour: gradients of sum gradient · moments by its harmonics (`by_harmonic`) and by its radial
-/// functions (added to `by_radial`).
-template <class Real>
+/// functions (added to `by_radial`). Gradient is Real, or the same without a tangent.
+template <class Real, class Gradient>
 MHDNN_FUNCTION void neighbor_gradient(
-    const MomentShape& shape, const Real* gradient, const Real* radial, const Real* harmonic, Real* by_harmonic,
-    Real* by_radial) {
-    const int num_harmonics = shape.num_harmonics();
+    int num_radial, int num_harmonics, const Gradient* gradient, const Real* radial, const Real* harmonic,
+    Real* by_harmonic, Real* by_radial) {
     for (int component = 0; component < num_harmonics; ++component) {
         Real total = constant<Real>(Scalar<Real>(0));
-        for (int n = 0; n < shape.num_radial; ++n) {
-            const Real by_moment = gradient[n * num_harmonics + component];
+        for (int n = 0; n < num_radial; ++n) {
+            const Gradient by_moment = gradient[n * num_harmonics + component];
             total = total + by_moment * radial[n];
             by_radial[n] = by_radial[n] + by_moment * harmonic[component];
         }

@@ -7,17 +7,10 @@
 #include "operators_registration.h"
 
 #include "cuda/evaluate.cuh"
+#include "operators_device.cuh"
 
 namespace mhdnn {
 namespace {
-
-cuda::Device current_device() {
-    int number = 0, shared_bytes = 0, num_processors = 0;
-    C10_CUDA_CHECK(cudaGetDevice(&number));
-    C10_CUDA_CHECK(cudaDeviceGetAttribute(&shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, number));
-    C10_CUDA_CHECK(cudaDeviceGetAttribute(&num_processors, cudaDevAttrMultiProcessorCount, number));
-    return {std::size_t(shared_bytes), num_processors};
-}
 
 /// Indices are checked by the kernel: a check here would have to wait for the GPU.
 template <class Real, class Shape, class T>
@@ -55,9 +48,7 @@ Outputs evaluate_cuda(
     const Inputs& given, const std::optional<at::Tensor>& cotangent, const std::optional<Tangents>& tangents) {
     const c10::cuda::CUDAGuard guard(given.pair_vectors.device());
     const Inputs inputs = checked(given, cotangent, tangents);
-    TORCH_CHECK_VALUE(
-        inputs.num_atoms() > 0 || inputs.pair_vectors.size(0) == 0,
-        "`first_pair`: expected to end with the number of pairs ", inputs.pair_vectors.size(0), ", got no atoms");
+    check_pairs_have_atoms(inputs.pair_vectors, inputs.num_atoms());
     const at::Tensor weights = cotangent ? cotangent->contiguous() : at::Tensor();
     const Tangents directions =
         tangents ? Tangents{tangents->pair_vectors.contiguous(), tangents->channel_table.contiguous()} : Tangents{};

@@ -16,4 +16,17 @@ MHDNN_INSTANCES(RadialShape)
 MHDNN_INSTANCES(MomentShape)
 MHDNN_INSTANCES(TripletShape)
 
+#define MHDNN_CONTRACTED_INSTANCES(Real, T)                                                                    \
+    template Plan plan_of<Real>(const DensityShape&, const Arguments<T>&, const Device&);                      \
+    template cudaError_t evaluate_densities<Real>(                                                                       \
+        const DensityShape&, const Arguments<T>&, std::int64_t, const Plan&, cudaStream_t);                    \
+    template Plan plan_of<Real>(const InvariantShape&, const InvariantArguments<T>&, const Device&);           \
+    template cudaError_t evaluate_invariants<Real>(                                                                       \
+        const InvariantShape&, const InvariantArguments<T>&, const Plan&, cudaStream_t);
+
+MHDNN_CONTRACTED_INSTANCES(float, float)
+MHDNN_CONTRACTED_INSTANCES(Dual<float>, float)
+MHDNN_CONTRACTED_INSTANCES(double, double)
+MHDNN_CONTRACTED_INSTANCES(Dual<double>, double)
+
 }  // namespace mhdnn::cuda

@@ -71,7 +71,8 @@ def compile_with(*arguments: str | Path) -> None:
 
 def compile_library(folder: Path) -> ctypes.CDLL:
     library = folder / "emulated.so"
-    compile_with("-shared", "-fPIC", FOLDER / "emulated.cpp", "-o", library)
+    sources = (FOLDER / "emulated.cpp", FOLDER / "emulated_contracted.cpp")
+    compile_with("-shared", "-fPIC", *sources, "-o", library)
     return ctypes.CDLL(str(library))
 
 

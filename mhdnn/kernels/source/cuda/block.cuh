@@ -95,6 +95,18 @@ public:
     MHDNN_FUNCTION const RadialBasis<T>& basis() const { return basis_; }
     MHDNN_FUNCTION ChannelTable<Real> table() const { return {weights_, num_elements_, num_channels_}; }
     MHDNN_FUNCTION bool has_cotangent() const { return arguments_.cotangent != nullptr; }
+    MHDNN_FUNCTION bool wants_vectors() const { return arguments_.vector_gradient != nullptr; }
+
+    /// A number of a table that is too large for the shared memory.
+    MHDNN_DEVICE Real coefficient(std::int64_t i) const {
+        return number(arguments_.channel_table, arguments_.table_tangents, i);
+    }
+
+    MHDNN_DEVICE int center_element(std::int64_t atom) const {
+        const std::int64_t element = arguments_.center_element[atom];
+        MHDNN_CHECK(0 <= element && element < num_elements_);
+        return int(element);
+    }
 
     MHDNN_DEVICE int element(std::int64_t pair) const {
         const std::int64_t element = arguments_.neighbor_element[pair];

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "densities.cuh"
+#include "invariants.cuh"
 #include "moments.cuh"
 #include "radial.cuh"
 #include "triplets.cuh"
@@ -22,6 +24,11 @@ struct KernelOf<Real, MomentShape> {
 template <class Real>
 struct KernelOf<Real, TripletShape> {
     using type = TripletKernel<Real>;
+};
+
+template <class Real>
+struct KernelOf<Real, DensityShape> {
+    using type = DensityKernel<Real>;
 };
 
 /// Every output of an atom is written by its block, so nothing depends on the order in which blocks run. The
@@ -57,6 +64,10 @@ struct Plan {
     int tile;  // neighbours in shared memory
 };
 
+inline int num_blocks(std::int64_t num_atoms, const Device& device) {
+    return int(std::min(num_atoms, 32 * std::int64_t(device.num_processors)));
+}
+
 template <class Real, class Shape, class T>
 std::size_t shared_bytes(const Shape& shape, const Arguments<T>& arguments, int tile) {
     Memory memory(nullptr);
@@ -76,9 +87,16 @@ Plan plan_of(const Shape& shape, const Arguments<T>& arguments, const Device& de
         if (shared_bytes<Real>(shape, arguments, tile) <= limit) break;
         tile /= 2;
     }
-    const std::int64_t most_blocks = 32 * std::int64_t(device.num_processors);
-    const int blocks = int(std::min(arguments.num_atoms, most_blocks));
-    return {{blocks, threads, shared_bytes<Real>(shape, arguments, tile)}, tile};
+    return {{num_blocks(arguments.num_atoms, device), threads, shared_bytes<Real>(shape, arguments, tile)}, tile};
+}
+
+/// Invariants need no neighbours.
+template <class Real, class T>
+Plan plan_of(const InvariantShape& shape, const InvariantArguments<T>& arguments, const Device& device) {
+    constexpr int threads = 128;
+    Memory memory(nullptr);
+    const InvariantKernel<Real> kernel(shape, memory);
+    return {{num_blocks(arguments.num_atoms, device), threads, memory.size()}, 0};
 }
 
 template <class Real, class Shape, class T>
@@ -86,6 +104,21 @@ cudaError_t evaluate(
     const Shape& shape, const Arguments<T>& arguments, std::int64_t num_pairs, const Plan& plan, cudaStream_t stream) {
     if (arguments.num_atoms == 0) return cudaSuccess;
     return launch(&evaluate_atoms<Real, Shape, T>, plan.size, stream, shape, arguments, num_pairs, plan.tile);
+}
+
+template <class Real, class T>
+cudaError_t evaluate_densities(
+    const DensityShape& shape, const Arguments<T>& arguments, std::int64_t num_pairs, const Plan& plan,
+    cudaStream_t stream) {
+    if (arguments.num_atoms == 0) return cudaSuccess;
+    return launch(&evaluate_density_atoms<Real, T>, plan.size, stream, shape, arguments, num_pairs, plan.tile);
+}
+
+template <class Real, class T>
+cudaError_t evaluate_invariants(
+    const InvariantShape& shape, const InvariantArguments<T>& arguments, const Plan& plan, cudaStream_t stream) {
+    if (arguments.num_atoms == 0) return cudaSuccess;
+    return launch(&evaluate_invariant_atoms<Real, T>, plan.size, stream, shape, arguments);
 }
 
 }  // namespace mhdnn::cuda

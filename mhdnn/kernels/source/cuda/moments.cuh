@@ -164,8 +164,8 @@ private:
         }
         Real* by_harmonic = neighbor.harmonics;  // each is read before its gradient takes its place
         neighbor_gradient(
-            shape_, sums_ + element * shape_.block(), neighbor.radial, neighbor.harmonics, by_harmonic,
-            neighbor.by_radial);
+            shape_.num_radial, shape_.num_harmonics(), sums_ + element * shape_.block(), neighbor.radial,
+            neighbor.harmonics, by_harmonic, neighbor.by_radial);
         Real by_distance = constant<Real>(T(0)), by_x, by_y, by_z, x, y, z;
         for (int n = 0; n < shape_.num_radial; ++n) {
             by_distance = by_distance + neighbor.by_radial[n] * neighbor.slopes[n];
