@@ -7,8 +7,8 @@ Read are ``cutoff_type`` and the lines
 - the same as ``global_symfunction_short`` without elements
 
 One network serves all elements here, so that every centre E gets the functions of all centres, for every neighbour
-element or pair of them. Functions of each cutoff are a group. n2p2's tanh has another constant factor, which the scaling
-of functions removes.
+element or pair of them. Functions of each cutoff are a group. n2p2's tanh has another constant factor, which the
+scaling of functions removes.
 """
 
 from __future__ import annotations
