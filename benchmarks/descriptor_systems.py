@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import resources
 from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from ase import Atoms
 from ase.build import bulk, molecule
 from scipy.spatial.transform import Rotation
@@ -25,6 +27,9 @@ FUNCTIONS_ONLY = "functions only"
 SEARCH_AND_FUNCTIONS = "neighbour search and functions"
 DIFFERENCES = "differences of functions"
 SILICON_CUTOFF = 5.5
+MIXTURE = [3, 6, 8, 9, 15, 16, 22, 41]
+MIXTURE_SPACING = 2.073  # Å
+MIXTURE_CUTOFF = 5.0
 WATER_CUTOFF = 6.35
 
 ANGULAR = {
@@ -109,6 +114,17 @@ def water(repeats: tuple[int, int, int], cutoff: float = WATER_CUTOFF, seed: int
     return System("water", atoms, cutoff)
 
 
+def mixture(num_elements: int, edge: int = 10, seed: int = 0) -> System:
+    """Elements at random on a displaced simple cubic lattice, 59 neighbours within 5 Å."""
+    rng = np.random.default_rng(seed)
+    numbers = np.array(MIXTURE[:num_elements])[rng.integers(num_elements, size=edge**3)]
+    points = np.stack(np.meshgrid(*3 * [np.arange(edge)], indexing="ij"), -1).reshape(-1, 3)
+    positions = MIXTURE_SPACING * points + rng.normal(scale=0.08, size=points.shape)
+    return System(
+        f"{num_elements} elements", Atoms(numbers, positions, cell=3 * [MIXTURE_SPACING * edge], pbc=True), 5.0
+    )
+
+
 def oriented(
     center: np.ndarray, relative: np.ndarray, placed: np.ndarray, cell: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
@@ -153,6 +169,13 @@ def descriptor_settings(name: str, method: str, cutoff: float, max_degree: int |
         "radial": gaussians(num_radial, cutoff),
         "angular": {method: {"kind": method, **angular}},
     }
+
+
+def default_settings(group: str, name: str) -> dict[str, Any]:
+    """Settings as they are shipped, of a group of the configuration."""
+    settings = yaml.safe_load((resources.files("mhdnn.configs") / group / f"{name}.yaml").read_text())
+    assert isinstance(settings, dict)
+    return settings
 
 
 def network_settings() -> dict[str, Any]:

@@ -7,6 +7,8 @@ are measured in the same run where they are installed (see descriptor_peers.py f
 
 - silicon: diamond crystal, 512 atoms, 5.5 Å (31.6 neighbours); 9 radial and 18 angular functions
 - water: 360 molecules at 1 g/cm³, 6.35 Å (107 neighbours); 12 radial and 18 angular functions
+- 1000 atoms of 1, 4 and 8 elements, 5 Å (59 neighbours), with the shipped sets of functions and network: resolved
+  legendre functions, whose number grows with the square of the number of elements, and contracted ones
 - time against the number of neighbours (cutoff) and of atoms, with the exponents of fitted power laws
 - one and two threads on 8000 atoms of silicon; where other processes use the cores, set OMP_WAIT_POLICY=PASSIVE,
   else threads that wait for one another hold on to the cores
@@ -33,7 +35,9 @@ from descriptor_systems import (
     FUNCTIONS_ONLY,
     LATTICE_CONSTANT,
     System,
+    default_settings,
     descriptor_settings,
+    mixture,
     network_settings,
     record_of,
     silicon,
@@ -77,6 +81,7 @@ class Plan:
     :param neighbors: of a crystal without shells, by which cutoffs are chosen
     :param neighbor_repeats: size of the crystal for these, of each method; without compiled operators, sums over pairs
         of neighbours need much memory
+    :param elements: numbers of elements
     :param atom_repeats: sizes of the crystal for the time against the number of atoms
     """
 
@@ -86,30 +91,43 @@ class Plan:
     neighbors: tuple[int, ...] = (34, 45, 70, 100, 140, 215)
     neighbor_repeats: tuple[tuple[str, int], ...] = (("wide", 6), ("legendre", 6), ("narrow", 3))
     atom_repeats: tuple[int, ...] = (2, 3, 4, 6, 8, 10)
+    elements: tuple[int, ...] = (1, 4, 8)
 
 
-QUICK = Plan(0.1, 2, (2, 3, 3), (34, 60, 120), (("wide", 2), ("legendre", 2), ("narrow", 2)), (2, 3, 4))
+QUICK = Plan(0.1, 2, (2, 3, 3), (34, 60, 120), (("wide", 2), ("legendre", 2), ("narrow", 2)), (2, 3, 4), (1, 4))
 
 
-def prepared(system: System, method: str, dtype: str, max_degree: int | None = None) -> Potential:
-    """A potential with random weights whose functions are scaled on the system."""
+def prepared(
+    system: System, method: str, dtype: str, max_degree: int | None = None, shipped: bool = False
+) -> Potential:
+    """A potential with random weights whose functions are scaled on the system.
+
+    :param shipped: with functions and network as the configuration has them
+    """
     torch.manual_seed(0)
+    if shipped:
+        descriptor, network = default_settings("descriptor", method), default_settings("network", "shared")
+    else:
+        descriptor = descriptor_settings(system.name, method, system.cutoff, max_degree)
+        network = network_settings()
     potential = build_potential(
         {
             "atomic_numbers": system.elements,
             "cutoff": system.cutoff,
             "dtype": dtype,
-            "descriptor": descriptor_settings(system.name, method, system.cutoff, max_degree),
-            "network": network_settings(),
+            "descriptor": descriptor,
+            "network": network,
         }
     )
     fit_scaling(potential, [system.batch])
     return potential.requires_grad_(False)
 
 
-def measure(system: System, method: str, dtype: str, budget: float, max_degree: int | None = None) -> Iterator[Record]:
+def measure(
+    system: System, method: str, dtype: str, budget: float, max_degree: int | None = None, shipped: bool = False
+) -> Iterator[Record]:
     """Energy and forces, and the functions alone."""
-    potential = prepared(system, method, dtype, max_degree)
+    potential = prepared(system, method, dtype, max_degree, shipped)
     batch, vectors = system.batch, system.vectors.to(DTYPES[dtype])
     pairs = (batch.center_index, batch.neighbor_index)
 
@@ -140,6 +158,13 @@ def measure_systems(plan: Plan, peers: list[str]) -> Iterator[Record]:
             yield from dscribe_records(system, plan.budget)
             if system.name == "silicon":
                 yield dscribe_derivatives(system, "narrow")
+
+
+def measure_elements(plan: Plan) -> Iterator[Record]:
+    """Growing numbers of elements."""
+    for num_elements in plan.elements:
+        for method in ("legendre", "contracted"):
+            yield from measure(mixture(num_elements), method, "float32", plan.budget, shipped=True)
 
 
 def measure_neighbors(plan: Plan) -> Iterator[Record]:
@@ -231,6 +256,8 @@ def main() -> None:
     groups = {"systems": list(measure_systems(plan, installed_peers()))}
     print_table("energy and forces", groups["systems"])
     print_ratios(groups["systems"])
+    groups["elements"] = list(measure_elements(plan))
+    print_table("growing numbers of elements", groups["elements"])
     groups["neighbors"] = list(measure_neighbors(plan))
     groups["atoms"] = list(measure_atoms(plan))
     print_table("growing numbers of neighbours and atoms", groups["neighbors"] + groups["atoms"])
