@@ -126,7 +126,7 @@ def check_four_body(degree: int, densities: int, max_degree: int, num_densities:
 def initial_coefficients(num_elements: int, num_densities: int, basis: GaussianBasis) -> torch.Tensor:
     """Reproducible coefficients to start from, shape (num_elements, num_elements, num_densities, num_radial).
 
-    The rows of each pair of elements are orthonormal, as far as there are fewer than radial functions.
+    The rows of each pair of elements are orthonormal, or their columns where there are more densities than Gaussians.
     """
     generator = torch.Generator().manual_seed(0)
     num_radial = len(basis.etas)
