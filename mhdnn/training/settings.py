@@ -11,101 +11,16 @@ from ase.data import atomic_numbers
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
-from mhdnn.descriptors.cutoff import CUTOFF_FUNCTIONS
-from mhdnn.descriptors.groups import MAX_DEGREE
-from mhdnn.descriptors.input_nn import LENGTH_UNITS
 from mhdnn.errors import ConfigError
 from mhdnn.networks import ACTIVATIONS
 from mhdnn.potential import DTYPES
+from mhdnn.training.descriptor_settings import Functions, InputNN, Path
 from mhdnn.typed import ANYTHING, NOT_EMPTY, Count, CountOrZero, NotNegative, Positive, Range, Rule, check, one_of
 
 Element = Annotated[str, Rule(lambda symbol: symbol in atomic_numbers and symbol != "X", "a chemical symbol")]
 Seed = Annotated[int, Range(least=0, most=2**32 - 1)]
-Path = Annotated[str, Rule(lambda text: bool(text.strip()), "a path")]
-CutoffFunction = Annotated[str, one_of(CUTOFF_FUNCTIONS)]
 Activation = Annotated[str, one_of(ACTIVATIONS)]
 Precision = Annotated[str, one_of(DTYPES)]
-LengthUnit = Annotated[str, one_of(LENGTH_UNITS)]
-Pair = Annotated[list[float], Rule(lambda pair: len(pair) == 2, "a pair of numbers")]
-Channels = Literal["resolved", "weighted", "learned"]
-
-
-@dataclass
-class SpacedRadial:
-    """Gaussians at equal distances, Å."""
-
-    num: Count
-    first: NotNegative
-    last: Optional[Positive]
-    width: Positive
-
-
-@dataclass
-class ListedRadial:
-    """Every η (Å⁻²) with every shift (Å)."""
-
-    etas: Annotated[list[NotNegative], NOT_EMPTY]
-    shifts: Annotated[list[float], NOT_EMPTY]
-
-
-@dataclass
-class PairedRadial:
-    """Pairs of η (Å⁻²) and shift (Å)."""
-
-    functions: Annotated[list[Pair], NOT_EMPTY]
-
-
-Radial = Union[SpacedRadial, ListedRadial, PairedRadial]
-
-
-@dataclass
-class Legendre:
-    """Angular functions from products of moments."""
-
-    kind: Literal["legendre"]
-    max_degree: Annotated[int, Range(least=0, most=MAX_DEGREE)]
-    cross_terms: bool
-    radial: Radial
-
-
-@dataclass
-class Behler:
-    """Angular functions of ζ and λ."""
-
-    kind: Literal["wide", "narrow", "wide_by_triplets"]
-    radial: Radial
-    zetas: Annotated[list[Count], NOT_EMPTY]
-    lambdas: Annotated[list[Literal[-1, 1]], NOT_EMPTY]
-
-
-@dataclass
-class BehlerList:
-    """Angular functions, each with its own λ and ζ; what an input.nn becomes."""
-
-    kind: Literal["wide", "narrow", "wide_by_triplets"]
-    radial: Radial
-    functions: Annotated[list[Any], NOT_EMPTY]
-
-
-@dataclass
-class Functions:
-    """The descriptor from its parts."""
-
-    cutoff_function: CutoffFunction
-    channels: Channels
-    num_channels: Count
-    radial: Radial
-    angular: dict[str, Union[None, Legendre, Behler, BehlerList]]
-
-
-@dataclass
-class InputNN:
-    """The descriptor of RuNNer's or n2p2's input.nn."""
-
-    input_nn: Path
-    length_unit: LengthUnit
-    channels: Channels
-    num_channels: Count
 
 
 @dataclass
