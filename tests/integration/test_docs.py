@@ -17,7 +17,9 @@ from tests.integration.conftest import run_mhdnn
 
 ROOT = Path(__file__).parents[2]
 PAGES = {page.stem: page for page in sorted((ROOT / "docs").glob("*.md"))} | {"README": ROOT / "README.md"}
-BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>.+?) -->\n)?^```(?P<kind>[\w{}-]*)\n(?P<code>.*?)^```$", re.DOTALL | re.M)
+BLOCK = re.compile(
+    r"(?:<!-- not run: (?P<reason>.+?) -->\n)?^```(?P<kind>[\w{}-]*)\n(?P<code>.*?)^```$", re.DOTALL | re.M
+)
 QUICK = {
     "experiment=sn_graphene": ["trainer.max_epochs=1", "initialization.ridge_atoms=600"],
     "experiment=carbon_chains": ["trainer.max_epochs=1", "charges.max_epochs=1", "charges.joint_epochs=1"],
@@ -94,5 +96,14 @@ def test_links_between_pages_lead_somewhere():
 
 def test_every_command_has_its_place():
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES.values())
-    for command in ("train", "evaluate", "export", "doctor", "data convert", "data check", "data split", "lammps build"):
+    for command in (
+        "train",
+        "evaluate",
+        "export",
+        "doctor",
+        "data convert",
+        "data check",
+        "data split",
+        "lammps build",
+    ):
         assert f"mhdnn {command}" in text

@@ -1,0 +1,43 @@
+"""The cutoff of symmetry functions, from how densely atoms stand in the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mhdnn.data.dataset import StructureSource
+from mhdnn.neighbors import find_pairs
+
+NEIGHBORS = 48
+"""Mean number within the cutoff: about four shells of a close-packed metal, five of a diamond lattice. Fewer cost
+accuracy nearly everywhere; more cost time, and accuracy where data are few (benchmarks/accuracy.py with other cutoffs)."""
+SHORTEST, LONGEST = 4.5, 7.0
+STEP = 0.1
+SAMPLED_ATOMS = 3000
+
+
+def cutoff_from_data(source: StructureSource, indices: Sequence[int] | np.ndarray, seed: int = 0) -> float:
+    """The distance within which atoms of the data have `NEIGHBORS` others in the mean, Å.
+
+    Rounded up to a tenth, and between `SHORTEST` and `LONGEST`: small molecules never have so many.
+
+    :param source: structures
+    :param indices: which of them; some are looked at, chosen at random
+    """
+    counts = np.zeros(round(LONGEST / STEP) + 1)
+    num_atoms = 0
+    for index in np.random.default_rng(seed).permutation(np.asarray(indices)):
+        structure = source[int(index)]
+        pairs = find_pairs(structure.positions, structure.cell, structure.pbc, LONGEST)
+        vectors = structure.positions[pairs.neighbor_index] + pairs.cell_shifts
+        distances = np.linalg.norm(vectors - structure.positions[pairs.center_index], axis=1)
+        # the bin of a distance is the first cutoff that contains it
+        counts += np.bincount(np.ceil(distances / STEP - 1e-9).astype(int), minlength=len(counts))[: len(counts)]
+        num_atoms += structure.num_atoms
+        if num_atoms >= SAMPLED_ATOMS:
+            break
+    neighbors = np.cumsum(counts) / num_atoms
+    enough = np.flatnonzero(neighbors >= NEIGHBORS)
+    cutoff = STEP * int(enough[0]) if len(enough) else LONGEST
+    return round(float(np.clip(cutoff, SHORTEST, LONGEST)), 1)
