@@ -11,7 +11,7 @@ from mhdnn.neighbors import find_pairs
 
 NEIGHBORS = 48
 """Mean number within the cutoff: about four shells of a close-packed metal, five of a diamond lattice. Fewer cost
-accuracy nearly everywhere; more cost time, and accuracy where data are few (benchmarks/accuracy.py with other cutoffs)."""
+accuracy nearly everywhere; more cost time, and accuracy where data are few."""
 SHORTEST, LONGEST = 4.5, 7.0
 STEP = 0.1
 SAMPLED_ATOMS = 3000
