@@ -21,6 +21,7 @@ from mhdnn.descriptors import SymmetryFunctions
 from mhdnn.errors import ConfigError
 from mhdnn.networks import AtomicNetwork, build_network
 from mhdnn.potential import Potential
+from mhdnn.repulsion import Repulsion, build_repulsion
 from mhdnn.units import COULOMB_CONSTANT
 
 
@@ -34,6 +35,7 @@ class ChargePotential(Potential):
     :param screening: inner and outer radius, Å, between which the electrostatics of a pair is switched on;
         without: outer radius zero
     :param accuracy: relative accuracy of the sums over periodic images (`mhdnn.electrostatics.build_coulomb`)
+    :param repulsion: as of `Potential`
     """
 
     widths: torch.Tensor
@@ -50,8 +52,9 @@ class ChargePotential(Potential):
         initial_hardness: float,
         screening: tuple[float, float],
         accuracy: float,
+        repulsion: Optional[Repulsion] = None,
     ) -> None:
-        super().__init__(descriptor, network, atomic_numbers)
+        super().__init__(descriptor, network, atomic_numbers, repulsion)
         self.electronegativity_network = electronegativity_network
         self.electronegativity_shift = nn.Parameter(torch.zeros(len(atomic_numbers)))
         raw = math.log(math.expm1(initial_hardness))
@@ -121,8 +124,10 @@ class ChargePotential(Potential):
         if charges is None:
             raise ValueError("`charges`: a model with charge equilibration needs them; `mhdnn.prediction` finds them")
         element = self.element_index(atomic_numbers)
-        functions = self.scaled_functions(vectors, center_index, neighbor_index, element, len(atomic_numbers))
+        num_atoms = len(atomic_numbers)
+        functions = self.scaled_functions(vectors, center_index, neighbor_index, element, num_atoms)
         energies = self.energies_of(functions, element, charges)
+        energies = energies + self.repulsion_of(vectors, center_index, neighbor_index, element, num_atoms)
         return energies + self.screening(vectors, center_index, neighbor_index, atomic_numbers, charges)
 
     @torch.jit.export
@@ -226,4 +231,5 @@ def build_charge_potential(
         initial_hardness,
         screening_from_settings(charges["screening"], float(settings["cutoff"])),
         accuracy,
+        build_repulsion(settings, atomic_numbers),
     )

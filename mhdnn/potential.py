@@ -15,6 +15,7 @@ from mhdnn.descriptors import SymmetryFunctions, build_descriptor
 from mhdnn.domain import TrainingDomain, with_older_ranges
 from mhdnn.errors import ConfigError
 from mhdnn.networks import AtomicNetwork, build_network
+from mhdnn.repulsion import Repulsion, build_repulsion
 from mhdnn.segments import segment_sum
 from mhdnn.structure import VOIGT
 
@@ -23,11 +24,12 @@ MAX_ATOMIC_NUMBER = 118
 
 
 class Potential(nn.Module):
-    r"""Short-range MHDNN energy :math:`E = \sum_i E_i(G_i, Z_i)`.
+    r"""Short-range MHDNN energy :math:`E = \sum_i E_i(G_i, Z_i)`, and a repulsion of nuclei if it has one.
 
     :param descriptor: symmetry functions
     :param network: atomic network; takes scaled functions and element indices
     :param atomic_numbers: elements the potential knows, ascending
+    :param repulsion: below the distances of the training data, or None
     :ivar domain: what it was trained on, `mhdnn.domain`
     """
 
@@ -36,10 +38,17 @@ class Potential(nn.Module):
     function_mean: torch.Tensor
     function_scale: torch.Tensor
 
-    def __init__(self, descriptor: SymmetryFunctions, network: AtomicNetwork, atomic_numbers: Sequence[int]) -> None:
+    def __init__(
+        self,
+        descriptor: SymmetryFunctions,
+        network: AtomicNetwork,
+        atomic_numbers: Sequence[int],
+        repulsion: Optional[Repulsion] = None,
+    ) -> None:
         super().__init__()
         self.descriptor = descriptor
         self.network = network
+        self.repulsion = repulsion
         self.cutoff = float(descriptor.cutoff)
         self.domain = TrainingDomain(atomic_numbers, descriptor.names(atomic_numbers), descriptor.cutoff)
         elements = torch.full((MAX_ATOMIC_NUMBER + 1,), -1, dtype=torch.long)
@@ -108,6 +117,19 @@ class Potential(nn.Module):
         energies = self.network(functions, element_index).to(torch.float64)
         return energies + self.reference_energies.index_select(0, element_index)
 
+    def repulsion_of(
+        self,
+        vectors: torch.Tensor,
+        center_index: torch.Tensor,
+        neighbor_index: torch.Tensor,
+        element_index: torch.Tensor,
+        num_centers: int,
+    ) -> torch.Tensor:
+        """Repulsion of nuclei, shape (num_centers,), eV, float64; zero without one."""
+        if self.repulsion is None:
+            return torch.zeros(num_centers, dtype=torch.float64, device=vectors.device)
+        return self.repulsion(vectors, center_index, neighbor_index, element_index, num_centers)
+
     def linear_inputs(self, functions: torch.Tensor) -> torch.Tensor:
         """What the network's linear part sees when it is fitted directly."""
         return functions
@@ -128,8 +150,10 @@ class Potential(nn.Module):
         :raises ValueError: for an element that the model doesn't know
         """
         element = self.element_index(atomic_numbers)
-        functions = self.scaled_functions(vectors, center_index, neighbor_index, element, len(atomic_numbers))
-        return self.energies_of(functions, element, None)
+        num_atoms = len(atomic_numbers)
+        functions = self.scaled_functions(vectors, center_index, neighbor_index, element, num_atoms)
+        energies = self.energies_of(functions, element, None)
+        return energies + self.repulsion_of(vectors, center_index, neighbor_index, element, num_atoms)
 
 
 def forces_from_pairs(
@@ -168,7 +192,7 @@ def build_potential(settings: Mapping[str, Any]) -> Potential:
     """A potential from plain settings, as they stand in checkpoints and model files.
 
     :param settings: keys atomic_numbers, cutoff, dtype, descriptor, network; for a potential with charge
-        equilibration also charges
+        equilibration also charges, for one with a repulsion of nuclei also repulsion
     :raises ConfigError: if a setting is unknown or out of range
     """
     if settings["dtype"] not in DTYPES:
@@ -183,4 +207,4 @@ def build_potential(settings: Mapping[str, Any]) -> Potential:
 
             return build_charge_potential(settings, descriptor, atomic_numbers)
         network = build_network(settings["network"], atomic_numbers, descriptor.num_functions)
-        return Potential(descriptor, network, atomic_numbers)
+        return Potential(descriptor, network, atomic_numbers, build_repulsion(settings, atomic_numbers))

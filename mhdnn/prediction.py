@@ -86,7 +86,7 @@ def predict(
             atoms = SeenAtoms(potential, batch)
             if guard:
                 guard.look(atoms)
-            result = _short_range(atoms, create_graph, atomic_virials)
+            result = _short_range(atoms, atoms.energies(), create_graph, atomic_virials)
             return result if create_graph else result.detach()
         geometry = ChargeGeometry(potential, batch, solver, initial_charges)
         if guard:
@@ -124,8 +124,20 @@ class SeenAtoms:
         return self.potential.scaled(self.symmetry_functions)
 
     def energies(self, charges: torch.Tensor | None = None) -> torch.Tensor:
-        """Energies by the network, shape (num_atoms,), eV."""
-        return self.potential.energies_of(self.functions, self.element_index, charges)
+        """Short-range energies, shape (num_atoms,), eV."""
+        energies = self.potential.energies_of(self.functions, self.element_index, charges)
+        return energies + self.repulsion() if self.has_repulsion else energies
+
+    @property
+    def has_repulsion(self) -> bool:
+        """Whether nuclei repel each other; files of older versions know of none."""
+        return getattr(self.potential, "repulsion", None) is not None
+
+    def repulsion(self) -> torch.Tensor:
+        """Of nuclei, shape (num_atoms,), eV."""
+        batch = self.batch
+        pairs = (self.vectors, batch.center_index, batch.neighbor_index)
+        return self.potential.repulsion(*pairs, self.element_index, batch.num_atoms)
 
 
 def _pair_forces_and_virial(
@@ -142,8 +154,8 @@ def _shared_pair_virials(batch: Batch, vectors: torch.Tensor, gradient: torch.Te
     return segment_sum(half, batch.center_index, batch.num_atoms).index_add(0, batch.neighbor_index, half)
 
 
-def _short_range(atoms: SeenAtoms, create_graph: bool, atomic_virials: bool) -> Prediction:
-    batch, vectors, energies = atoms.batch, atoms.vectors, atoms.energies()
+def _short_range(atoms: SeenAtoms, energies: torch.Tensor, create_graph: bool, atomic_virials: bool) -> Prediction:
+    batch, vectors = atoms.batch, atoms.vectors
     (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=create_graph, allow_unused=True)
     gradient = torch.zeros_like(vectors) if gradient is None else gradient
     forces, virial = _pair_forces_and_virial(batch, vectors, gradient)
@@ -257,8 +269,15 @@ def predict_charges(potential: Any, batch: Batch, solver: str = "auto") -> torch
     return ChargeGeometry(potential, batch, solver).charges()
 
 
-def predict_electrostatics(potential: Any, batch: Batch, solver: str = "auto") -> Prediction:
-    """The part that the short-range network doesn't have to learn: screened electrostatics with its charges."""
-    geometry = ChargeGeometry(potential, batch, solver)
-    charges = geometry.charges()
-    return geometry.predict(charges, geometry.screening(charges), False).detach()
+def predict_known(potential: Any, batch: Batch, solver: str = "auto") -> Prediction:
+    """The part that the network doesn't have to learn: repulsion of nuclei, screened electrostatics of its charges."""
+    with torch.enable_grad():
+        if not has_charges(potential):
+            atoms = SeenAtoms(potential, batch)
+            return _short_range(atoms, atoms.repulsion(), False, False).detach()
+        geometry = ChargeGeometry(potential, batch, solver)
+        charges = geometry.charges()
+        known = geometry.screening(charges)
+        if geometry.atoms.has_repulsion:
+            known = known + geometry.atoms.repulsion()
+        return geometry.predict(charges, known, False).detach()

@@ -11,7 +11,8 @@ with :math:`\varphi(x) = \sum_k c_k e^{-d_k x}` and f falling from one at an inn
 pair of elements as :math:`1 - 10t^3 + 15t^4 - 6t^5`: twice continuously differentiable.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
 
 import torch
 from ase.data import covalent_radii
@@ -62,17 +63,19 @@ class Repulsion(nn.Module):
         :param vectors: from centre to neighbour, shape (num_pairs, 3), Å
         :param element_index: of all atoms, those that are neighbours only included
         """
-        vectors = vectors.to(torch.float64)
-        first, second = element_index.index_select(0, center_index), element_index.index_select(0, neighbor_index)
+        # nearly no pair is near: all others are left out before anything is computed of them
+        x, y, z = vectors.detach().unbind(1)
+        near = torch.nonzero(x * x + y * y + z * z < self.outer.max() ** 2).squeeze(1)
+        vectors = vectors.index_select(0, near).to(torch.float64)
+        center_index = center_index.index_select(0, near)
+        first = element_index.index_select(0, center_index)
+        second = element_index.index_select(0, neighbor_index.index_select(0, near))
         pair = first * len(self.outer) + second
-        outer = self.outer.flatten().index_select(0, pair)
-        near = torch.nonzero((vectors.detach() ** 2).sum(1) < outer * outer).squeeze(1)
-        vectors, pair = vectors.index_select(0, near), pair.index_select(0, near)
         distance = torch.sqrt((vectors * vectors).sum(1))
         energies = self.strength.flatten().index_select(0, pair) / distance * self.screening(distance, pair)
         energies = energies * self.switch(distance, pair)
         result = torch.zeros(num_centers, dtype=torch.float64, device=vectors.device)
-        return result.index_add(0, center_index.index_select(0, near), 0.5 * energies)
+        return result.index_add(0, center_index, 0.5 * energies)
 
     def screening(self, distance: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
         r""":math:`\varphi(r/a)` of pairs of elements."""
@@ -108,3 +111,8 @@ class Repulsion(nn.Module):
         shortest = torch.where(torch.isfinite(shortest), shortest, unseen)
         self.inner.copy_(inner_fraction * shortest)
         self.outer.copy_(outer_fraction * shortest)
+
+
+def build_repulsion(settings: Mapping[str, Any], atomic_numbers: Sequence[int]) -> Optional[Repulsion]:
+    """The repulsion that the key ``repulsion`` of a potential's settings asks for; its radii are set by the data."""
+    return Repulsion(atomic_numbers) if settings.get("repulsion") else None

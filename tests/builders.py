@@ -42,7 +42,7 @@ def model_settings(atomic_numbers: list[int], **changes: Any) -> dict[str, Any]:
         "activation": "silu",
         "linear_skip": True,
     }
-    settings = {"atomic_numbers": atomic_numbers, "cutoff": 4.5, "dtype": "float64"}
+    settings = {"atomic_numbers": atomic_numbers, "cutoff": 4.5, "dtype": "float64", "repulsion": None}
     for key, value in changes.items():
         place = next((group for group in (settings, descriptor, network) if key in group), None)
         assert place is not None, key
@@ -63,9 +63,9 @@ def random_potential(atomic_numbers: list[int], seed: int = 0, **changes: Any) -
     return potential
 
 
-def charge_settings(atomic_numbers: list[int], **changes: Any) -> dict[str, Any]:
+def charge_settings(atomic_numbers: list[int], repulsion: Any = None, **changes: Any) -> dict[str, Any]:
     """Settings of a small model with charges; ``changes`` of its group ``charges``."""
-    settings = model_settings(atomic_numbers)
+    settings = model_settings(atomic_numbers, repulsion=repulsion)
     network = {**settings["network"], "linear_skip": False}
     charges = {"widths": "covalent", "initial_hardness": 10.0, "screening": None, "accuracy": 1e-8, "network": network}
     return {**settings, "charges": {**charges, **changes}}

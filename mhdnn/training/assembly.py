@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import hydra
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from ase.data import atomic_numbers as atomic_number_of
@@ -16,11 +17,13 @@ from rich.console import Console
 
 from mhdnn.charge_potential import ChargePotential
 from mhdnn.data.datamodule import StoreDataModule
+from mhdnn.data.store import StoreReader
 from mhdnn.descriptors.input_nn import settings_from_input_nn
 from mhdnn.errors import ConfigError, MHDNNError
 from mhdnn.potential import Potential
 from mhdnn.training.charges import ChargeModule, choose_parameters
 from mhdnn.training.checkpoints import SealedCheckpoints
+from mhdnn.training.cutoff import NEIGHBORS, cutoff_from_data
 from mhdnn.training.loss import Loss, Ramp
 from mhdnn.training.module import CHARGES, ENERGIES, JOINT, PotentialModule, StageModule
 from mhdnn.training.settings import check_settings
@@ -37,6 +40,22 @@ def with_functions_of_input_nn(config: DictConfig) -> DictConfig:
     result = config.copy()
     OmegaConf.set_struct(result, False)
     result.descriptor, result.cutoff = settings, cutoff
+    return result
+
+
+def with_cutoff_of_data(config: DictConfig) -> DictConfig:
+    """The configuration with a number as cutoff: from the training data where it says ``auto``.
+
+    :raises DataError: if they can't be read
+    """
+    if config.cutoff != "auto":
+        return config
+    reader = StoreReader(config.data.train)
+    chosen = np.arange(len(reader)) if reader.split is None else np.flatnonzero(reader.split == "train")
+    result = config.copy()
+    result.cutoff = cutoff_from_data(reader, chosen)
+    reader.close()
+    console.print(f"cutoff: {result.cutoff} Å, for some {NEIGHBORS} neighbours (`cutoff=` gives another)")
     return result
 
 
@@ -62,6 +81,8 @@ def model_settings(config: DictConfig, data: StoreDataModule) -> dict[str, Any]:
     }
     if data.dispersion_left_out:
         settings["dispersion_left_out"] = data.dispersion_left_out
+    if config.repulsion.kind != "none":
+        settings["repulsion"] = {"inner": config.repulsion.inner, "outer": config.repulsion.outer}
     if config.charges.kind != "none":
         charges = cast(dict[str, Any], OmegaConf.to_container(config.charges, resolve=True))
         of_the_model = ("widths", "initial_hardness", "screening", "accuracy", "network")

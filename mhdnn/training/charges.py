@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Any, cast
 
 import torch
@@ -11,7 +10,7 @@ from ase.data import chemical_symbols
 
 from mhdnn.charge_potential import ChargePotential
 from mhdnn.errors import DataError
-from mhdnn.prediction import predict_charges, predict_electrostatics
+from mhdnn.prediction import predict_charges
 from mhdnn.structure import Batch
 from mhdnn.training.loss import mean_square
 from mhdnn.training.module import CHARGES, JOINT, StageModule
@@ -102,16 +101,3 @@ def fit_charge_scaling(potential: ChargePotential, batches: Iterable[Batch]) -> 
     spread = torch.sqrt(((values - mean[index]) ** 2).mean()).clamp(min=1e-4)
     potential.charge_mean.copy_(mean)
     potential.charge_scale.fill_(1.0 / float(spread))
-
-
-def without_electrostatics(potential: ChargePotential, batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Batches with energies, forces and stress of what the short-range network has to learn."""
-    for batch in batches:
-        known = predict_electrostatics(potential, batch)
-        volume = torch.linalg.det(batch.cell).abs().unsqueeze(1)
-        yield replace(
-            batch,
-            energy=batch.energy - known.energy,
-            forces=batch.forces - known.forces,
-            stress=batch.stress - known.virial / torch.where(volume > 0, volume, 1.0),
-        )

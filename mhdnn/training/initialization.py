@@ -6,7 +6,8 @@ of the network is a ridge regression on energies, forces and virials with the we
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,10 @@ from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.neighbors import pair_vectors
 from mhdnn.potential import Potential
+from mhdnn.prediction import predict_known
 from mhdnn.structure import Batch
 from mhdnn.training.assembly import stages_of
-from mhdnn.training.charges import fit_charge_scaling, without_electrostatics
+from mhdnn.training.charges import fit_charge_scaling
 from mhdnn.training.domain import fit_charge_range, fit_domain, forget_functions, training_set
 from mhdnn.training.module import CHARGES, ENERGIES
 from mhdnn.training.ridge import fit_linear_part
@@ -116,6 +118,7 @@ def initialize(potential: Potential, data: StoreDataModule, config: DictConfig, 
         if stage == stages_of(config)[0]:
             fit_scaling(potential, data.sample(options.scaling_atoms))
             fit_domain(potential, training_set(data, progress))
+            fit_repulsion(potential, config.repulsion)
             forget_functions(potential)
         if isinstance(potential, ChargePotential) and stage == CHARGES:
             fit_charge_scaling(potential, data.sample(options.scaling_atoms))
@@ -128,13 +131,38 @@ def initialize(potential: Potential, data: StoreDataModule, config: DictConfig, 
             fit_linear(potential, data, config)
 
 
+def fit_repulsion(potential: Potential, fractions: Mapping[str, Any]) -> None:
+    """Radii of the repulsion of nuclei, from the shortest distances in the training set.
+
+    :param fractions: of these, ``inner`` and ``outer``
+    """
+    if potential.repulsion is None:
+        return
+    shortest = potential.domain.distance_range[1]
+    shortest = torch.where(shortest < potential.cutoff, shortest, torch.inf)
+    potential.repulsion.set_radii(shortest, float(fractions["inner"]), float(fractions["outer"]))
+
+
+def without_known(potential: Potential, batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Batches with energies, forces and stress of what the network has to learn."""
+    for batch in batches:
+        known = predict_known(potential, batch)
+        volume = torch.linalg.det(batch.cell).abs().unsqueeze(1)
+        yield replace(
+            batch,
+            energy=batch.energy - known.energy,
+            forces=batch.forces - known.forces,
+            stress=batch.stress - known.virial / torch.where(volume > 0, volume, 1.0),
+        )
+
+
 def fit_linear(potential: Potential, data: StoreDataModule, config: DictConfig) -> None:
-    """The network's linear part, if it has one; with charges, of what electrostatics leave over."""
+    """The network's linear part, if it has one, of what repulsion and electrostatics leave over."""
     if not potential.network.linear_skip:
         return
     batches: Iterable[Batch] = data.sample(config.initialization.ridge_atoms)
-    if isinstance(potential, ChargePotential):
-        batches = without_electrostatics(potential, batches)
+    if isinstance(potential, ChargePotential) or potential.repulsion is not None:
+        batches = without_known(potential, batches)
     weights = (config.initialization.ridge_energy_weight, config.loss.force_weight, config.loss.stress_weight)
     fit_linear_part(potential, batches, *weights)
 

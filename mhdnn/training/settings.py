@@ -66,6 +66,22 @@ class Equilibration:
 
 
 @dataclass
+class NoRepulsion:
+    """Nuclei repel each other as the network has it."""
+
+    kind: Literal["none"]
+
+
+@dataclass
+class UniversalRepulsion:
+    """Radii as fractions of the shortest distance of each pair of elements in the training set."""
+
+    kind: Literal["zbl"]
+    inner: NotNegative
+    outer: Positive
+
+
+@dataclass
 class EnergyWeight:
     """From the first step to the last."""
 
@@ -208,6 +224,7 @@ class Settings:
     descriptor: Union[Functions, InputNN]
     network: Network
     charges: Union[NoCharges, Equilibration]
+    repulsion: Union[NoRepulsion, UniversalRepulsion]
     loss: LossWeights
     optimizer: Other
     trainer: Trainer
@@ -216,7 +233,7 @@ class Settings:
     name: Annotated[str, NOT_EMPTY]
     seed: Seed
     dtype: Precision
-    cutoff: Annotated[float, Range(above=0, unit="Å")]
+    cutoff: Union[Literal["auto"], Annotated[float, Range(above=0, unit="Å")]]
     elements: Union[Literal["auto"], Annotated[list[Element], NOT_EMPTY]]
     resume: Optional[Path]
     resume_changed: bool

@@ -7,7 +7,7 @@ import torch
 from mhdnn.charge_potential import ChargePotential
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.potential import build_potential
-from mhdnn.prediction import predict, predict_charges, predict_electrostatics
+from mhdnn.prediction import predict, predict_charges, predict_known
 from tests.builders import batch_of, charge_settings, random_charge_potential, structures
 from tests.differences import STEP, assert_close, numerical_forces, numerical_virial
 from tests.tolerances import ROUND_OFF
@@ -58,7 +58,7 @@ def test_a_screened_pair_has_no_electrostatics():
     atoms = structures()["molecule"][:2]
     potential = random_charge_potential(ELEMENTS, screening={"inner": 3.0, "outer": 4.0})
     assert np.linalg.norm(atoms.positions[0] - atoms.positions[1]) < 3.0
-    left = predict_electrostatics(potential, charged(atoms, 1.0))
+    left = predict_known(potential, charged(atoms, 1.0))
     assert abs(left.energy.item()) < 1e-12
     assert left.forces.abs().max() < 1e-12
 

@@ -6,10 +6,15 @@ import pytest
 import torch
 
 from mhdnn.errors import ConfigError
+from mhdnn.neighbors import pair_vectors
+from mhdnn.prediction import predict, predict_known
 from mhdnn.repulsion import Repulsion
 from mhdnn.units import COULOMB_CONSTANT
+from tests.builders import batch_of, random_charge_potential, random_potential, structures
+from tests.differences import assert_close, numerical_forces, numerical_virial
 
 ELEMENTS = [3, 6, 50]
+ELEMENTS_OF_STRUCTURES = [6, 14, 50]
 
 
 def repulsion(inner=0.5, outer=1.0, shortest=2.0):
@@ -89,3 +94,41 @@ def test_pairs_never_seen_are_repelled_below_their_covalent_radii():
 def test_radii_must_be_ordered():
     with pytest.raises(ConfigError, match="inner < outer"):
         repulsion(inner=1.0, outer=0.5)
+
+
+def with_repulsion(build, shortest=4.2, inner=0.5, **changes):
+    """A random potential whose nuclei repel each other below 4.2 Å."""
+    potential = build(ELEMENTS_OF_STRUCTURES, repulsion={"inner": inner, "outer": 1.0}, **changes)
+    number = len(ELEMENTS_OF_STRUCTURES)
+    potential.repulsion.set_radii(torch.full((number, number), shortest, dtype=torch.float64), inner, 1.0)
+    return potential
+
+
+@pytest.mark.parametrize("build", [random_potential, random_charge_potential])
+@pytest.mark.parametrize("name", ["triclinic", "tiny", "slab", "molecule"])
+def test_forces_and_virial_by_differences(build, name):
+    atoms = structures()[name]
+    potential = with_repulsion(build)
+    batch = batch_of(atoms, total_charge=0.0)
+    found = predict(potential, batch)
+    without = build(ELEMENTS_OF_STRUCTURES)
+    assert found.energy > predict(without, batch).energy + 0.1
+    known = predict_known(potential, batch)
+    if build is random_potential:
+        assert known.energy.item() == pytest.approx((found.energy - predict(without, batch).energy).item(), abs=1e-9)
+
+    def energy(moved):
+        return predict(potential, batch_of(moved, total_charge=0.0)).energy.item()
+
+    chosen = [0, 1]
+    assert_close(found.forces.numpy()[chosen], numerical_forces(energy, atoms, chosen))
+    if atoms.cell.rank == 3:
+        assert_close(found.virial[0].numpy(), numerical_virial(energy, atoms))
+
+
+def test_forward_is_what_predict_sums():
+    potential = with_repulsion(random_potential)
+    batch = batch_of(structures()["triclinic"])
+    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
+    energies = torch.jit.script(potential)(vectors, batch.center_index, batch.neighbor_index, batch.atomic_numbers)
+    torch.testing.assert_close(energies, predict(potential, batch).atomic_energies, rtol=1e-12, atol=1e-12)

@@ -104,6 +104,7 @@ struct Model::Implementation {
   Tensor atomic_numbers;  // of the elements
 
   std::vector<double> squared_distance_limits, fewest_neighbors, most_neighbors;  // of the training data
+  double squared_reach = 0.0;  // of the repulsion of nuclei, Å²
 
   // of the pairs that were set
   const Pairs *pairs = nullptr;
@@ -153,6 +154,8 @@ struct Model::Implementation {
       fewest_neighbors = numbers(domain.attr("count_range").toTensor()[0]);
       most_neighbors = numbers(domain.attr("count_range").toTensor()[3]);
     }
+    if (module.hasattr("repulsion") && module.attr("repulsion").isModule())
+      squared_reach = module.attr("repulsion").toModule().attr("outer").toTensor().max().square().item<double>();
     if (!metadata.charges) return;
     widths = numbers(module.attr("widths").toTensor());
     hardness = numbers(call("hardness", {atomic_numbers}));
@@ -180,11 +183,29 @@ struct Model::Implementation {
     }
   }
 
-  // Another precision of the networks and functions; reference energies, widths and ranges are always float64.
+  // Of nuclei, for each centre; undefined if no pair is near enough.
+  Tensor repulsion() const {
+    std::vector<std::int64_t> near;
+    for (std::int64_t pair = 0; squared_reach > 0.0 && pair < pairs->num_pairs(); ++pair) {
+      const double *const r = &pairs->vectors[3 * pair];
+      if (r[0] * r[0] + r[1] * r[1] + r[2] * r[2] < squared_reach) near.push_back(pair);
+    }
+    if (near.empty()) return Tensor();
+    // a copy: the graph of derivatives keeps it
+    const Tensor chosen = view(near, {static_cast<std::int64_t>(near.size())}).clone().to(device);
+    return module.attr("repulsion")
+        .toModule()
+        .forward({vectors.index_select(0, chosen), center.index_select(0, chosen), neighbor.index_select(0, chosen),
+                  element, num_centers})
+        .toTensor();
+  }
+
+  // Another precision of the networks and functions; reference energies, widths, ranges and the repulsion of nuclei
+  // are always float64.
   void convert(torch::ScalarType dtype) {
     const auto change = [dtype](const std::string &name, Tensor tensor) {
       if (tensor.is_floating_point() && name != "reference_energies" && name != "widths" &&
-          name.rfind("domain.", 0) != 0)
+          name.rfind("domain.", 0) != 0 && name.rfind("repulsion.", 0) != 0)
         tensor.set_data(tensor.to(dtype));
     };
     for (const auto &parameter : module.named_parameters()) change(parameter.name, parameter.value);
@@ -273,9 +294,14 @@ std::vector<double> Model::electronegativity() {
 
 std::vector<double> Model::energies(const std::vector<double> &charges) {
   auto &self = *implementation_;
+  const Tensor repulsion = self.repulsion();
   if (!self.metadata.charges) {
-    const Tensor energies = self.call("energies_of", {self.leaf, self.center_element, c10::IValue()});
+    Tensor energies = self.call("energies_of", {self.leaf, self.center_element, c10::IValue()});
     self.by_functions = torch::autograd::grad({energies.sum()}, {self.leaf})[0];
+    if (repulsion.defined()) {
+      self.by_vectors = torch::autograd::grad({repulsion.sum()}, {self.vectors})[0];
+      energies = energies + repulsion;
+    }
     return numbers(energies);
   }
   const auto num_atoms = static_cast<std::int64_t>(charges.size());
@@ -286,6 +312,7 @@ std::vector<double> Model::energies(const std::vector<double> &charges) {
   const Tensor screening =
       self.call("screening", {self.vectors, self.center, self.neighbor, numbers_of_atoms, variable});
   energies = energies + screening.slice(0, 0, self.num_centers);
+  if (repulsion.defined()) energies = energies + repulsion;
   const auto gradients = torch::autograd::grad({energies.sum()}, {self.leaf, self.vectors, variable}, {},
                                                /*retain_graph=*/c10::nullopt, /*create_graph=*/false,
                                                /*allow_unused=*/true);
