@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from mhdnn.cli import main
 from mhdnn.errors import ConfigError
 from mhdnn.potential import build_potential
-from mhdnn.training.assembly import build_loss, with_functions_of_input_nn
+from mhdnn.training.assembly import build_loss, with_cutoff_of_data, with_functions_of_input_nn
 from mhdnn.training.command import choices, groups
 from mhdnn.training.settings import check_settings
 from tests.integration.conftest import run_mhdnn
@@ -29,7 +29,7 @@ def composed(*overrides):
 def potential_of(config, numbers=(3, 6, 50)):
     settings = {
         "atomic_numbers": list(numbers),
-        "cutoff": config.cutoff,
+        "cutoff": 5.0 if config.cutoff == "auto" else config.cutoff,
         "dtype": config.dtype,
         "descriptor": OmegaConf.to_container(config.descriptor, resolve=True),
         "network": OmegaConf.to_container(config.network, resolve=True),
@@ -115,10 +115,10 @@ def test_callbacks(choice, tmp_path):
 
 
 WRONG = [
-    ("cutoff=abc", "`cutoff`: expected a number greater than 0 Å, got 'abc'"),
-    ("cutoff=-1", "`cutoff`: expected a number greater than 0 Å, got -1"),
+    ("cutoff=abc", "`cutoff`: expected auto or a number greater than 0 Å, got 'abc'"),
+    ("cutoff=-1", "`cutoff`: expected auto or a number greater than 0 Å, got -1"),
     ("cutoff=nan", "`cutoff`"),
-    ("cutoff=null", "`cutoff`: expected a number greater than 0 Å, got null"),
+    ("cutoff=null", "`cutoff`: expected auto or a number greater than 0 Å, got null"),
     ("seed=-1", "`seed`: expected an integer at least 0 and at most 4294967295, got -1"),
     ("seed=1.5", "`seed`"),
     ("dtype=float16", "`dtype`: expected float32 or float64, got 'float16'"),
@@ -235,7 +235,7 @@ def test_an_omission_is_named():
         (["~report.x"], "`report.x`: no such key"),
         (["data.train=${nothing}"], "nothing"),
         (["--multirn"], "`--multirn`: no such option; did you mean --multirun?"),
-        (["cutoff=abc"], "mhdnn train: `cutoff`: expected a number"),
+        (["cutoff=abc"], "mhdnn train: `cutoff`: expected auto or a number"),
         (["data.train=nowhere.h5"], "nowhere.h5"),
     ],
 )
@@ -299,7 +299,7 @@ def test_every_command_has_its_own_help(command, flag, capsys):
     assert not captured.err
     if command == ["train"]:
         assert "experiment             carbon_chains" in captured.out
-        assert "cutoff=5.0" in captured.out
+        assert "cutoff=auto" in captured.out
         assert "Powered by Hydra" not in captured.out
 
 
@@ -307,3 +307,11 @@ def test_commands_in_processes_of_their_own(tmp_path):
     assert "mhdnn train" in run_mhdnn(folder=tmp_path)
     assert "torch" in run_mhdnn("doctor", folder=tmp_path)
     assert "`cutof`: no such key" in run_mhdnn("train", "data.train=x.h5", "cutof=3", folder=tmp_path, expect=1)
+
+
+def test_cutoff_of_the_training_set(emt_store, capsys):
+    """Copper and nickel of strains from -5 to 8 %: the fourth shell, a√2, is the one that has the 48th neighbour."""
+    found = with_cutoff_of_data(composed(f"data.train={emt_store}")).cutoff
+    assert 0.95 * 3.52 * 2**0.5 < found < 1.08 * 3.61 * 2**0.5 + 0.1
+    assert f"cutoff: {found} Å" in capsys.readouterr().out
+    assert with_cutoff_of_data(composed(f"data.train={emt_store}", "cutoff=4.2")).cutoff == 4.2

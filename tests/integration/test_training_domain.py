@@ -20,7 +20,7 @@ from tests.integration.test_charges import CHARGES, write_charge_store
 def training_atoms(folder) -> list[Atoms]:
     """The structures that a run was trained on."""
     config = OmegaConf.load(folder / ".hydra/config.yaml")
-    data = StoreDataModule(**config.data, cutoff=config.cutoff, seed=config.seed)
+    data = StoreDataModule(**config.data, cutoff=5.0, seed=config.seed)
     reader = StoreReader(config.data.train)
     return [atoms_from_structure(reader[int(number)]) for number in data.indices["train"]]
 
