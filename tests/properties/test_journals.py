@@ -49,6 +49,23 @@ def host() -> Atoms:
     return atoms
 
 
+def copper() -> Atoms:
+    return bulk("Cu", a=3.58)
+
+
+def others() -> dict[str, list[Atoms]]:
+    """Files that commands with several structures need beside `atoms.traj`, by name."""
+    alloy = bulk("Ni", cubic=True, a=3.58)
+    alloy.symbols[0] = "Cu"
+    slab = fcc111("Ni", (1, 1, 2), a=3.58, vacuum=8.0)
+    together = Atoms(slab) + Atoms("Cu", [[0.0, 0.0, slab.positions[:, 2].max() + 2.0]])
+    return {
+        "states.traj": [bulk("Ni", cubic=True, a=3.58), alloy],
+        "interphase.traj": [together],
+        "cubic.traj": [bulk("Cu", cubic=True, a=3.6)],
+    }
+
+
 SHORT_MD = "num_steps=20 num_equilibration=2"
 INSERTION = "reference_energy=0 ion=Cu num_ions=1 drive_steps=1 relax_steps=1"
 CASES = {
@@ -59,8 +76,12 @@ CASES = {
     "elasticity_md": (lambda: bulk("Cu", cubic=True, a=3.58), SHORT_MD),
     "layer_elasticity": (lambda: fcc111("Cu", (1, 1, 1), a=3.58, vacuum=8.0, periodic=True), "relax_cell=false"),
     "charging": (host, INSERTION),
+    "separation": (square_pair, "elements_2=Si max_force=0.1"),
+    "voltage": (copper, "metal=atoms.traj structures=states.traj ion=Cu relax=false"),
+    "formation": (lambda: Atoms("Cu", [[0, 0, 0]]), "electrolyte=atoms.traj structures=interphase.traj"),
+    "reaction": (copper, "reactants=atoms.traj products=cubic.traj metal=Cu"),
 }
-"""A structure, and the other words of a short run."""
+"""A structure, and the other words of a short run; the structure is `atoms=` if they don't use it otherwise."""
 
 
 def test_every_command_with_a_journal_has_a_case():
@@ -68,7 +89,11 @@ def test_every_command_with_a_journal_has_a_case():
 
 
 def call(name, words, calculator):
-    common = ["atoms=atoms.traj", f"calculator={calculator}", "journal=journal.json", "output=out"]
+    common = [f"calculator={calculator}", "journal=journal.json", "output=out"]
+    if "=atoms.traj" not in words:
+        common.append("atoms=atoms.traj")
+    for file, structures in others().items():
+        ase.io.write(file, structures)
     return main(["properties", name, *common, *words.split()])
 
 
