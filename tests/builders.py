@@ -25,6 +25,24 @@ def behler_settings(kind: str) -> dict[str, Any]:
     return {"kind": kind, "radial": radial, "zetas": [1, 2, 4], "lambdas": [-1, 1]}
 
 
+def contracted_settings(**changes: Any) -> dict[str, Any]:
+    """A small contracted descriptor; ``changes`` of its angular part."""
+    gaussians = {"num": 3, "first": 1.0, "last": None, "width": 0.8}
+    angular = {
+        "kind": "contracted",
+        "num_densities": 3,
+        "max_degree": 3,
+        "four_body": {"max_degree": 2, "num_densities": 2},
+        "radial": gaussians,
+        "cutoff": None,
+    }
+    return {
+        "cutoff_function": "polynomial",
+        "radial": {"kind": "contracted", **gaussians, "num_functions": 4, "cutoff": None},
+        "angular": {"contracted": {**angular, **changes}},
+    }
+
+
 def model_settings(atomic_numbers: list[int], **changes: Any) -> dict[str, Any]:
     """Settings of a small model; ``changes`` of descriptor and network keys."""
     descriptor = {

@@ -66,6 +66,11 @@ class SymmetryFunctions(nn.Module):
         return torch.cat(result, 1)
 
     @torch.jit.ignore
+    def is_learned(self) -> bool:
+        """Whether training changes functions: learned channels or contracted functions."""
+        return any(parameter.requires_grad for parameter in self.parameters())
+
+    @torch.jit.ignore
     def names(self, atomic_numbers: Sequence[int]) -> list[str]:
         """Readable name of every function."""
         channels = [f"channel{index}" for index in range(self.channels.num_channels)]

@@ -182,7 +182,7 @@ def fit_charge_range(potential: ChargePotential, batches: Iterable[Batch]) -> No
 
 
 def complete_domain(potential: Potential, data: StoreDataModule, charges_changed: bool) -> None:
-    """After training, set the ranges that only the last weights have: functions of learned channels, charges.
+    """After training, set the ranges that only the last weights have: functions that are learned, charges.
 
     :param charges_changed: whether the last stage trained what determines the charges
     """
@@ -204,8 +204,8 @@ def training_set(data: StoreDataModule, progress: Progress) -> Iterator[Batch]:
 
 
 def forget_functions(potential: Potential) -> None:
-    """Take the limits of functions away that training is going to change (learned channels)."""
-    if potential.descriptor.channels.table.requires_grad:
+    """Take the limits of functions away that training is going to change."""
+    if potential.descriptor.is_learned():
         potential.domain.function_range.copy_(unlimited(*potential.domain.function_range.shape[1:]))
 
 

@@ -157,8 +157,14 @@ def without_known(potential: Potential, batches: Iterable[Batch]) -> Iterator[Ba
 
 
 def fit_linear(potential: Potential, data: StoreDataModule, config: DictConfig) -> None:
-    """The network's linear part, if it has one, of what repulsion and electrostatics leave over."""
+    """The network's linear part, if it has one, of what repulsion and electrostatics leave over.
+
+    Beside functions that are learned it starts at zero: fitted to functions that move away, it holds them back (forces
+    of TiO2 after 40 epochs: an error of 0.083 instead of 0.075 eV/Å). With charges, functions were learned with these.
+    """
     if not potential.network.linear_skip:
+        return
+    if potential.descriptor.is_learned() and not isinstance(potential, ChargePotential):
         return
     batches: Iterable[Batch] = data.sample(config.initialization.ridge_atoms)
     if isinstance(potential, ChargePotential) or potential.repulsion is not None:

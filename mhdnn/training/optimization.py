@@ -10,16 +10,20 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+UNFITTED = 0.2
+
 
 def parameter_groups(potential: nn.Module, lr: float, linear_lr: float, weight_decay: float) -> list[dict[str, Any]]:
     """Hidden layers, the linear part, and all other parameters.
 
     Weight decay is for the matrices of the hidden layers only. The linear part was fitted directly and its
-    functions are nearly dependent: the step that suits the hidden layers would only shake it.
+    functions are nearly dependent: the step that suits the hidden layers would only shake it. Beside functions that
+    are learned it was not fitted and takes larger steps, a fraction `UNFITTED` of those of the other parameters.
     """
+    is_fitted = not any(p.requires_grad for name, p in potential.named_parameters() if name.startswith("descriptor."))
     groups: list[dict[str, Any]] = [
         {"name": "hidden layers", "params": [], "lr": lr, "weight_decay": weight_decay},
-        {"name": "linear part", "params": [], "lr": linear_lr, "weight_decay": 0.0},
+        {"name": "linear part", "params": [], "lr": linear_lr if is_fitted else UNFITTED * lr, "weight_decay": 0.0},
         {"name": "other", "params": [], "lr": lr, "weight_decay": 0.0},
     ]
     for name, parameter in potential.named_parameters():
@@ -38,7 +42,7 @@ def adamw(potential: nn.Module, lr: float, linear_lr: float, weight_decay: float
     """Adam with decoupled weight decay (https://arxiv.org/abs/1711.05101); plain Adam without decay.
 
     :param lr: learning rate
-    :param linear_lr: learning rate of the linear part
+    :param linear_lr: learning rate of a linear part that was fitted
     :param weight_decay: of the matrices of the hidden layers
     """
     groups = parameter_groups(potential, lr, linear_lr, weight_decay)

@@ -72,11 +72,24 @@ def test_charges(tmp_path):
     assert not np.isclose(found[:, 1].min(), labels[0][0])
 
 
-def test_learned_channels(emt_store, tmp_path):
+LEARNED = ["descriptor.channels=learned", *SMALL]
+CONTRACTED = [
+    "descriptor=contracted",
+    "descriptor.angular.contracted.num_densities=3",
+    "descriptor.angular.contracted.cutoff=4.0",
+    "descriptor.angular.contracted.four_body.num_densities=2",
+    *[setting for setting in SMALL if not setting.startswith("descriptor.angular")],
+]
+
+
+@pytest.mark.parametrize(
+    "settings", [["descriptor.channels=learned", *SMALL], CONTRACTED], ids=["learned", "contracted"]
+)
+def test_learned_functions(emt_store, tmp_path, settings):
     """Functions change until the last step: their ranges are in the model of a training, not in its checkpoints."""
     run_mhdnn(
         "train", f"data.train={emt_store}", "trainer.max_epochs=1", f"hydra.run.dir={tmp_path / 'run'}", "report=false",
-        "descriptor.channels=learned", *SMALL, folder=tmp_path,
+        *settings, folder=tmp_path,
     )  # fmt: skip
     check_training_set(tmp_path / "run")
     checkpoint = tmp_path / "run/checkpoints/last.ckpt"

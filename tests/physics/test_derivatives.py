@@ -6,7 +6,14 @@ import torch
 from mhdnn.neighbors import pair_vectors, strained
 from mhdnn.prediction import predict
 from mhdnn.structure import VOIGT
-from tests.builders import batch_of, behler_settings, legendre_settings, random_potential, structures
+from tests.builders import (
+    batch_of,
+    behler_settings,
+    contracted_settings,
+    legendre_settings,
+    random_potential,
+    structures,
+)
 from tests.differences import STEP, assert_close, numerical_forces, numerical_virial
 from tests.tolerances import ROUND_OFF
 
@@ -20,6 +27,8 @@ VARIANTS = {
     "tanh": {"cutoff_function": "tanh"},
     "weighted": {"channels": "weighted"},
     "learned": {"channels": "learned"},
+    "contracted": contracted_settings(),
+    "cutoffs of parts": {"angular": {"a": {**legendre_settings(), "cutoff": 3.5}}},
     "embedding": {"species_feature": "embedding"},
     "per_element": {"kind": "per_element"},
 }

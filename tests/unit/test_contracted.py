@@ -18,29 +18,11 @@ from mhdnn.errors import ConfigError
 from mhdnn.neighbors import pair_vectors
 from mhdnn.potential import build_potential, default_dtype
 from mhdnn.prediction import predict
-from tests.builders import batch_of, legendre_settings, model_settings, structures
+from tests.builders import batch_of, contracted_settings, legendre_settings, model_settings, structures
 from tests.tolerances import ROUND_OFF
 
 ELEMENTS = [6, 14, 50]
 CUTOFF = 4.5
-
-
-def contracted_settings(**changes):
-    """A small contracted descriptor; ``changes`` of its angular part."""
-    gaussians = {"num": 3, "first": 1.0, "last": None, "width": 0.8}
-    angular = {
-        "kind": "contracted",
-        "num_densities": 3,
-        "max_degree": 3,
-        "four_body": {"max_degree": 2, "num_densities": 2},
-        "radial": gaussians,
-        "cutoff": None,
-    }
-    return {
-        "cutoff_function": "polynomial",
-        "radial": {"kind": "contracted", **gaussians, "num_functions": 4, "cutoff": None},
-        "angular": {"contracted": {**angular, **changes}},
-    }
 
 
 def descriptor_for(settings, elements=ELEMENTS):

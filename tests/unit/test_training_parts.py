@@ -260,9 +260,17 @@ def test_weight_decay_is_for_hidden_layers_only():
         tuple(p.shape) for n, p in potential.named_parameters() if n.startswith("network.perceptron") and p.ndim == 2
     }
     assert linear["params"] == [potential.network.linear_weight]
-    assert linear["lr"] == 1e-3
     assert sum(len(group["params"]) for group in (decayed, linear, free)) == len(list(potential.parameters()))
     assert linear["weight_decay"] == free["weight_decay"] == 0.0
+
+
+@pytest.mark.parametrize(("channels", "rate"), [("resolved", 1e-3), ("learned", 2e-3)])
+def test_linear_part_beside_learned_functions_takes_larger_steps(channels, rate):
+    """It was not fitted, for its functions move away from what it would be fitted to."""
+    potential = random_potential(ELEMENTS, channels=channels)
+    assert potential.descriptor.is_learned() == (channels == "learned")
+    _, linear, _ = parameter_groups(potential, 1e-2, 1e-3, 0.1)
+    assert linear["lr"] == pytest.approx(rate)
 
 
 def test_known_electronegativities_and_hardness_are_learned_from_charges():
