@@ -49,6 +49,10 @@ LARGEST_LABEL = 1e9
 EARLIER_STRUCTURES = 64
 """With which each structure is compared."""
 MOST_KEPT_ATOMS = 500_000
+PAIRS_OF_A_STRUCTURE = 16
+"""At most, with earlier ones."""
+OVERHEAD = 10_000
+"""Atoms that cost as much as a comparison of small structures."""
 MOST_COMPARED_ATOMS = 50_000_000
 """Some seconds of work; larger datasets are judged by their first part."""
 
@@ -182,14 +186,15 @@ class Consistency:
 
     def _compare(self, earlier: deque[_Kept], new: _Kept) -> None:
         """The displacements from all earlier structures at once; the near ones become pairs."""
-        self._compared_atoms += len(earlier) * new.structure.num_atoms
+        self._compared_atoms += max(len(earlier) * new.structure.num_atoms, OVERHEAD)
         boxes = 0.5 * (np.stack([kept.box for kept in earlier]) + new.box)
         steps = new.fractions - np.stack([kept.fractions for kept in earlier])
         steps -= np.where(new.structure.pbc, np.round(steps), 0.0)
         moves = steps @ boxes
         moves -= moves.mean(axis=1, keepdims=True)
         near = (moves**2).sum(axis=2).max(axis=1) < LARGEST_DISPLACEMENT**2
-        for row in np.flatnonzero(near):
+        rows = np.flatnonzero(near)
+        for row in rows[:: -(-len(rows) // PAIRS_OF_A_STRUCTURE) or 1]:
             pair = _pair(earlier[row], new, moves[row], boxes[row])
             if pair is not None:
                 self.pairs.append(pair)
