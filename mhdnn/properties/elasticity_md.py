@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -91,10 +92,7 @@ def elastic_constants_md(
     :param points: keeps what failed; cells that fail are left out
     :raises ConfigError: if the structure is no crystal, the calculator has no stress, or the strain is out of range
     """
-    if not 0.0 < strain < 0.5:
-        raise ConfigError(f"`strain`: expected a number between 0 and 0.5, for example 0.01, got {strain}")
-    if not (atoms.pbc.all() and atoms.cell.rank == 3):
-        raise ConfigError(f"`atoms`: expected three periodic directions, got pbc {atoms.pbc.tolist()}")
+    _check(atoms, strain)
     basis = invariant_stiffnesses(atoms, symmetry_tolerance)
     kept = Journal(
         journal, {} if journal is None else {**identity(atoms, calculator), **asdict(dynamics), "seed": seed}
@@ -111,19 +109,29 @@ def elastic_constants_md(
         samples = np.array([piola_kirchhoff(stress, deformation) for stress in series])
         return {"mean": samples.mean(axis=0), "error": standard_error(samples)}
 
-    points, used, results = points or Points(), [], []
+    points, found = points or Points(), {}
     for direction, amplitude in tracked(cells, "elasticity_md"):
         step = f"{direction} {amplitude:+.8f}"
         compute = partial(kept.get, step, partial(stress_of, step, direction, amplitude))
         result = points.get(f"strain {step}", compute)
         if result is not None:
-            used.append((direction, amplitude))
-            results.append(result)
-    points.check(len(used), 2, "strains")
-    directions, strains = np.array(used).T
-    stresses, errors = (np.array([result[key] for result in results]) for key in ("mean", "error"))
-    data = StrainedStresses(directions.astype(int), strains, stresses, errors)
-    return fit_what_is_left(basis, data, 2, points)
+            found[direction, amplitude] = result
+    points.check(len(found), 2, "strains")
+    return fit_what_is_left(basis, _strained_stresses(found), 2, points)
+
+
+def _check(atoms: Atoms, strain: float) -> None:
+    if not 0.0 < strain < 0.5:
+        raise ConfigError(f"`strain`: expected a number between 0 and 0.5, for example 0.01, got {strain}")
+    if not (atoms.pbc.all() and atoms.cell.rank == 3):
+        raise ConfigError(f"`atoms`: expected three periodic directions, got pbc {atoms.pbc.tolist()}")
+
+
+def _strained_stresses(found: Mapping[tuple[int, float], dict[str, np.ndarray]]) -> StrainedStresses:
+    """Means and errors of the stresses by direction and amplitude of the strain."""
+    directions, strains = np.array(list(found)).T
+    stresses, errors = (np.array([result[key] for result in found.values()]) for key in ("mean", "error"))
+    return StrainedStresses(directions.astype(int), strains, stresses, errors)
 
 
 def stress_series(atoms: Atoms, dynamics: Dynamics, generator: np.random.Generator) -> np.ndarray:

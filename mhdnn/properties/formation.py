@@ -140,17 +140,24 @@ def formation_report(
     known = [atoms for atoms in at_rest[len(parts) :] if atoms is not None]
     points.check(len(known), 1, "structures")
     if metal is not None:
-        energies = np.array([sei_formation_energy(atoms, *given) for atoms in known])
-        values = {"metal": _single_element(metal), "sei_formation_energies_ev_per_metal_atom": energies}
-        formulas = [atoms.get_chemical_formula() for atoms in known]
-        figure = sei_figure(formulas, energies)
-        return Report("formation", values | {"formulas": formulas}, figure, points.failures, known)
+        return _sei_report(known, given[0], given[1], points.failures)
     relative_to = "electrolyte" if electrode is None else "electrolyte and electrode"
     energies = interphase_formation_energies(known, *given)
     times = None if time_between_frames is None else time_between_frames * np.array(numbers)
     report = _interphase_report(known, energies, electrolyte, relative_to, times)
     report.warnings += points.failures
     return report
+
+
+def _sei_report(seis: list[Atoms], electrolyte: Atoms, metal: Atoms, failures: list[str]) -> Report:
+    energies = np.array([sei_formation_energy(atoms, electrolyte, metal) for atoms in seis])
+    formulas = [atoms.get_chemical_formula() for atoms in seis]
+    values = {
+        "metal": _single_element(metal),
+        "sei_formation_energies_ev_per_metal_atom": energies,
+        "formulas": formulas,
+    }
+    return Report("formation", values, sei_figure(formulas, energies), failures, seis)
 
 
 def _interphase_report(

@@ -199,16 +199,9 @@ def compute_sliding(
     :raises ConfigError: if the energy at the vector's end is not that of its start, to 1e-5 eV per atom
     :raises PropertyError: if fewer than four points are left
     """
-    whole = registry_cell_of(atoms)[0] if vector is None else np.asarray(vector, dtype=float)
-    shift = shortest_period(atoms, whole)
     energies = Energies(calculator, atoms, journal)
+    shift = _checked_period(atoms, energies, vector)
     energy_1, energy_2 = (energies(part) for part in slabs_of(atoms))
-    start, end = energies(atoms), energies(moved_slab(atoms, [*shift, 0.0]))
-    if abs(end - start) > 1e-5 * len(atoms):
-        raise ConfigError(
-            f"`vector`: expected a shift of slab 2 by which nothing changes, got {shift.tolist()} Å, which changes the "
-            f"energy by {end - start:.3g} eV; take a lattice vector of a slab"
-        )
     area = area_of(atoms) if area is None else area
     points = points or Points()
     known: dict[Fraction, Atoms | None] = {}
@@ -228,12 +221,30 @@ def compute_sliding(
         found = [work_at(step) for step in tracked(steps, "sliding")]
         frames = [frame(step) for step in steps]
         points.check(sum(one is not None for one in frames), SMALLEST_NUMBER, "num_points")
-        period = float(np.linalg.norm(shift))
-        gaps = [np.nan if one is None else gap_of(one) for one in frames]
-        result = analyse_sliding(period / number * np.arange(number), completed(np.array(found)), period, gaps)
-        return replace(result, structures=[one for one in frames if one is not None])
+        return _analysed(frames, found, float(np.linalg.norm(shift)))
 
     return path(num_points) if tolerance is None else _converged(path, work_at, num_points, tolerance)
+
+
+def _analysed(frames: Sequence[Atoms | None], work: Sequence[float], period: float) -> Sliding:
+    """The path of equidistant points, those that failed interpolated."""
+    gaps = [np.nan if one is None else gap_of(one) for one in frames]
+    path = period / len(work) * np.arange(len(work))
+    result = analyse_sliding(path, completed(np.array(work)), period, gaps)
+    return replace(result, structures=[one for one in frames if one is not None])
+
+
+def _checked_period(atoms: Atoms, energies: Energies, vector: Sequence[float] | np.ndarray | None) -> np.ndarray:
+    """The shortest period along a vector, shape (2,), Å, at whose end the energy is that of the start."""
+    whole = registry_cell_of(atoms)[0] if vector is None else np.asarray(vector, dtype=float)
+    shift = shortest_period(atoms, whole)
+    start, end = energies(atoms), energies(moved_slab(atoms, [*shift, 0.0]))
+    if abs(end - start) > 1e-5 * len(atoms):
+        raise ConfigError(
+            f"`vector`: expected a shift of slab 2 by which nothing changes, got {shift.tolist()} Å, which changes the "
+            f"energy by {end - start:.3g} eV; take a lattice vector of a slab"
+        )
+    return shift
 
 
 def _converged(
