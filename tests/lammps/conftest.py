@@ -9,7 +9,13 @@ import pytest
 
 from mhdnn.compilation import compiler
 from mhdnn.deploy.model_file import metadata_of, save_model
-from tests.builders import charge_settings, model_settings, random_charge_potential, random_potential
+from tests.builders import (
+    charge_settings,
+    contracted_settings,
+    model_settings,
+    random_charge_potential,
+    random_potential,
+)
 from tests.lammps.runs import SCRIPTS, has_lammps
 
 ELEMENTS = [6, 14, 50]
@@ -30,6 +36,16 @@ def short_range_model(pair_style, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("models") / "short.pt"
     potential = random_potential(ELEMENTS)
     save_model(potential, path, metadata_of(potential, model_settings(ELEMENTS), {}))
+    return path
+
+
+@pytest.fixture(scope="session")
+def contracted_model(pair_style, tmp_path_factory) -> Path:
+    """Functions of the centre's element, and a cutoff of the angular ones."""
+    path = tmp_path_factory.mktemp("models") / "contracted.pt"
+    descriptor = contracted_settings(cutoff=3.8)
+    potential = random_potential(ELEMENTS, **descriptor)
+    save_model(potential, path, metadata_of(potential, model_settings(ELEMENTS, **descriptor), {}))
     return path
 
 

@@ -66,6 +66,13 @@ def test_short_range(short_range_model, tmp_path, name):
         assert_close(getattr(two, quantity), getattr(one, quantity), BETWEEN_RANKS)
 
 
+def test_contracted_functions(contracted_model, tmp_path):
+    """Whose model file asks for the elements of the centres; on two processes there are ghosts beside them."""
+    atoms = structure("slab")
+    assert_same(evaluate(tmp_path / "one", atoms, contracted_model), atoms, contracted_model)
+    assert_same(evaluate(tmp_path / "two", atoms, contracted_model, ranks=2), atoms, contracted_model)
+
+
 @pytest.mark.parametrize("solver", ["dense", "iterative"])
 @pytest.mark.parametrize("name", [name for name in CELLS if name != "wire"])
 def test_charges(charge_model, tmp_path, name, solver):
