@@ -104,6 +104,7 @@ def collect(folder: Path, target: Path) -> None:
     attributes = {
         **ATTRIBUTES,
         **{key: converged[0][key] for key in ("code", "functional", "charge_scheme", "settings")},
+        "energy_kind": "free",
         "num_dropped_unconverged": str(len(records) - len(converged)),
     }
     with StoreWriter(target, attributes) as writer:

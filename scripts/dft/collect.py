@@ -67,6 +67,7 @@ def write_store(folder: Path, target: Path) -> None:
     attributes = {
         **ATTRIBUTES,
         **{key: converged[0][key] for key in ("code", "functional", "settings")},
+        "energy_kind": "free",
         "num_dropped_unconverged": str(len(records) - len(converged)),
     }
     with StoreWriter(target, attributes) as writer:
