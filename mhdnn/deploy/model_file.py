@@ -86,7 +86,7 @@ def _plain_text(value: Any) -> str:
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
-def save_model(potential: Potential, path: Path, metadata: Mapping[str, Any]) -> None:
+def save_model(potential: Potential, path: Path | str, metadata: Mapping[str, Any]) -> None:
     """Write a model file, sealed (`mhdnn.archive`) and atomically.
 
     :raises ModelError: if a weight is NaN or infinite
@@ -101,7 +101,7 @@ def save_model(potential: Potential, path: Path, metadata: Mapping[str, Any]) ->
         texts = {f"{name}.txt": _plain_text(metadata[name]) for name in PLAIN_TEXTS}
         json_text = json.dumps(metadata, allow_nan=False)
         torch.jit.save(script, content, _extra_files={METADATA_FILE: json_text, **texts})
-    write_archive(path, content.getvalue())
+    write_archive(Path(path), content.getvalue())
 
 
 def load_model(path: Path | str, device: torch.device | str = "cpu") -> tuple[torch.jit.ScriptModule, dict[str, Any]]:

@@ -18,10 +18,10 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import ase.io
 from ase import Atoms
-from ase.calculators.calculator import Calculator
+from ase.calculators.calculator import Calculator, CalculatorError
 from ase.io.formats import UnknownFileTypeError
 
-from mhdnn.errors import ConfigError, MHDNNError
+from mhdnn.errors import ConfigError, MHDNNError, PropertyError
 from mhdnn.properties.calculators import resolve_calculator
 
 
@@ -75,13 +75,22 @@ def keys_of(function: Callable[..., Any]) -> list[Key]:
 
 
 def call(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
-    """Call a function with the values of its keys; dataclasses of settings are made from those of their fields."""
+    """Call a function with the values of its keys; dataclasses of settings are made from those of their fields.
+
+    :raises PropertyError: with what the calculator says it can't do
+    """
     rest, arguments = dict(values), {}
     for name, annotation in get_type_hints(function).items():
         if _is_settings(annotation) and name != "return":
             fields = [field for field in annotation.__dataclass_fields__ if field in rest]
             arguments[name] = annotation(**{field: rest.pop(field) for field in fields})
-    return function(**arguments, **rest)
+    try:
+        return function(**arguments, **rest)
+    except (CalculatorError, NotImplementedError) as error:  # of a foreign calculator
+        raise PropertyError(
+            f"`calculator`: can't compute this ({type(error).__name__}: {error}); choose one that knows these elements "
+            "and gives what is asked for, or repair the calculation"
+        ) from error
 
 
 def parse_arguments(keys: Sequence[Key], arguments: Sequence[str]) -> dict[str, Any]:

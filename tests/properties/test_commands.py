@@ -106,6 +106,14 @@ def test_errors_name_the_key_and_the_remedy(arguments, words, capsys, tmp_path):
     assert [word for word in words if word not in message] == []
 
 
+def test_what_a_calculator_cannot_do_is_a_sentence(tmp_path, capsys):
+    """ASE's effective-medium potential knows no lithium."""
+    ase.io.write(tmp_path / "li.extxyz", bulk("Li", cubic=True))
+    arguments = ["properties", "elasticity", f"atoms={tmp_path / 'li.extxyz'}", "calculator=ase.calculators.emt:EMT"]
+    assert main([*arguments, f"output={tmp_path / 'out'}"]) == 1
+    assert "mhdnn properties: `calculator`: can't compute this (NotImplementedError" in capsys.readouterr().err
+
+
 def test_unknown_command(capsys):
     assert main(["properties", "toi"]) == 1
     assert "did you mean `toy`" in capsys.readouterr().err
