@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ase.io.formats import filetype
@@ -20,14 +21,17 @@ ASE_FORMATS = frozenset(
     }
 )  # fmt: skip
 """Formats of results among those that ASE reads; the others are structures and inputs."""
-SAME_CALCULATION = {"vasp-xml": "vasp-outcar"}
-"""Formats that say the same as another one beside them."""
+VASP_NAME = re.compile(r"OUTCAR|vasprun|\.xml|\.(gz|bz2|xz)$")
+"""What the two outputs of one calculation of VASP differ in."""
+CP2K_PART = re.compile(r"-(pos|frc|vel)-\d+\.xyz(\.(gz|bz2|xz))?$")
+"""Files that CP2K writes beside its output, which is read with them."""
 
 
 def sources_below(folder: Path, without: Collection[Path] = ()) -> tuple[list[Path], dict[Path, str]]:
     """The sources in and below a folder, in order, and the files that are none, with the reason.
 
-    DeePMD systems are folders. Of ``OUTCAR`` and ``vasprun.xml`` in one folder only the first is a source.
+    DeePMD systems are folders. Of ``OUTCAR`` and ``vasprun.xml`` in one folder only the first is a source (so of ``OUTCAR.a``
+    and ``vasprun.a.xml``); what CP2K writes beside its output is read with it.
 
     :param without: files that are left out without a word
     :raises DataError: if there is no source
@@ -45,11 +49,9 @@ def sources_below(folder: Path, without: Collection[Path] = ()) -> tuple[list[Pa
         paths = [here / name for name in sorted(files) if not name.startswith(".")]
         formats = {path: _format(path) for path in paths if path.absolute() not in hidden}
         for path, form in formats.items():
-            other = SAME_CALCULATION.get(form or "")
-            if form is None:
-                ignored[path] = "not recognised"
-            elif other is not None and other in formats.values():
-                ignored[path] = "the same calculation as the output beside it"
+            reason = "not recognised" if form is None else _part_of_another(path, formats)
+            if reason:
+                ignored[path] = reason
             else:
                 sources.append(path)
     if not sources:
@@ -59,6 +61,19 @@ def sources_below(folder: Path, without: Collection[Path] = ()) -> tuple[list[Pa
             f"({names}); check the path, or give files and `--format`"
         )
     return sources, ignored
+
+
+def _part_of_another(path: Path, formats: Mapping[Path, str | None]) -> str:
+    """Why a file says nothing that an output beside it does not say; empty if it is a source.
+
+    :param formats: of the files of its folder
+    """
+    if formats[path] == "extxyz" and CP2K_PART.search(path.name) and "cp2k" in formats.values():
+        return "read with CP2K's output beside it"
+    outputs = {VASP_NAME.sub("", other.name) for other, form in formats.items() if form == "vasp-outcar"}
+    if formats[path] == "vasp-xml" and VASP_NAME.sub("", path.name) in outputs:
+        return "the same calculation as the output beside it"
+    return ""
 
 
 def _format(path: Path) -> str | None:

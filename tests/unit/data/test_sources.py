@@ -1,5 +1,7 @@
 """DeePMD, SPICE, ANI and Chargemol files written by hand, and folders."""
 
+import gzip
+
 import h5py
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from mhdnn.data.convert import convert
 from mhdnn.data.readers import ReadOptions, detect_format
 from mhdnn.data.store import StoreReader
 from mhdnn.errors import DataError
+from tests.unit.data.code_samples import cp2k
 from tests.unit.test_data_convert import converted, frame
 
 HARTREE, BOHR = 27.211386245988, 0.529177210903  # written out: an independent copy of the constants
@@ -275,6 +278,23 @@ class TestFolders:
         sources, ignored = sources_below(tmp_path)
         assert sources == [tmp_path / "OUTCAR"]
         assert ignored == {tmp_path / "vasprun.xml": "the same calculation as the output beside it"}
+
+    def test_other_calculations_in_one_folder_are_sources(self, tmp_path):
+        from mhdnn.data.folders import sources_below
+
+        for name in ("OUTCAR.a", "vasprun.a.xml.gz", "vasprun.b.xml"):
+            path = tmp_path / name
+            path.write_bytes(gzip.compress(b"") if name.endswith(".gz") else b"")
+        sources, ignored = sources_below(tmp_path)
+        assert sources == [tmp_path / "OUTCAR.a", tmp_path / "vasprun.b.xml"]
+        assert list(ignored) == [tmp_path / "vasprun.a.xml.gz"]
+
+    def test_files_of_cp2k_are_read_with_its_output(self, tmp_path, capsys):
+        cp2k(tmp_path)
+        assert main(["data", "convert", str(tmp_path), str(tmp_path / "all.h5")]) == 0
+        text = capsys.readouterr().out
+        assert "read with CP2K's output beside it" in text
+        assert "gave no structure" not in text
 
     def test_nothing_found(self, tmp_path):
         (tmp_path / "runs").mkdir()
