@@ -30,8 +30,8 @@ CP2K_PART = re.compile(r"-(pos|frc|vel)-\d+\.xyz(\.(gz|bz2|xz))?$")
 def sources_below(folder: Path, without: Collection[Path] = ()) -> tuple[list[Path], dict[Path, str]]:
     """The sources in and below a folder, in order, and the files that are none, with the reason.
 
-    DeePMD systems are folders. Of ``OUTCAR`` and ``vasprun.xml`` in one folder only the first is a source (so of ``OUTCAR.a``
-    and ``vasprun.a.xml``); what CP2K writes beside its output is read with it.
+    DeePMD systems are folders. Of ``OUTCAR`` and ``vasprun.xml`` in one folder only the first is a source, and so of
+    ``OUTCAR.a`` and ``vasprun.a.xml``; what CP2K writes beside its output is read with it.
 
     :param without: files that are left out without a word
     :raises DataError: if there is no source
