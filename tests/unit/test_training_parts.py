@@ -14,12 +14,12 @@ from mhdnn.potential import build_potential
 from mhdnn.prediction import Prediction, predict, predict_charges
 from mhdnn.training.callbacks import MovingAverage
 from mhdnn.training.charges import choose_parameters
-from mhdnn.training.initialization import fit_reference_energies, fit_scaling
+from mhdnn.training.initialization import fit_linear, fit_reference_energies, fit_scaling
 from mhdnn.training.least_squares import PENALTIES, GramEquations, NormalEquations, choose_penalty
 from mhdnn.training.loss import Loss, Ramp, mean_square
 from mhdnn.training.optimization import parameter_groups, warmup_cosine
 from mhdnn.training.ridge import ElementBasis, StructureFeatures, fit_linear_part, weighted_equations
-from tests.builders import batch_of, charge_settings, model_settings, random_potential, structures
+from tests.builders import batch_of, charge_settings, contracted_settings, model_settings, random_potential, structures
 
 ELEMENTS = [6, 14, 50]
 
@@ -271,6 +271,14 @@ def test_linear_part_beside_learned_functions_takes_larger_steps(channels, rate)
     assert potential.descriptor.is_learned() == (channels == "learned")
     _, linear, _ = parameter_groups(potential, 1e-2, 1e-3, 0.1)
     assert linear["lr"] == pytest.approx(rate)
+
+
+def test_linear_part_beside_learned_functions_is_not_fitted():
+    """No training data are looked at: there are none here."""
+    potential = random_potential(ELEMENTS, **contracted_settings())
+    before = potential.network.linear_weight.detach().clone()
+    fit_linear(potential, None, None)
+    assert torch.equal(potential.network.linear_weight, before)
 
 
 def test_known_electronegativities_and_hardness_are_learned_from_charges():
