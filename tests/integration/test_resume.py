@@ -33,7 +33,7 @@ def test_resumed_equals_uninterrupted(emt_store, tmp_path):
     run_mhdnn(*arguments(emt_store, straight), folder=tmp_path)
     # an exception at the start of the fourth epoch, as a full disk or a cut connection would give one
     crash = "+callbacks.crash={_target_: tests.integration.crash.CrashAtEpoch, epoch: 3}"
-    run_mhdnn(*arguments(emt_store, stopped, crash, "hydra.job.chdir=false"), folder=".", expect=1)
+    run_process(*arguments(emt_store, stopped, crash, "hydra.job.chdir=false"), folder=".", expect=1)
     checkpoint = stopped / "checkpoints/last.ckpt"
     assert torch.load(checkpoint, weights_only=True)["epoch"] == 2
     run_process(*arguments(emt_store, resumed, f"resume={checkpoint}"), folder=tmp_path)

@@ -23,12 +23,15 @@ STUBS = """\
 #define MPI_IN_PLACE NULL
 #define MPI_INT 1
 #define MPI_DOUBLE 3
+#define MPI_CHAR 5
 #define MPI_LONG_LONG 7
 #define MPI_SUM 1
 #define MPI_MAX 2
+#define MPI_MIN 3
 extern "C" {
 int MPI_Comm_rank(MPI_Comm, int *);
 int MPI_Comm_size(MPI_Comm, int *);
+int MPI_Bcast(void *, int, MPI_Datatype, int, MPI_Comm);
 int MPI_Allreduce(void *, void *, int, MPI_Datatype, MPI_Op, MPI_Comm);
 int MPI_Allgather(void *, int, MPI_Datatype, void *, int, MPI_Datatype, MPI_Comm);
 int MPI_Allgatherv(void *, int, MPI_Datatype, void *, int *, int *, MPI_Datatype, MPI_Comm);
