@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mhdnn.data.dataset import StructureSource
-from mhdnn.neighbors import find_pairs
+from mhdnn.data.dataset import StructureDataset, StructureSource
 
 NEIGHBORS = 48
 """Mean number within the cutoff: about four shells of a close-packed metal, five of a diamond lattice. Fewer cost
@@ -24,12 +23,12 @@ def cutoff_from_data(source: StructureSource, indices: Sequence[int] | np.ndarra
 
     :param source: structures
     :param indices: which of them; some are looked at, chosen at random
+    :raises DataError: naming the structure that has no neighbours that can be found
     """
     counts = np.zeros(round(LONGEST / STEP) + 1)
     num_atoms = 0
-    for index in np.random.default_rng(seed).permutation(np.asarray(indices)):
-        structure = source[int(index)]
-        pairs = find_pairs(structure.positions, structure.cell, structure.pbc, LONGEST)
+    dataset = StructureDataset(source, np.random.default_rng(seed).permutation(np.asarray(indices)), LONGEST, 0.0)
+    for _, structure, pairs in (dataset[index] for index in range(len(dataset))):
         vectors = structure.positions[pairs.neighbor_index] + pairs.cell_shifts
         distances = np.linalg.norm(vectors - structure.positions[pairs.center_index], axis=1)
         # the bin of a distance is the first cutoff that contains it

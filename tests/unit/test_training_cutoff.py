@@ -3,6 +3,7 @@
 import pytest
 from ase.build import bulk, molecule
 
+from mhdnn.errors import DataError
 from mhdnn.training.cutoff import LONGEST, SHORTEST, cutoff_from_data
 from tests.builders import structure_of
 
@@ -21,6 +22,14 @@ def test_mean_over_structures():
     alone = [cutoff_from_data([one], [0]) for one in (dense, thin)]
     assert alone[0] < cutoff_from_data([dense, thin], [0, 1]) < alone[1]
     assert cutoff_from_data([dense, thin], [1]) == alone[1]
+
+
+def test_structure_without_neighbours_is_named():
+    far = bulk("Cu", cubic=True)
+    far.pbc = False
+    far.positions[1] += 1e6
+    with pytest.raises(DataError, match=r"structure 0 .*`positions`: atom 1 is"):
+        cutoff_from_data([structure_of(far)], [0])
 
 
 def test_limits():
