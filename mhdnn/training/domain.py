@@ -32,6 +32,9 @@ THRESHOLDS = (10, 30, 100)
 """Numbers k of largest values that tails go through."""
 LARGEST_WIDENING = 1.0
 """Of the range of a function or charge, on each side, in its width; also where there are too few values for a tail."""
+LEAST_WIDENING = 0.2
+"""Of the range of a function: where the largest values are those of equal atoms of a perfect crystal, their excesses
+vanish, and the tail would end at the extreme itself."""
 LARGEST_RATIO = 5.0
 DISTANCE_SLACK = 0.1, 0.01
 """At most and at least, of a smallest distance."""
@@ -89,7 +92,12 @@ class LargestValues:
 
 
 def widened_ranges(
-    largest: LargestValues, negative: LargestValues, num_tests: int, round_off: float, largest_ratio: float = 1.0
+    largest: LargestValues,
+    negative: LargestValues,
+    num_tests: int,
+    round_off: float,
+    largest_ratio: float = 1.0,
+    least_widening: float = 0.0,
 ) -> torch.Tensor:
     """Lower limit, minimum, maximum and upper limit, shape (4, num_elements, num_columns).
 
@@ -98,6 +106,7 @@ def widened_ranges(
     :param num_tests: of an atom
     :param round_off: that is added to the limits
     :param largest_ratio: to which a tail of logarithms may lead
+    :param least_widening: of the range on each side, in its width
     """
     maximum, minimum = largest.held[:, 0], -negative.held[:, 0]
     seen = maximum >= minimum
@@ -105,7 +114,9 @@ def widened_ranges(
     limits = []
     for values in (negative, largest):
         extreme = values.held[:, 0]
-        limit = torch.minimum(values.limits(num_tests), extreme + LARGEST_WIDENING * width)
+        limit = torch.clamp(
+            values.limits(num_tests), extreme + least_widening * width, extreme + LARGEST_WIDENING * width
+        )
         of_logarithms = torch.minimum(values.limits(num_tests, True), largest_ratio * extreme)
         limit = torch.where(extreme > 0, torch.maximum(limit, of_logarithms), limit)
         limits.append(torch.where(seen, limit + round_off, extreme))
@@ -159,7 +170,8 @@ def fit_domain(potential: Potential, batches: Iterable[Batch]) -> None:
     num_tests = 2 * above.held.shape[2] + near.held.shape[2] + 1
     largest = float(torch.maximum(above.held[:, 0], below.held[:, 0]).max())
     domain.num_atoms.copy_(above.num_rows)
-    domain.function_range.copy_(widened_ranges(above, below, num_tests, ROUND_OFF * largest, LARGEST_RATIO))
+    ranges = widened_ranges(above, below, num_tests, ROUND_OFF * largest, LARGEST_RATIO, LEAST_WIDENING)
+    domain.function_range.copy_(ranges)
     set_distances(domain, near, num_tests)
     set_counts(domain, near, many, num_tests)
     if isinstance(potential, ChargePotential):

@@ -15,10 +15,12 @@ from mhdnn.structure import Batch
 from mhdnn.training.domain import (
     COUNT_SLACK,
     DISTANCE_SLACK,
+    LEAST_WIDENING,
     LargestValues,
     fit_charge_range,
     fit_domain,
     forget_functions,
+    widened_ranges,
 )
 from tests.builders import batch_of, model_settings, random_charge_potential, random_potential, structures
 
@@ -84,6 +86,17 @@ def test_limit_in_logarithms_is_that_of_a_power_law():
     largest.add(torch.tensor(values), torch.zeros(20_000).long())
     expected = np.log(50 / FALSE_ALARM_RATE) / 4
     assert largest.limits(50, of_logarithms=True)[0].log().median() == pytest.approx(expected, rel=0.15)
+
+
+def test_equal_atoms_of_a_perfect_crystal_do_not_end_a_range():
+    """Their excesses vanish: the tail through them ends at the largest value, where the next crystal may be."""
+    above, below = LargestValues(1, 1), LargestValues(1, 1)
+    values = torch.cat([torch.linspace(-1, 1, 1000, dtype=torch.float64), torch.full((128,), 2.0, dtype=torch.float64)])
+    for largest, sign in ((above, 1.0), (below, -1.0)):
+        largest.add(sign * values.unsqueeze(1), torch.zeros(len(values), dtype=torch.long))
+    assert above.limits(100).item() == 2.0
+    ranges = widened_ranges(above, below, 100, 0.0, least_widening=LEAST_WIDENING)[:, 0, 0].tolist()
+    assert ranges[1:] == pytest.approx([-1.0, 2.0, 2.0 + 3.0 * LEAST_WIDENING])
 
 
 def test_no_atom_of_the_training_set_is_outside(potential):
