@@ -153,7 +153,8 @@ def main() -> None:
     local = test_charges(potential, data, local_charges)
     with tempfile.TemporaryDirectory() as folder:
         equilibrated_errors = train_with_command(Path(folder) / "equilibrated", arguments.override)
-        without = train_with_command(Path(folder) / "local", ["charges=none", *arguments.override, epochs])
+        no_charges = ["charges=none", "~charges.joint_epochs"]
+        without = train_with_command(Path(folder) / "local", [*no_charges, *arguments.override, epochs])
         script, _ = load_model(Path(folder) / "equilibrated/model.pt")
         equilibrated = test_charges(script, data, predict_charges)
     records = [
