@@ -9,8 +9,8 @@ import numpy as np
 from mhdnn.data.dataset import StructureDataset, StructureSource
 
 NEIGHBORS = 48
-"""Mean number within the cutoff: about four shells of a close-packed metal, five of a diamond lattice. Fewer cost
-accuracy nearly everywhere; more cost time, and accuracy where data are few."""
+"""Mean number within the cutoff: about four shells of a close-packed metal, five of a diamond lattice. Chosen by the
+validation errors of the linear part alone at 4 to 7 Å, on six elements; single trainings gained on three of four."""
 SHORTEST, LONGEST = 4.5, 7.0
 STEP = 0.1
 SAMPLED_ATOMS = 3000
