@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "elasticity": "mhdnn.properties.elasticity:elasticity_report",
     "elasticity_md": "mhdnn.properties.elasticity_md:elasticity_md_report",
     "layer_elasticity": "mhdnn.properties.layer_elasticity:layer_elasticity_report",
+    "fracture": "mhdnn.properties.fracture.report:fracture_report",
     "formation": "mhdnn.properties.formation:formation_report",
     "reaction": "mhdnn.properties.reactions:reaction_report",
     "voltage": "mhdnn.properties.voltage:voltage_report",

@@ -76,6 +76,7 @@ CASES = {
     "elasticity_md": (lambda: bulk("Cu", cubic=True, a=3.58), SHORT_MD),
     "layer_elasticity": (lambda: fcc111("Cu", (1, 1, 1), a=3.58, vacuum=8.0, periodic=True), "relax_cell=false"),
     "charging": (host, INSERTION),
+    "fracture": (copper, "structures=atoms.traj direction=1,0,0 lateral=fixed strain_step=0.1 largest_strain=0.3"),
     "separation": (square_pair, "elements_2=Si max_force=0.1"),
     "voltage": (copper, "metal=atoms.traj structures=states.traj ion=Cu relax=false"),
     "formation": (lambda: Atoms("Cu", [[0, 0, 0]]), "electrolyte=atoms.traj structures=interphase.traj"),
