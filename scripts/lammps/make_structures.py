@@ -2,6 +2,7 @@
 
     python scripts/lammps/make_structures.py sn_graphene sn_graphene.data    # for nve.in and npt.in: types C, Sn
     python scripts/lammps/make_structures.py host.extxyz host.data C Li      # for charging.in: your host, then the ion
+    python scripts/lammps/make_structures.py crystal.extxyz tension.data Si         # for tension.in: a supercell
 
 The first is a tin ball on graphene in a rectangular cell. The second takes any structure that ASE reads and elements
 in the order of the atom types; one that the structure does not have yet, the ion, is given a type, too.
