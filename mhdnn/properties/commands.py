@@ -37,6 +37,7 @@ COMMANDS: dict[str, str] = {
     "distortion": "mhdnn.properties.distortion:distortion_report",
     "structures": "mhdnn.properties.structures.catalog:structures_report",
     "charging": "mhdnn.properties.charging_report:charging_report",
+    "screen": "mhdnn.properties.screening.report:screen_report",
 }
 """Name of a command -> ``module:function``; the function returns a `Report`, and its signature decides the keys."""
 
@@ -68,6 +69,7 @@ def run(arguments: Sequence[str]) -> None:
     )
     own = keys_of(function)
     keys = [*own, output]
+    rest = with_key_of_file(own, rest)
     calculator = next((key for key in own if key.name == "calculator"), None)
     several = calculator is not None and any(text.startswith("calculators=") for text in rest)
     if calculator is not None and several:
@@ -85,6 +87,13 @@ def run(arguments: Sequence[str]) -> None:
     else:
         report = call(function, values)
     print_report(console, report, report.write(folder))
+
+
+def with_key_of_file(keys: Sequence[Key], arguments: Sequence[str]) -> Sequence[str]:
+    """The arguments; a first one without a key is the file of a command that is about one (``screen plan.yaml``)."""
+    if arguments and keys and keys[0].required and keys[0].kind == "a path" and "=" not in arguments[0]:
+        return arguments if arguments[0] in HELP else [f"{keys[0].name}={arguments[0]}", *arguments[1:]]
+    return arguments
 
 
 def load(name: str) -> Callable[..., Report]:

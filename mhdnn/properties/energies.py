@@ -6,13 +6,13 @@ import math
 from pathlib import Path
 
 from ase import Atoms
-from ase.calculators.calculator import Calculator
+from ase.calculators.calculator import BaseCalculator
 
 from mhdnn.errors import NotFiniteError
 from mhdnn.properties.journal import ENERGY, Journal, fingerprint, identity
 
 
-def energy_of(atoms: Atoms, calculator: Calculator) -> float:
+def energy_of(atoms: Atoms, calculator: BaseCalculator) -> float:
     """Energy of a copy of the atoms, eV.
 
     :raises NotFiniteError: if it is none
@@ -37,7 +37,7 @@ class Energies:
     :raises ConfigError: if the file is the journal of something else
     """
 
-    def __init__(self, calculator: Calculator, atoms: Atoms, journal: str | Path | None = None) -> None:
+    def __init__(self, calculator: BaseCalculator, atoms: Atoms, journal: str | Path | None = None) -> None:
         self.calculator = calculator
         settings = {} if journal is None else identity(atoms, calculator)
         self.journal = Journal(journal, settings)

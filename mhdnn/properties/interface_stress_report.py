@@ -59,6 +59,7 @@ def interface_stress_report(
             warnings.append("the cell is periodic along z with little vacuum: the traction is the sum over both gaps")
     whole = [stress for stress in map(whole_stress, frames) if stress is not None and not kinetic]
     values["cell_n_per_m"] = np.mean(whole, axis=0) if whole else None
+    values["cell_in_plane_n_per_m"] = float(np.mean(whole, axis=0)[:2].mean()) if whole else None
     profile = None
     if all(_has_stresses(atoms) for atoms in frames):
         profile = stress_profile(frames, None, num_bins, smearing, kinetic)

@@ -48,6 +48,7 @@ class Report:
     :param warnings: what the reader of the numbers should know; printed, and kept in the JSON
     :param structures: that were relaxed or computed, for further use
     :param curves: by name, for pictures of several calculators
+    :param files: further texts, by the name of their file
     """
 
     name: str
@@ -56,6 +57,7 @@ class Report:
     warnings: list[str] = field(default_factory=list)
     structures: list[Atoms] = field(default_factory=list)
     curves: dict[str, Curve] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
 
     def write(self, folder: str | Path) -> list[Path]:
         """Write NAME.json, the picture as PNG, PDF and SVG, and NAME.extxyz with the structures if there are some.
@@ -81,6 +83,9 @@ class Report:
             ase.io.write(text, [for_a_file(atoms) for atoms in self.structures], format="extxyz")
             files.append(folder / f"{self.name}.extxyz")
             write_text_atomically(files[-1], text.getvalue())
+        for name, content_of_file in self.files.items():
+            files.append(folder / name)
+            write_text_atomically(files[-1], content_of_file)
         return files
 
 

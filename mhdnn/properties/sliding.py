@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.evaluation.plots import PALETTE, label_axes, new_figure, style_axes
 from mhdnn.properties.energies import Energies
-from mhdnn.properties.interfaces import area_of, gap_of, moved_slab, slabs_of
+from mhdnn.properties.interfaces import area_of, gap_of, moved_slab, plane_of, slabs_of
 from mhdnn.properties.points import Points
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.report import Curve, Report
@@ -188,7 +188,8 @@ def compute_sliding(
 
     :param atoms: labelled interface at the start of the path
     :param vector: a shift in the plane that changes nothing, shape (2,), Å; the first vector of the registry's cell if
-        None (`registry_cell_of`). The path is its smallest part that is a period of a slab (`shortest_period`)
+        None (`registry_cell_of`), or the cell's own if that one is no period. The path is its smallest part that is a
+        period of a slab (`shortest_period`)
     :param num_points: of the path, without its end, to begin with
     :param relax_gap: whether the gap is that of least energy at each point (no normal load), not the given one
     :param area: Å², the cell's if None
@@ -236,15 +237,18 @@ def _analysed(frames: Sequence[Atoms | None], work: Sequence[float], period: flo
 
 def _checked_period(atoms: Atoms, energies: Energies, vector: Sequence[float] | np.ndarray | None) -> np.ndarray:
     """The shortest period along a vector, shape (2,), Å, at whose end the energy is that of the start."""
-    whole = registry_cell_of(atoms)[0] if vector is None else np.asarray(vector, dtype=float)
-    shift = shortest_period(atoms, whole)
-    start, end = energies(atoms), energies(moved_slab(atoms, [*shift, 0.0]))
-    if abs(end - start) > 1e-5 * len(atoms):
-        raise ConfigError(
-            f"`vector`: expected a shift of slab 2 by which nothing changes, got {shift.tolist()} Å, which changes the "
-            f"energy by {end - start:.3g} eV; take a lattice vector of a slab"
-        )
-    return shift
+    given = [registry_cell_of(atoms)[0], plane_of(atoms)[0]] if vector is None else [np.asarray(vector, dtype=float)]
+    start, change = energies(atoms), np.nan
+    # slabs that relaxed together have lost the periods of each alone, or keep them only nearly
+    for whole in given:
+        for shift in (shortest_period(atoms, whole), whole):
+            change = energies(moved_slab(atoms, [*shift, 0.0])) - start
+            if abs(change) <= 1e-5 * len(atoms):
+                return shift
+    raise ConfigError(
+        f"`vector`: expected a shift of slab 2 by which nothing changes, got {given[-1].tolist()} Å, which changes the "
+        f"energy by {change:.3g} eV; take a lattice vector of a slab"
+    )
 
 
 def _converged(
