@@ -13,7 +13,7 @@ from mhdnn.properties.screening.correlations import LEVEL, Correlation, correlat
 from mhdnn.properties.screening.plan import Plan
 from mhdnn.properties.screening.table import Quantity, Row, Table
 
-WIDTH, ROW_HEIGHT, REST_HEIGHT = 4.6, 0.24, 1.35
+WIDTH, ROW_HEIGHT, REST_HEIGHT = 4.0, 0.24, 1.35
 """Inches: of a panel, of a pair in it, of all else."""
 MARKERS = "osD^vPX*"
 
