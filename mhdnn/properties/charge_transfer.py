@@ -23,10 +23,7 @@ from scipy.special import erf
 
 from mhdnn.deploy.calculator import MHDNNCalculator
 from mhdnn.errors import ConfigError, DataError
-from mhdnn.evaluation.plots import new_figure, style_axes
 from mhdnn.properties.interfaces import area_of, check_labels, gap_of, slabs_of
-from mhdnn.properties.report import Report
-from mhdnn.properties.separation import labelled
 from mhdnn.units import COULOMB_CONSTANT, SQUARE_ANGSTROM_PER_SQUARE_NANOMETER
 
 PlaneAverage = Callable[[np.ndarray], np.ndarray]
@@ -235,51 +232,3 @@ def potential_profile(atoms: Atoms, average: PlaneAverage, num_heights: int = 20
         gap,
         float((below - above) / (2.0 * step)),
     )
-
-
-def charge_transfer_report(
-    atoms: Atoms,
-    calculator: Calculator | None = None,
-    elements_2: list[str] | None = None,
-    num_heights: int = 200,
-) -> Report:
-    """Charge of each slab and the potential across the interface.
-
-    The potential is that of Gaussian charges with the model's widths; with covalent radii for other charges.
-
-    :param calculator: with charges; without, the structure file's charges are taken
-    :param elements_2: elements of the upper slab, if the file has no array `slab`
-    :param num_heights: of the profile
-    """
-    atoms = labelled(atoms, elements_2)
-    result = charge_transfer(atoms, charges_of(atoms, calculator))
-    average = average_of_charges(atoms, result.charges, widths_of(atoms, calculator))
-    profile = potential_profile(atoms, average, num_heights)
-    values = {
-        "charge_1_e": result.charge_1,
-        "charge_2_e": result.charge_2,
-        "transferred_to_slab_2_e": result.transferred,
-        "transferred_to_slab_2_e_per_nm2": result.transferred_per_square_nanometer,
-        "potential_1_v": profile.potential_1,
-        "potential_2_v": profile.potential_2,
-        "gap_angstrom": profile.gap,
-        "potential_gradient_v_per_angstrom": profile.gradient,
-        "middle_field_v_per_angstrom": profile.middle_field,
-        "charges_e": result.charges,
-        "heights_angstrom": profile.heights,
-        "potential_v": profile.potential,
-    }
-    figure = new_figure(5, 5)
-    upper, lower = figure.subplots(2, 1, sharex=True)
-    for label in (1, 2):
-        chosen = atoms.arrays["slab"] == label
-        total = (result.charge_1, result.charge_2)[label - 1]
-        upper.plot(atoms.positions[chosen, 2], result.charges[chosen], "o", label=f"slab {label}: {total:+.3f} e")
-    upper.axhline(0.0, color="0.7", linewidth=0.8)
-    upper.set_ylabel("charge (e)")
-    upper.legend()
-    lower.plot(profile.heights, profile.potential, color="C2")
-    lower.set(xlabel="height (Å)", ylabel="potential (V)")
-    for axes in (upper, lower):
-        style_axes(axes)
-    return Report("charge_transfer", values, figure)

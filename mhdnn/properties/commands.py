@@ -25,7 +25,7 @@ COMMANDS: dict[str, str] = {
     "gap_curve": "mhdnn.properties.gap_curve:gap_curve_report",
     "registry_map": "mhdnn.properties.separation:registry_map_report",
     "sliding": "mhdnn.properties.sliding:sliding_report",
-    "charge_transfer": "mhdnn.properties.charge_transfer:charge_transfer_report",
+    "charge_transfer": "mhdnn.properties.charge_transfer_report:charge_transfer_report",
     "interface_stress": "mhdnn.properties.interface_stress_report:interface_stress_report",
     "elasticity": "mhdnn.properties.elasticity:elasticity_report",
     "elasticity_md": "mhdnn.properties.elasticity_md:elasticity_md_report",

@@ -16,11 +16,11 @@ from mhdnn.properties.charge_transfer import (
     average_of_grid,
     charge_differences,
     charge_transfer,
-    charge_transfer_report,
     charges_of,
     potential_profile,
     widths_of,
 )
+from mhdnn.properties.charge_transfer_report import charge_transfer_report
 from mhdnn.units import COULOMB_CONSTANT
 from tests.builders import charge_settings, random_charge_potential
 
