@@ -1,8 +1,8 @@
 r"""Bonding across an interface by the electron localisation function.
 
 ELF (Becke and Edgecombe, J. Chem. Phys. 92, 5397 (1990), https://doi.org/10.1063/1.458517) is between 0 and 1, and 1/2
-in a uniform electron gas. Between two nuclei it is near 1 where a pair of electrons is shared (covalent), near 1/2 where
-electrons are as free as in a metal, and small where the density of either side ends (ionic, van der Waals). The
+in a uniform electron gas. Between two nuclei it is near 1 where a pair of electrons is shared (covalent), near 1/2
+where electrons are as free as in a metal, and small where the density of either side ends (ionic, van der Waals). The
 limits 0.7 and 0.3 between these words are a rule of thumb; polar bonds have their maximum off the midpoint.
 """
 
