@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from ase import Atoms
@@ -69,7 +69,7 @@ class UniversalPotential(Calculator):
             self.results["charges"] = equilibrated_charges(self.atoms)
         if set(properties) <= {"charges"}:
             return
-        task = "efs" if "stress" in properties else "ef" if "forces" in properties else "e"
+        task: Literal["e", "ef", "efs"] = "efs" if "stress" in properties else "ef" if "forces" in properties else "e"
         correction = DISPERSION.labels(self.atoms)
         with warnings.catch_warnings():  # of CHGNet about its own tensors
             warnings.simplefilter("ignore")
