@@ -38,6 +38,7 @@ COMMANDS: dict[str, str] = {
     "structures": "mhdnn.properties.structures.catalog:structures_report",
     "charging": "mhdnn.properties.charging_report:charging_report",
     "screen": "mhdnn.properties.screening.report:screen_report",
+    "barrier": "mhdnn.properties.barrier:barrier_report",
 }
 """Name of a command -> ``module:function``; the function returns a `Report`, and its signature decides the keys."""
 

@@ -16,6 +16,7 @@ from ase import Atoms
 from scipy.spatial import Voronoi, cKDTree
 
 from mhdnn.errors import ConfigError, PropertyError
+from mhdnn.properties.periodic_forest import PeriodicForest
 
 REACH = 12.0
 """Images of atoms reach so far beyond the cell, Å: larger than the radius of any cavity of a solid."""
@@ -43,23 +44,45 @@ def widest_tunnel(atoms: Atoms) -> Tunnel:
     :raises ConfigError: if it has fewer than three periodic directions
     :raises PropertyError: if cavities are too large to be those of a solid
     """
-    if not (atoms.pbc.all() and atoms.cell.rank == 3):
-        raise ConfigError(f"`atoms`: expected three periodic directions, got pbc {atoms.pbc.tolist()}")
-    network = Voronoi(_with_images(atoms))
-    places, cells = _vertices(network.vertices, atoms.cell[:])
+    network, places, cells = _voronoi(atoms)
     edges, radii = _edges(network, places, cells)
     cavity_radius = _largest_sphere(network, cells)
     if cavity_radius > REACH:
         raise PropertyError(
             f"`atoms`: expected a crystal, got a cavity with a radius of {cavity_radius:.1f} Å; leave out the vacuum"
         )
-    forest = _Forest(places.max() + 1)
+    forest = PeriodicForest(places.max() + 1)
     for number in np.argsort(-radii, kind="stable"):
         one, two = edges[number]
         way = forest.join(places[one], places[two], cells[two] - cells[one])
         if way.any():
             return Tunnel(float(radii[number]), _pointing_up(way), cavity_radius)
     raise AssertionError("the network of a crystal has a way to its image")
+
+
+def cavities(atoms: Atoms, least_radius: float) -> tuple[np.ndarray, np.ndarray]:
+    """Centres of the spheres that touch four atoms or more and hold none, the largest first.
+
+    :param atoms: a crystal
+    :param least_radius: Å
+    :return: places in the cell, shape (num_cavities, 3), Å, and radii, Å
+    :raises ConfigError: if it has fewer than three periodic directions
+    """
+    network, places, cells = _voronoi(atoms)
+    _, first = np.unique(np.where((cells == 0).all(axis=1), places, -1), return_index=True)
+    chosen = network.vertices[[vertex for vertex in first if places[vertex] >= 0 and not cells[vertex].any()]]
+    radii = cKDTree(network.points).query(chosen)[0]
+    order = np.argsort(-np.round(radii, 6), kind="stable")
+    order = order[radii[order] >= least_radius]
+    return chosen[order], radii[order]
+
+
+def _voronoi(atoms: Atoms) -> tuple[Voronoi, np.ndarray, np.ndarray]:
+    """The network around the cell, and for its vertices what `_vertices` says."""
+    if not (atoms.pbc.all() and atoms.cell.rank == 3):
+        raise ConfigError(f"`atoms`: expected three periodic directions, got pbc {atoms.pbc.tolist()}")
+    network = Voronoi(_with_images(atoms))
+    return network, *_vertices(network.vertices, atoms.cell[:])
 
 
 def _with_images(atoms: Atoms) -> np.ndarray:
@@ -117,28 +140,3 @@ def _pointing_up(way: np.ndarray) -> np.ndarray:
     """The direction without common factor, its first number that is not zero positive."""
     way = way // np.gcd.reduce(way)
     return way if way[np.flatnonzero(way)[0]] > 0 else -way
-
-
-class _Forest:
-    """Sets of vertices that are connected, with the cells between a vertex and the root of its set."""
-
-    def __init__(self, number: int) -> None:
-        self.parents = np.arange(number)
-        self.offsets = np.zeros((number, 3), dtype=int)
-
-    def root(self, vertex: int) -> tuple[int, np.ndarray]:
-        offset = np.zeros(3, dtype=int)
-        while self.parents[vertex] != vertex:
-            offset = offset + self.offsets[vertex]
-            vertex = self.parents[vertex]
-        return vertex, offset
-
-    def join(self, one: int, two: int, cells: np.ndarray) -> np.ndarray:
-        """Connect two vertices across some cells; the cells along the loop that this closes, or zeros."""
-        root_one, offset_one = self.root(one)
-        root_two, offset_two = self.root(two)
-        if root_one == root_two:
-            return offset_one - offset_two - cells
-        self.parents[root_two] = root_one
-        self.offsets[root_two] = offset_one - offset_two - cells
-        return np.zeros(3, dtype=int)

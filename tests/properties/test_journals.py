@@ -80,6 +80,7 @@ CASES = {
     "separation": (square_pair, "elements_2=Si max_force=0.1"),
     "voltage": (copper, "metal=atoms.traj structures=states.traj ion=Cu relax=false"),
     "formation": (lambda: Atoms("Cu", [[0, 0, 0]]), "electrolyte=atoms.traj structures=interphase.traj"),
+    "barrier": (copper, "ion=Cu num_images=1 max_force=0.5 min_length=4"),
     "reaction": (copper, "reactants=atoms.traj products=cubic.traj metal=Cu"),
 }
 """A structure, and the other words of a short run; the structure is `atoms=` if they don't use it otherwise."""
