@@ -40,7 +40,13 @@ def barrier_figure(profiles: Sequence[EnergyProfile], labels: Sequence[str], cry
         left.plot(fine, profile.spline(fine), color=color, label=text if number < MOST_LABELS else None)
         left.plot(profile.distances, profile.energies, "o", color=color, markersize=4)
     style_axes(left)
-    left.legend(frameon=False, fontsize=9, title="hop: barrier" if any(labels) else "barrier", title_fontsize=9)
+    left.legend(
+        frameon=False,
+        fontsize=9,
+        loc="upper right",
+        title="hop: barrier" if any(labels) else "barrier",
+        title_fontsize=9,
+    )
     label_axes(left, "distance along the path, Å", "energy, eV")
     if crystal is None:
         _draw_way(right, profiles[0])
