@@ -18,18 +18,23 @@ def interphase_figure(
 ) -> Figure:
     """Formation energy against distance or width, against the stress, the last composition, products or growth.
 
+    The energy of a single structure is told in the title.
+
     :param values: of the report
     :param composition: of the last structure
     :param times: of the structures, ps, if they are a trajectory
     """
     energies = np.asarray(values["interphase_formation_energies_ev"])
     reacted = values["is_reacted"]
+    several = len(energies) > 1
     panels = [("width of the reacted zone, Å" if any(reacted) else "distance, Å", values[_axis(values)])]
-    if values["stress_n_per_m"] is not None and len(energies) > 1:
+    panels = panels if several else []
+    if values["stress_n_per_m"] is not None and several:
         panels.append(("in-plane force per length, N/m", np.mean(np.asarray(values["stress_n_per_m"])[:, :2], axis=1)))
     columns = len(panels) + 1 + (growth is not None)
-    figure = new_figure(4.4 * columns, 3.8, "Interphase formation energy")
-    axes = figure.subplots(1, columns)
+    title = "Interphase formation energy" if several else f"Interphase formation energy: {energies[0]:.3f} eV"
+    figure = new_figure(4.4 * max(columns, 1.3), 3.8, title)
+    axes = figure.subplots(1, columns, squeeze=False)[0]
     for place, (label, x) in zip(axes, panels, strict=False):
         style_axes(place)
         order = np.argsort(x)

@@ -15,13 +15,16 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from ase.build import make_supercell
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from scipy.spatial import Delaunay, QhullError
 
 from mhdnn.errors import ConfigError, DataError
-from mhdnn.evaluation.plots import new_figure
+from mhdnn.evaluation.plots import PALETTE, label_axes, style_axes
 from mhdnn.files import write_text_atomically
 from mhdnn.properties.coincidence import Coincidence, find_coincidences
 from mhdnn.properties.report import Report
+from mhdnn.properties.structure_figure import mark_distance, structure_figure
 
 FLAT = 1e-6
 """Å by which a cell vector may leave the plane of x and y."""
@@ -296,16 +299,33 @@ def interface_report(
     text = io.StringIO()
     ase.io.write(text, atoms, format="extxyz")
     write_text_atomically(structure, text.getvalue())
-    figure = new_figure(5, 4)
-    axes = figure.subplots()
-    axes.scatter([one.area for one in found], [100 * one.largest_strain for one in found], s=14, color="0.6")
-    axes.scatter([found[choice].area], [100 * found[choice].largest_strain], s=40, color="C3", label="built")
-    axes.set(xlabel="area (Å²)", ylabel="largest strain (%)")
-    axes.legend()
     values = {
         **found[choice].report(),
         "num_atoms": len(atoms),
         "structure": structure,
         "coincidences": [one.report() for one in found],
     }
-    return Report("interface", values, figure)
+    return Report("interface", values, interface_figure(atoms, found, choice))
+
+
+def interface_figure(atoms: Atoms, found: Sequence[Coincidence], choice: int) -> Figure:
+    """The interface from above and from the side with its gap; beside it all coincidences, if there are several."""
+    title = f"{atoms.get_chemical_formula()}: {found[choice].area:.1f} Å², {100 * found[choice].largest_strain:.2f} %"
+    figure, panels = interface_views(atoms, title, int(len(found) > 1))
+    if len(found) > 1:
+        axes = panels[2]
+        style_axes(axes)
+        strains = [100 * one.largest_strain for one in found]
+        axes.scatter([one.area for one in found], strains, s=14, color="0.6", label="others")
+        axes.scatter([found[choice].area], strains[choice], s=40, color=PALETTE[1], label="built")
+        axes.legend(frameon=False, fontsize=9)
+        label_axes(axes, "area, Å²", "largest strain, %")
+    return figure
+
+
+def interface_views(atoms: Atoms, title: str, more_panels: int = 0) -> tuple[Figure, list[Axes]]:
+    """Both views of an interface, its gap marked; arguments and result as of `structure_figure`."""
+    figure, panels = structure_figure(atoms, title, more_panels)
+    labels, heights = check_labels(atoms), atoms.positions[:, 2]
+    mark_distance(panels[1], heights[labels == 1].max(), heights[labels == 2].min(), f"{gap_of(atoms):.2f} Å")
+    return figure, panels

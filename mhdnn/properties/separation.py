@@ -7,6 +7,7 @@ with the energies of the two slabs apart and together and the area A of the inte
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
+from matplotlib.figure import Figure
 from scipy.optimize import minimize_scalar
 from scipy.signal import resample
 
@@ -22,7 +24,16 @@ from mhdnn.evaluation.plots import PALETTE, label_axes, new_figure, style_axes
 from mhdnn.properties.energies import Energies, energy_of
 from mhdnn.properties.frames import with_known_energy
 from mhdnn.properties.insertion import SLAB, inserted_ions, with_labels
-from mhdnn.properties.interfaces import area_of, gap_of, label_slabs, moved_slab, plane_of, slabs_of, with_gap
+from mhdnn.properties.interfaces import (
+    area_of,
+    gap_of,
+    interface_views,
+    label_slabs,
+    moved_slab,
+    plane_of,
+    slabs_of,
+    with_gap,
+)
 from mhdnn.properties.journal import Journal, identity
 from mhdnn.properties.points import Points
 from mhdnn.properties.progress import tracked
@@ -285,13 +296,25 @@ def separation_report(
             f"gap_{kind}_angstrom": gap_of(result.atoms),
             f"energies_{kind}_ev": [result.energy_1, result.energy_2, result.energy_12],
         }
-    figure = new_figure(4, 3.4)
-    axes = figure.subplots()
-    axes.bar(list(results), [result.work for result in results.values()], width=0.5, color=PALETTE[0])
-    label_axes(axes, "", "work of separation, J/m²")
-    style_axes(axes, "y")
+    figure = separation_figure(results)
     structures = [with_known_energy(result.atoms, result.energy_12) for result in results.values()]
     return Report("separation", values, figure, structures=structures)
+
+
+def separation_figure(results: Mapping[str, Separation]) -> Figure:
+    """The interface, relaxed if it was, with its gap; bars if there are several works of separation.
+
+    :param results: by kind: rigid, relaxed
+    """
+    *_, (kind, last) = results.items()
+    title = f"Work of separation, {kind}: {last.work:.3f} J/m²"
+    figure, panels = interface_views(last.atoms, title, int(len(results) > 1))
+    if len(results) > 1:
+        works = [result.work for result in results.values()]
+        panels[2].bar(list(results), works, width=0.5, color=PALETTE[: len(works)])
+        label_axes(panels[2], "", "work of separation, J/m²")
+        style_axes(panels[2], "y")
+    return figure
 
 
 def registry_map_report(
@@ -315,6 +338,24 @@ def registry_map_report(
     """
     points = Points()
     result = map_registry(labelled(atoms, elements_2), calculator, num_1, num_2, relax_gap, area, journal, points)
+    values = {
+        "largest_work_of_separation_j_per_m2": float(np.nanmax(result.work)),
+        "smallest_work_of_separation_j_per_m2": float(np.nanmin(result.work)),
+        "corrugation_j_per_m2": result.corrugation,
+        "best_shift_angstrom": result.best_shift,
+        "registry_cell_angstrom": result.cell,
+        "shifts_angstrom": result.shifts,
+        "work_of_separation_j_per_m2": result.work,
+        "gaps_angstrom": result.gaps,
+    }
+    return Report("registry_map", values, registry_figure(result), points.failures, result.structures)
+
+
+def registry_figure(result: RegistryMap) -> Figure:
+    """The map, refined by its Fourier series; a single shift is drawn as structure."""
+    if result.work.size == 1:
+        return interface_views(result.structures[0], f"Work of separation: {result.work.item():.3f} J/m²")[0]
+    num_1, num_2 = result.work.shape
     figure = new_figure(5, 4.2, "Registry")
     axes = figure.subplots()
     complete = np.where(np.isnan(result.work), np.nanmean(result.work), result.work)
@@ -332,14 +373,4 @@ def registry_map_report(
     axes.legend(fontsize=9)
     style_axes(axes, "")
     figure.colorbar(mesh, ax=axes, label="work of separation, J/m²")
-    values = {
-        "largest_work_of_separation_j_per_m2": float(np.nanmax(result.work)),
-        "smallest_work_of_separation_j_per_m2": float(np.nanmin(result.work)),
-        "corrugation_j_per_m2": result.corrugation,
-        "best_shift_angstrom": result.best_shift,
-        "registry_cell_angstrom": result.cell,
-        "shifts_angstrom": result.shifts,
-        "work_of_separation_j_per_m2": result.work,
-        "gaps_angstrom": result.gaps,
-    }
-    return Report("registry_map", values, figure, points.failures, result.structures)
+    return figure

@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import ase.io
-import numpy as np
 from ase import Atoms
 from ase.io.formats import UnknownFileTypeError
-from ase.visualize.plot import plot_atoms
-from matplotlib.figure import Figure
 
 from mhdnn.errors import ConfigError
-from mhdnn.evaluation.plots import label_axes, new_figure
 from mhdnn.properties.report import Report
+from mhdnn.properties.structure_figure import structure_figure
 from mhdnn.properties.structures.crystals import element_crystal
 from mhdnn.properties.structures.defects import defective_graphene
 from mhdnn.properties.structures.layers import dichalcogenide, graphene_sheet, lithium_cobalt_oxide
@@ -119,7 +116,7 @@ def structures_report(
     if atoms.pbc.all():
         density_amu = atoms.get_masses().sum() / atoms.get_volume()
         values["density_g_per_cm3"] = density_amu * GRAM_PER_CUBIC_CENTIMETER_PER_AMU_PER_CUBIC_ANGSTROM
-    return Report("structures", values, _figure(atoms, name))
+    return Report("structures", values, structure_figure(atoms, f"{name}: {atoms.get_chemical_formula()}")[0])
 
 
 def build_structure(name: str, **options: Any) -> Atoms:
@@ -172,12 +169,3 @@ def _write(atoms: Atoms, file: Path) -> None:
         raise ConfigError(f"`file`: {file} could not be written ({error}); choose .extxyz, .cif or .vasp") from error
     finally:
         aside.unlink(missing_ok=True)
-
-
-def _figure(atoms: Atoms, name: str) -> Figure:
-    figure = new_figure(8.0, 4.0, f"{name}: {atoms.get_chemical_formula()}")
-    views = (("0x,0y,0z", "from above"), ("-90x,0y,0z", "from the side"))
-    for axes, (rotation, title) in zip(figure.subplots(1, 2), views, strict=True):
-        plot_atoms(atoms, axes, rotation=rotation, show_unit_cell=2 if np.any(atoms.pbc) else 0)
-        label_axes(axes, "Å", "Å", title)
-    return figure
