@@ -194,6 +194,18 @@ def test_processes_and_jobs_give_the_same_table(folder, executor):
     assert alone.values["num_interfaces"] == 2
 
 
+def test_points_of_another_structure_are_refused(folder):
+    path = plan_file(folder, properties={"interface_stress": None}, contents=[0])
+    screen_report(path, points=folder / "points")
+    (folder / "ag.cif").rename(folder / "silver.cif")
+    materials = {"Ag": PLAN["materials"]["Ag"] | {"file": "silver.cif"}}
+    moved = plan_file(folder, properties={"interface_stress": None}, contents=[0], materials=materials)
+    assert screen_report(moved, processes=0, points=folder / "points").values["num_failures"] == 0
+    write(folder / "silver.cif", bulk("Ag", a=4.2, cubic=True))
+    with pytest.raises(ConfigError, match=r"material\.file"):
+        screen_report(moved, processes=0, points=folder / "points")
+
+
 def test_points_of_another_plan_are_refused(folder):
     screen_report(plan_file(folder, properties={"interface_stress": None}, contents=[0]), points=folder / "points")
     changed = plan_file(folder, properties={"interface_stress": None}, contents=[0], relaxation={"max_force": 0.2})
@@ -208,6 +220,8 @@ def test_points_of_another_plan_are_refused(folder):
     ("changes", "message"),
     [
         ({"materials": {"Ag": {"file": 3}}}, r"`materials\.Ag\.file`: expected a text, got 3"),
+        ({"materials": {"Ag": {"file": "none.cif"}}}, r"`materials\.Ag\.file`: expected a structure file, found none"),
+        ({"partners": {"C": {"structure": "graphen"}}}, r"`partners\.C\.structure`: no such structure; .*graphene"),
         ({"partners": {}}, "`partners`: expected a mapping from one or more names"),
         ({"partners": {"a/b": {"file": "cu.xyz"}}}, "`partners`: expected a mapping from one or more names"),
         (

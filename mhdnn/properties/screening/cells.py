@@ -28,7 +28,7 @@ from mhdnn.properties.interfaces import gap_of
 from mhdnn.properties.journal import Journal
 from mhdnn.properties.relaxation import relaxed
 from mhdnn.properties.screening.pairs import join, metal_of, num_ions, structure_of, with_ions
-from mhdnn.properties.screening.plan import SERIES, Plan, structure_argument
+from mhdnn.properties.screening.plan import SERIES, FileStructure, Plan, Structure, structure_argument
 from mhdnn.properties.separation import at_equilibrium_gap
 from mhdnn.properties.volumes import atomic_volumes
 
@@ -110,12 +110,12 @@ class Workshop:
         settings: dict[str, Any] = {"calculator": self.described[cell.calculator]}
         if cell.material:
             settings |= {
-                "partner": dataclasses.asdict(plan.partners[cell.partner]),
-                "material": dataclasses.asdict(plan.materials[cell.material]),
+                "partner": _told(plan.partners[cell.partner]),
+                "material": _told(plan.materials[cell.material]),
                 "interface": dataclasses.asdict(plan.interface),
             }
         elif cell.ion in plan.metals:
-            settings["metal"] = dataclasses.asdict(plan.metals[cell.ion])
+            settings["metal"] = _told(plan.metals[cell.ion])
         if cell.ion and cell.material:
             settings["insertion"] = dataclasses.asdict(plan.insertion) | {"ion": cell.ion, "content": cell.content}
         settings["relaxation"] = None if plan.relaxation is None else dataclasses.asdict(plan.relaxation)
@@ -135,6 +135,14 @@ class Workshop:
     def is_complete(self, cell: Cell) -> bool:
         """Whether nothing of a cell is left to do."""
         return set(self.steps(cell).values()) <= set(self.journal(cell).results)
+
+
+def _told(one: Structure) -> dict[str, Any]:
+    """What tells a structure of the plan from others; a file counts by its content, wherever it is."""
+    told = dataclasses.asdict(one)
+    if isinstance(one, FileStructure) and Path(one.file).is_file():
+        told["file"] = hashlib.sha256(Path(one.file).read_bytes()).hexdigest()[:16]
+    return told
 
 
 def described_calculators(plan: Plan) -> dict[str, Any]:

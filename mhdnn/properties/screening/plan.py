@@ -16,6 +16,7 @@ from ase.data import atomic_numbers
 
 from mhdnn.errors import ConfigError
 from mhdnn.properties.commands import COMMANDS, load
+from mhdnn.properties.structures.catalog import BUILDERS
 from mhdnn.typed import NOT_EMPTY, Count, CountOrZero, NotNegative, Positive, Range, Rule, check, suggestion
 
 GIVEN = ("atoms", "frames", "structures", "calculator", "elements_2", "journal", "metal", "ion", "relax")
@@ -176,9 +177,9 @@ def read_plan(path: str | Path) -> Plan:
     return dataclasses.replace(
         plan,
         calculators={label: _found(text, file.parent) for label, text in plan.calculators.items()},
-        partners={label: _located(one, file.parent) for label, one in plan.partners.items()},
-        materials={label: _located(one, file.parent) for label, one in plan.materials.items()},
-        metals={label: _located(one, file.parent) for label, one in plan.metals.items()},
+        partners=_located("partners", plan.partners, file.parent),
+        materials=_located("materials", plan.materials, file.parent),
+        metals=_located("metals", plan.metals, file.parent),
         properties={name: options or {} for name, options in plan.properties.items()},
     )
 
@@ -235,8 +236,24 @@ def _found(text: str, folder: Path) -> str:
     return str(folder / text) if not Path(text).exists() and (folder / text).is_file() else text
 
 
-def _located(one: Structure, folder: Path) -> Structure:
-    return dataclasses.replace(one, file=_found(one.file, folder)) if isinstance(one, FileStructure) else one
+def _located(key: str, structures: Mapping[str, Structure], folder: Path) -> dict[str, Structure]:
+    """The structures with the paths of their files.
+
+    :raises ConfigError: if there is no such file, or no structure of a name
+    """
+    result: dict[str, Structure] = {}
+    for label, one in structures.items():
+        if isinstance(one, FileStructure):
+            one = dataclasses.replace(one, file=_found(one.file, folder))
+            if not Path(one.file).is_file():
+                raise ConfigError(
+                    f"`{key}.{label}.file`: expected a structure file, found none at {one.file}; paths count from the "
+                    "working folder or from that of the plan"
+                )
+        elif one.structure not in BUILDERS:
+            raise ConfigError(f"`{key}.{label}.structure`: no such structure{suggestion(one.structure, BUILDERS)}")
+        result[label] = one
+    return result
 
 
 def _made(value: Any, kind: Any) -> Any:
