@@ -213,6 +213,7 @@ PARSERS: dict[Any, tuple[str, Callable[[str], Any]]] = {
     list[str]: ("words with commas between", _list_of(str)),
     Atoms: ("a structure file", read_structure),
     list[Atoms]: ("structure files with commas between", read_structures),
+    list[list[Atoms]]: ("trajectory files with commas between", _list_of(read_structures)),
     Calculator: ("a model file or `module:name` of an ASE calculator", resolve_calculator),
 }
 """For each annotation what is expected, in words, and what makes it from text."""

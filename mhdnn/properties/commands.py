@@ -39,6 +39,7 @@ COMMANDS: dict[str, str] = {
     "charging": "mhdnn.properties.charging_report:charging_report",
     "screen": "mhdnn.properties.screening.report:screen_report",
     "barrier": "mhdnn.properties.barrier:barrier_report",
+    "diffusion": "mhdnn.properties.diffusion:diffusion_report",
 }
 """Name of a command -> ``module:function``; the function returns a `Report`, and its signature decides the keys."""
 

@@ -80,6 +80,10 @@ CASES = {
     "separation": (square_pair, "elements_2=Si max_force=0.1"),
     "voltage": (copper, "metal=atoms.traj structures=states.traj ion=Cu relax=false"),
     "formation": (lambda: Atoms("Cu", [[0, 0, 0]]), "electrolyte=atoms.traj structures=interphase.traj"),
+    "diffusion": (
+        lambda: bulk("Cu", cubic=True, a=3.58),
+        "ion=Cu temperatures=300 num_steps=60 num_equilibration=2 interval=1",
+    ),
     "barrier": (copper, "ion=Cu num_images=1 max_force=0.5 min_length=4"),
     "reaction": (copper, "reactants=atoms.traj products=cubic.traj metal=Cu"),
 }
