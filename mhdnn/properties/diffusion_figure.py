@@ -83,4 +83,5 @@ def _draw_directions(axes: Axes, results: Sequence[Diffusion]) -> None:
     if not any(result.enough for result in results):
         axes.text(0.5, 0.5, "too few hops", transform=axes.transAxes, ha="center", color=INK)
         axes.set_xlim(-0.5, 2.5)
+    axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
     label_axes(axes, "direction (bars: 95 %)", "D, cm²/s")
