@@ -31,6 +31,8 @@ COMMANDS: dict[str, str] = {
     "elasticity_md": "mhdnn.properties.elasticity_md:elasticity_md_report",
     "layer_elasticity": "mhdnn.properties.layer_elasticity:layer_elasticity_report",
     "fracture": "mhdnn.properties.fracture.report:fracture_report",
+    "cleavage": "mhdnn.properties.fracture.cleavage:cleavage_report",
+    "crack": "mhdnn.properties.fracture.crack_report:crack_report",
     "formation": "mhdnn.properties.formation:formation_report",
     "reaction": "mhdnn.properties.reactions:reaction_report",
     "voltage": "mhdnn.properties.voltage:voltage_report",

@@ -68,6 +68,10 @@ def others() -> dict[str, list[Atoms]]:
 
 SHORT_MD = "num_steps=20 num_equilibration=2"
 INSERTION = "reference_energy=0 ion=Cu num_ions=1 drive_steps=1 relax_steps=1"
+CRACK = (
+    "structures=atoms.traj plane=1,1,1 front=1,-1,0 radius=7 rim=4 intensity_step=0.1 largest_intensity=1.1 "
+    "smallest_intensity=0.9 thickness=4 max_force=0.2"
+)
 CASES = {
     "gap_curve": (square_pair, "elements_2=Si gaps=1.8,2.0,2.2,2.4,2.6,2.8,3.0,3.2,3.4"),
     "registry_map": (square_pair, "elements_2=Si num_1=2 num_2=1"),
@@ -76,6 +80,8 @@ CASES = {
     "elasticity_md": (lambda: bulk("Cu", cubic=True, a=3.58), SHORT_MD),
     "layer_elasticity": (lambda: fcc111("Cu", (1, 1, 1), a=3.58, vacuum=8.0, periodic=True), "relax_cell=false"),
     "charging": (host, INSERTION),
+    "cleavage": (copper, "structures=atoms.traj plane=1,1,1 openings=0,1,2,3,4 thickness=4 relax_cell=false"),
+    "crack": (copper, CRACK),
     "fracture": (copper, "structures=atoms.traj direction=1,0,0 lateral=fixed strain_step=0.1 largest_strain=0.3"),
     "separation": (square_pair, "elements_2=Si max_force=0.1"),
     "voltage": (copper, "metal=atoms.traj structures=states.traj ion=Cu relax=false"),

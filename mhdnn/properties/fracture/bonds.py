@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from ase.neighborlist import neighbor_list
 
 from mhdnn.errors import PropertyError
+from mhdnn.neighbors import find_half_pairs
 from mhdnn.properties.polyhedra import num_before_gap
 
 FIRST_REACH = 3.0
@@ -43,6 +44,15 @@ class Bonds:
         """Midpoints, shape (num_bonds, 3), Å."""
         return atoms.positions[self.first] + 0.5 * self.vectors(atoms)
 
+    def among(self, kept: np.ndarray) -> Bonds:
+        """Those of which both atoms are kept, with the numbers that they then have.
+
+        :param kept: numbers of atoms, ascending
+        """
+        chosen = np.isin(self.first, kept) & np.isin(self.second, kept)
+        first, second = (np.searchsorted(kept, ends[chosen]) for ends in (self.first, self.second))
+        return Bonds(first, second, self.shifts[chosen], self.lengths[chosen])
+
     def coordination(self, broken: np.ndarray, num_atoms: int) -> np.ndarray:
         """Number of unbroken bonds of each atom, shape (num_atoms,).
 
@@ -62,35 +72,27 @@ def find_bonds(atoms: Atoms) -> Bonds:
     :raises PropertyError: if there is an atom without neighbours
     """
     reach = _reach(atoms)
-    first, second, lengths, shifts = neighbor_list("ijdS", atoms, reach)
+    first, second, shifts = find_half_pairs(atoms.positions, atoms.cell[:], atoms.pbc, reach)
+    pairs = Bonds(first, second, shifts, np.ones(len(first)))
+    lengths = np.linalg.norm(pairs.vectors(atoms), axis=1)
+    ends, numbers = np.concatenate([first, second]), np.tile(np.arange(len(first)), 2)
+    order = np.lexsort([np.round(lengths[numbers], 9), ends])
+    starts = np.searchsorted(ends[order], np.arange(len(atoms) + 1))
     bonded = np.zeros(len(first), dtype=bool)
-    for number in range(len(atoms)):
-        rows = np.flatnonzero(first == number)
-        rows = rows[np.argsort(lengths[rows], kind="stable")]
+    for start, end in itertools.pairwise(starts):
+        rows = numbers[order[start:end]]
         bonded[rows[: num_before_gap(lengths[rows], reach)]] = True
-    pairs = np.column_stack([first, second, shifts])[bonded]
-    mirrored = np.column_stack([pairs[:, 1], pairs[:, 0], -pairs[:, 2:]])
-    unique = np.unique(np.concatenate([pairs, mirrored]), axis=0)
-    once = unique[_is_first(unique)]
-    found = Bonds(once[:, 0], once[:, 1], once[:, 2:], np.ones(len(once)))
-    return Bonds(found.first, found.second, found.shifts, np.linalg.norm(found.vectors(atoms), axis=1))
-
-
-def _is_first(pairs: np.ndarray) -> np.ndarray:
-    """Of a pair and its mirror image the one that is lower in order."""
-    mirrored = np.column_stack([pairs[:, 1], pairs[:, 0], -pairs[:, 2:]])
-    differences = pairs - mirrored
-    leading = differences[np.arange(len(pairs)), np.argmax(differences != 0, axis=1)]
-    return leading < 0
+    return Bonds(first[bonded], second[bonded], shifts[bonded], lengths[bonded])
 
 
 def _reach(atoms: Atoms) -> float:
     """Twice the largest distance of an atom from its nearest neighbour, Å."""
     reach = FIRST_REACH
     while reach <= LARGEST_REACH:
-        first, lengths = neighbor_list("id", atoms, reach)
+        first, second, shifts = find_half_pairs(atoms.positions, atoms.cell[:], atoms.pbc, reach)
+        lengths = np.linalg.norm(Bonds(first, second, shifts, first).vectors(atoms), axis=1)
         nearest = np.full(len(atoms), np.inf)
-        np.minimum.at(nearest, first, lengths)
+        np.minimum.at(nearest, np.concatenate([first, second]), np.tile(lengths, 2))
         if np.isfinite(nearest).all():
             return max(FIRST_REACH, 2.0 * float(nearest.max()))
         reach *= 2.0
