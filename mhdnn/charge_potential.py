@@ -10,7 +10,7 @@ stands here as methods of one scripted module; the solution for the charges is i
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 import torch
 from ase.data import atomic_numbers as atomic_number_of
@@ -18,11 +18,27 @@ from ase.data import chemical_symbols, covalent_radii
 from torch import nn
 
 from mhdnn.descriptors import SymmetryFunctions
+from mhdnn.descriptors.cutoff import CUTOFF_FUNCTIONS, switching_value
 from mhdnn.errors import ConfigError
 from mhdnn.networks import AtomicNetwork, build_network
 from mhdnn.potential import Potential
 from mhdnn.repulsion import Repulsion, build_repulsion
 from mhdnn.units import COULOMB_CONSTANT
+
+
+class Screening(NamedTuple):
+    """Which electrostatics of close pairs is taken out again.
+
+    :param inner: below, all of a pair's, Å
+    :param outer: above, none, Å
+    :param function: how it rises between them, one of `mhdnn.descriptors.cutoff`
+    :param self_terms: whether the energy of each charge with itself is taken out
+    """
+
+    inner: float = 0.0
+    outer: float = 0.0
+    function: str = "cosine"
+    self_terms: bool = False
 
 
 class ChargePotential(Potential):
@@ -32,8 +48,7 @@ class ChargePotential(Potential):
     :param electronegativity_network: takes scaled functions and element indices
     :param widths: Gaussian widths s of the elements, Å
     :param initial_hardness: J of every element before training, eV/e²
-    :param screening: inner and outer radius, Å, between which the electrostatics of a pair is switched on;
-        without: outer radius zero
+    :param screening: what of the electrostatics of close pairs is taken out
     :param accuracy: relative accuracy of the sums over periodic images (`mhdnn.electrostatics.build_coulomb`)
     :param repulsion: as of `Potential`
     """
@@ -50,21 +65,22 @@ class ChargePotential(Potential):
         electronegativity_network: AtomicNetwork,
         widths: Sequence[float],
         initial_hardness: float,
-        screening: tuple[float, float],
+        screening: Screening,
         accuracy: float,
         repulsion: Optional[Repulsion] = None,
     ) -> None:
         super().__init__(descriptor, network, atomic_numbers, repulsion)
         self.electronegativity_network = electronegativity_network
         self.electronegativity_shift = nn.Parameter(torch.zeros(len(atomic_numbers)))
-        raw = math.log(math.expm1(initial_hardness))
-        self.raw_hardness = nn.Parameter(torch.full((len(atomic_numbers),), raw))
+        hardness = torch.full((len(atomic_numbers),), initial_hardness, dtype=torch.float64)
+        self.raw_hardness = nn.Parameter(raw_hardness_of(hardness).to(torch.get_default_dtype()))
         self.register_buffer("widths", torch.tensor(widths, dtype=torch.float64))
         self.register_buffer("charge_mean", torch.zeros(len(atomic_numbers)))
         self.register_buffer("charge_scale", torch.ones(()))
         self.coulomb_constant = COULOMB_CONSTANT  # TorchScript reads no globals
         self.accuracy = float(accuracy)
-        self.inner_radius, self.outer_radius = float(screening[0]), float(screening[1])
+        self.inner_radius, self.outer_radius = float(screening.inner), float(screening.outer)
+        self.screening_function, self.screens_self_terms = screening.function, screening.self_terms
 
     @torch.jit.export
     def electronegativity(
@@ -157,21 +173,27 @@ class ChargePotential(Potential):
         r"""What takes the electrostatics of close pairs, and self terms, out again; shape (num_atoms,), eV.
 
         :math:`\tfrac12\sum_j q_i q_j A_{ij} (f_s(r_{ij}) - 1) - k_e q_i^2 / (2 s_i\sqrt\pi)`, with f_s rising from
-        0 to 1 as half a cosine between the radii. Zero for every charge if the outer radius is zero.
+        0 to 1 between the radii (`Screening`). Without an outer radius no pair is screened.
         """
         energies = torch.zeros_like(charges)
+        widths = self.charge_widths(atomic_numbers)
+        if self.screens_self_terms:
+            energies = energies - self.coulomb_constant * charges * charges / (2.0 * math.sqrt(math.pi) * widths)
         if self.outer_radius <= 0.0:
             return energies
-        widths = self.charge_widths(atomic_numbers)
         first, second = widths.index_select(0, center_index), widths.index_select(0, neighbor_index)
         distance = torch.sqrt((vectors * vectors).sum(1))
         decay = torch.sqrt(2.0 * (first * first + second * second))
         interaction = self.coulomb_constant * torch.erf(distance / decay) / distance
-        fraction = (distance - self.inner_radius) / (self.outer_radius - self.inner_radius)
-        switched = 0.5 * (1.0 - torch.cos(math.pi * torch.clamp(fraction, 0.0, 1.0)))
+        fraction = (self.outer_radius - distance) / (self.outer_radius - self.inner_radius)
+        missing = switching_value(self.screening_function, torch.clamp(fraction, 0.0, 1.0))
         product = charges.index_select(0, center_index) * charges.index_select(0, neighbor_index)
-        energies = energies.index_add(0, center_index, 0.5 * product * interaction * (switched - 1.0))
-        return energies - self.coulomb_constant * charges * charges / (2.0 * math.sqrt(math.pi) * widths)
+        return energies.index_add(0, center_index, -0.5 * product * interaction * missing)
+
+
+def raw_hardness_of(hardness: torch.Tensor) -> torch.Tensor:
+    r"""What gives this hardness J > 0 by :math:`\log(1 + e^x)`."""
+    return hardness + torch.log(-torch.expm1(-hardness))
 
 
 def widths_from_settings(choice: Any, atomic_numbers: Sequence[int]) -> list[float]:
@@ -193,19 +215,27 @@ def widths_from_settings(choice: Any, atomic_numbers: Sequence[int]) -> list[flo
     return [widths[number] for number in atomic_numbers]
 
 
-def screening_from_settings(choice: Mapping[str, Any] | None, cutoff: float) -> tuple[float, float]:
-    """Inner and outer radius of the screening, Å; without settings nothing is screened.
+def screening_from_settings(choice: Any, cutoff: float) -> Screening:
+    """The screening that settings describe: None for none, ``self`` for that of self terms alone, or inner and outer
+    radius (Å) and a function.
 
-    :raises ConfigError: if the radii are not ordered, or beyond the cutoff
+    :raises ConfigError: if the radii are not ordered, or beyond the cutoff, or the function is unknown
     """
     if choice is None:
-        return 0.0, 0.0
+        return Screening()
+    if choice == "self":
+        return Screening(self_terms=True)
+    function = choice.get("function", "cosine")
+    if function not in CUTOFF_FUNCTIONS:
+        raise ConfigError(
+            f"`charges.screening.function`: expected one of {', '.join(CUTOFF_FUNCTIONS)}, got {function!r}"
+        )
     inner, outer = float(choice["inner"]), float(cutoff if choice["outer"] is None else choice["outer"])
     if not 0 <= inner < outer <= cutoff:
         raise ConfigError(
             f"`charges.screening`: expected 0 <= inner < outer <= cutoff ({cutoff} Å), got {inner} and {outer}"
         )
-    return inner, outer
+    return Screening(inner, outer, function, self_terms=True)
 
 
 def build_charge_potential(

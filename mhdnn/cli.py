@@ -20,6 +20,7 @@ mhdnn train [overrides]                          train a potential, e.g. data.tr
 mhdnn evaluate model=M data=D [output=m.json]    errors of a model on a dataset [report=folder]
 mhdnn data convert|check|split ...               HDF5 datasets from DFT output
 mhdnn export checkpoint=C output=M.pt            model file from a checkpoint
+mhdnn import n2p2|runner FOLDER OUT.pt [...]     model file from a potential of n2p2 or RuNNer
 mhdnn properties [NAME key=value ...]            elasticity, voltage, adhesion, ...; alone: what there is
 mhdnn lammps build|path [include=FOLDER]         the LAMMPS pair style: compile it; say where it is
 mhdnn doctor [--build]                           what this machine has; compile the symmetry functions again
@@ -70,6 +71,47 @@ def export(checkpoint: Path, output: Path) -> None:
 
 def run_export(arguments: Sequence[str]) -> int:
     run_function("export", export, arguments)
+    return 0
+
+
+def import_hdnnp(
+    folder: Path,
+    output: Path,
+    length_unit: str = "bohr",
+    energy_unit: str = "hartree",
+    short_range: bool = True,
+    accuracy: float = 1e-10,
+) -> None:
+    """Model file from the folder of a potential of n2p2 or RuNNer.
+
+    :param folder: with input.nn, scaling.data and weights
+    :param output: path of the model file
+    :param length_unit: of the files: bohr or angstrom
+    :param energy_unit: of the files: hartree or ev
+    :param short_range: false: with charges only, short-range energies are zero
+    :param accuracy: of the sums over periodic images of charges, relative
+    """
+    from mhdnn.deploy.hdnnp.importing import import_potential
+
+    path = import_potential(folder, output, length_unit, energy_unit, short_range, accuracy)
+    Console().print(f"model: {path}", soft_wrap=True)
+
+
+IMPORT = """\
+mhdnn import n2p2 FOLDER OUT.pt [key=value ...]      model file from a potential of n2p2
+mhdnn import runner FOLDER OUT.pt [key=value ...]    the same of RuNNer; import n2p2 --help: the keys
+"""
+
+
+def run_import(arguments: Sequence[str]) -> int:
+    if not arguments or arguments[0] in HELP:
+        print(IMPORT, end="")
+        return 0 if arguments else 2
+    if arguments[0] not in ("n2p2", "runner"):
+        raise ConfigError(f"`{arguments[0]}`: expected `mhdnn import n2p2` or `mhdnn import runner`")
+    places = iter(("folder", "output"))
+    rest = [word if word in HELP or "=" in word else f"{next(places, word)}={word}" for word in arguments[1:]]
+    run_function(f"import {arguments[0]}", import_hdnnp, rest)
     return 0
 
 
@@ -156,6 +198,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "evaluate": run_evaluate,
     "data": run_data,
     "export": run_export,
+    "import": run_import,
     "properties": run_properties,
     "lammps": run_lammps,
     "doctor": run_doctor,

@@ -82,7 +82,8 @@ class TrainingDomain(nn.Module):
     :param atomic_numbers: elements of the potential, ascending
     :param function_names: of the symmetry functions
     :param cutoff: Å
-    :ivar num_atoms: atoms of each element that the ranges rest on, shape (num_elements,); all zero where the ranges are
+    :ivar num_atoms: atoms of each element that the ranges rest on, shape (num_elements,); -1 if their number is unknown
+        (imported potentials); all zero where the ranges are
         unknown, or are those of all elements together, as older versions wrote them
     :ivar function_range: lower limit, minimum, maximum and upper limit for each element as centre, shape
         (4, num_elements, num_functions)
@@ -117,7 +118,7 @@ class TrainingDomain(nn.Module):
     @torch.jit.export
     def is_complete(self) -> bool:
         """Whether the ranges are those of the elements, with distances."""
-        return bool((self.num_atoms > 0).any()) and bool(torch.isfinite(self.function_range[1]).any())
+        return bool((self.num_atoms != 0).any()) and bool(torch.isfinite(self.function_range[1]).any())
 
     @torch.jit.export
     def functions_outside(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:

@@ -184,9 +184,13 @@ def build_network(settings: Mapping[str, Any], atomic_numbers: Sequence[int], nu
     """The network that the group ``network`` of the configuration describes.
 
     :param settings: keys kind (shared, per_element), species_feature, embedding_dimension, hidden,
-        activation, linear_skip
+        activation, linear_skip; or kind (layers) and elements (`mhdnn.layered_network`)
     :raises ConfigError: for an unknown kind, species feature or activation
     """
+    if settings["kind"] == "layers":
+        from mhdnn.layered_network import build_layered_network  # which is built upon this module
+
+        return build_layered_network(settings, atomic_numbers)
     shape = (list(settings["hidden"]), settings["activation"], bool(settings["linear_skip"]))
     if settings["kind"] == "per_element":
         return PerElementNetwork(num_functions, len(atomic_numbers), *shape)

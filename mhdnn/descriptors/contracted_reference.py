@@ -39,7 +39,7 @@ def density_moments(
     :param etas: η, shape (num_radial,), Å⁻²
     :param shifts: r_s, shape (num_radial,), Å
     :param cutoff: Å
-    :param cutoff_function: cosine, polynomial or tanh
+    :param cutoff_function: as in `mhdnn.descriptors.cutoff`
     :return: shape (num_atoms, num_densities, (max_degree + 1)²), in the order l, m = -l..l
     """
     table = neighbor_table(first_pair, len(pair_vectors))

@@ -263,7 +263,7 @@ class WideFunctions(TripletFunctions):
         super().__init__("wide", basis, functions, num_channels, cutoff, cutoff_function)
         self.max_degree = max(functions.zetas)
         num_degrees = self.max_degree + 1
-        self.fewest_neighbors = fewest_neighbors_for_moments(len(basis.etas), functions)
+        self.fewest_neighbors = fewest_neighbors_for_moments(len(basis.etas), self.max_degree, len(functions.zetas))
         coefficients = torch.zeros(len(basis.etas), num_degrees, len(functions.zetas), dtype=torch.float64)
         for column, (n, zeta, lambda_) in enumerate(zip(*functions, strict=True)):
             for degree, value in enumerate(legendre_expansion(zeta)):
@@ -286,16 +286,17 @@ class WideFunctions(TripletFunctions):
         return functions.reshape(num_atoms, self.num_functions)
 
 
-def fewest_neighbors_for_moments(num_radial: int, functions: AngularList) -> float:
+def fewest_neighbors_for_moments(num_radial: int, max_degree: int, num_functions: float) -> float:
     """Mean number of neighbours from which on moments are cheaper than pairs of neighbours.
 
     A neighbour costs a constant and (L + 1)² terms for the moments, a pair of neighbours a constant and a
     term for each function; the constants (ns) are those of ``benchmarks/crossover.py``, which shows how
     well they do.
+
+    :param num_functions: of a pair of neighbours
     """
-    max_degree = max(functions.zetas)
     if max_degree > MAX_DEGREE:
         return math.inf
     by_neighbor = 20.0 + (max_degree + 1) ** 2 * (0.85 + 0.2 * num_radial)
-    by_pair = 6.0 + 0.6 * len(functions.zetas)
+    by_pair = 6.0 + 0.6 * num_functions
     return 2.0 + 2.0 * by_neighbor / by_pair

@@ -2,53 +2,96 @@ r"""Symmetry functions from RuNNer's or n2p2's ``input.nn``, as settings of the 
 
 Read are ``cutoff_type`` and the lines
 
-- ``symfunction_short E 2 A eta r_s r_c`` (radial)
+- ``symfunction_short E 2 A eta r_s r_c`` (radial), in n2p2 also ``symfunction``
 - ``symfunction_short E 3 A B eta lambda zeta r_c`` (narrow) and ``... 9 ...`` (wide), with an optional ``r_s`` after it
-- the same as ``global_symfunction_short`` without elements
-
-One network serves all elements here, so that every centre E gets the functions of all centres, for every neighbour
-element or pair of them. Functions of each cutoff are a group. n2p2's tanh has another constant factor, which the
-scaling of functions removes.
+- the same as ``element_symfunction_short`` without A and B, for all neighbours, and as ``global_symfunction_short``
+  without E, A and B, for all centres and neighbours
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ase.data import atomic_numbers as atomic_number_of
+
+from mhdnn.descriptors.cutoff import WITHOUT_INNER_RADIUS
 from mhdnn.errors import ConfigError
 from mhdnn.units import BOHR
 
 LENGTH_UNITS = {"bohr": BOHR, "angstrom": 1.0}
-CUTOFF_FUNCTIONS = {"1": "cosine", "2": "tanh", "6": "polynomial"}
-"""By n2p2's number (RuNNer's 1 and 2 are the same)."""
-KEYWORDS = {"symfunction_short": True, "global_symfunction_short": False}
-"""Whether a line of this keyword names elements."""
+CUTOFF_FUNCTIONS = (
+    "hard", "cosine", "tanh_unscaled", "tanh", "exponential", "polynomial3", "polynomial", "polynomial7", "polynomial9",
+)  # fmt: skip
+"""By the number of the type in n2p2; RuNNer's are the same."""
+KEYWORDS = {
+    "symfunction": 2, "symfunction_short": 2, "element_symfunction_short": 1, "global_symfunction_short": 0
+}  # fmt: skip
+"""Which elements a line names: 2 centre and neighbours, 1 the centre, 0 none."""
 RADIAL, NARROW, WIDE = 2, 3, 9
+KINDS = {RADIAL: "radial", NARROW: "narrow", WIDE: "wide"}
 NUM_NEIGHBORS = {RADIAL: 1, NARROW: 2, WIDE: 2}
-SAME_CUTOFF = 1e-6
-"""Relative difference of cutoffs that are the same in other digits."""
 
 
 class Line(NamedTuple):
-    """A symmetry function in the units of its file.
+    """A symmetry function in the units of its file; the fields stand in the order by which n2p2 sorts functions.
 
     :param kind: 2, 3 or 9
+    :param neighbors: atomic numbers of one or two neighbours, ascending
     """
 
     kind: int
+    cutoff: float
     eta: float
     shift: float
-    cutoff: float
-    zeta: float = 0.0
-    lambda_: float = 0.0
+    zeta: float
+    lambda_: float
+    neighbors: tuple[int, ...]
+
+    def settings(self, length: float, symbols: Mapping[int, str]) -> dict[str, Any]:
+        """As `mhdnn.descriptors.listed.function_from_settings` reads it; ``length``: the file's unit in Å."""
+        result = {
+            "kind": KINDS[self.kind],
+            "neighbors": [symbols[number] for number in self.neighbors],
+            "eta": self.eta / length**2,
+            "shift": self.shift * length,
+            "cutoff": self.cutoff * length,
+        }
+        return result if self.kind == RADIAL else {**result, "zeta": self.zeta, "lambda": self.lambda_}
+
+
+class InputNN(NamedTuple):
+    """What an input.nn says of symmetry functions.
+
+    :param cutoff_function: name, with the inner fraction
+    :param elements: symbols, by atomic number
+    :param functions: of each element as centre, in the order of n2p2's and RuNNer's scaling and weights
+    """
+
+    cutoff_function: str
+    elements: list[str]
+    functions: dict[str, list[Line]]
+
+    @property
+    def cutoff(self) -> float:
+        """The largest, in the file's unit."""
+        return max(line.cutoff for lines in self.functions.values() for line in lines)
+
+    def settings(self, length: float) -> dict[str, Any]:
+        """Settings of the descriptor; ``length``: the file's unit in Å."""
+        symbols = {atomic_number_of[symbol]: symbol for symbol in self.elements}
+        functions = {
+            center: [line.settings(length, symbols) for line in lines] for center, lines in self.functions.items()
+        }
+        return {"cutoff_function": self.cutoff_function, "functions": functions}
 
 
 def settings_from_input_nn(settings: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
     """Settings of the descriptor, and the largest cutoff in Å.
 
-    :param settings: keys input_nn (a path), length_unit (bohr or angstrom), channels, num_channels
+    :param settings: keys input_nn (a path), length_unit (bohr or angstrom)
     :raises ConfigError: naming file and line if a function or the cutoff is of a kind that isn't here
     """
     path, unit = Path(settings["input_nn"]), settings["length_unit"]
@@ -56,96 +99,138 @@ def settings_from_input_nn(settings: Mapping[str, Any]) -> tuple[dict[str, Any],
         raise ConfigError(f"`descriptor.length_unit`: expected one of {', '.join(LENGTH_UNITS)}, got {unit!r}")
     if not path.is_file():
         raise ConfigError(f"`descriptor.input_nn`: {path}: no such file; give the path of an input.nn")
+    content = read_input_nn(path)
     length = LENGTH_UNITS[unit]
-    cutoff_function, lines = _read(path)
-    if not any(line.kind == RADIAL for line in lines):
-        raise ConfigError(f"{path}: expected a radial symmetry function (type {RADIAL}), found none")
-    groups = {kind: _by_cutoff([line for line in lines if line.kind == kind]) for kind in NUM_NEIGHBORS}
-    cutoff = max(line.cutoff for line in lines)
-
-    def own(lines: Sequence[Line]) -> float | None:
-        """The cutoff of a group, where it is not that of the neighbour list."""
-        return None if lines[0].cutoff >= cutoff * (1.0 - SAME_CUTOFF) else lines[0].cutoff * length
-
-    angular: dict[str, Any] = {}
-    for name, kind in (("narrow", NARROW), ("wide", WIDE)):
-        for group in groups[kind]:
-            place = name if len(groups[kind]) == 1 else f"{name}_{len(angular)}"
-            angular[place] = {**_angular(name, group, length), "cutoff": own(group)}
-    result = {
-        "cutoff_function": cutoff_function,
-        "channels": settings["channels"],
-        "num_channels": settings["num_channels"],
-        "radial": [{"functions": _gaussians(group, length), "cutoff": own(group)} for group in groups[RADIAL]],
-        "angular": angular,
-    }
-    return result, cutoff * length
+    return content.settings(length), content.cutoff * length
 
 
-def _by_cutoff(lines: Sequence[Line]) -> list[list[Line]]:
-    """Functions with the same cutoff together, the largest first."""
-    groups: list[list[Line]] = []
-    for line in sorted(lines, key=lambda line: -line.cutoff):
-        if groups and line.cutoff >= groups[-1][0].cutoff * (1.0 - SAME_CUTOFF):
-            groups[-1].append(line)
-        else:
-            groups.append([line])
-    return groups
+def read_input_nn(path: Path) -> InputNN:
+    """The symmetry functions of a file.
 
-
-def _read(path: Path) -> tuple[str, list[Line]]:
-    """The cutoff function, and every different function once."""
-    cutoff_function, lines = CUTOFF_FUNCTIONS["1"], {}
-    for number, words in _words(path):
-        try:
+    :raises ConfigError: naming file and line if a function or the cutoff is of a kind that isn't here
+    """
+    lines = list(numbered_words(path))
+    elements = elements_of(path, lines)
+    cutoff_function = CUTOFF_FUNCTIONS[1]
+    functions: dict[str, list[Line]] = {symbol: [] for symbol in elements}
+    for number, words in lines:
+        with named_line(path, number, words):
             if words[0] == "cutoff_type":
-                cutoff_function = _cutoff_function(words[1:])
+                cutoff_function = cutoff_name(words[1:])
             elif words[0] in KEYWORDS:
-                lines[_line(words[1:], KEYWORDS[words[0]])] = number
-        except (ValueError, IndexError) as error:
-            raise ConfigError(f"{path}: line {number}: `{' '.join(words)}`: {error}") from error
-    return cutoff_function, list(lines)
+                for center, function in functions_of_line(words, elements):
+                    functions[center].append(function)
+    if not any(functions.values()):
+        raise ConfigError(f"{path}: expected symmetry functions (lines `symfunction_short ...`), found none")
+    return InputNN(cutoff_function, elements, {center: sorted(own) for center, own in functions.items()})
 
 
-def _words(path: Path) -> Iterator[tuple[int, list[str]]]:
+class named_line:  # noqa: N801  (reads like a statement)
+    """Turns errors about a line into the package's own, which name it."""
+
+    def __init__(self, path: Path, number: int, words: Sequence[str]) -> None:
+        self.where = f"{path}: line {number}: `{' '.join(words)}`"
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
+        if isinstance(error, IndexError):
+            raise ConfigError(f"{self.where}: expected more words") from error
+        if isinstance(error, ValueError) and not isinstance(error, ConfigError):
+            raise ConfigError(f"{self.where}: {error}") from error
+
+
+def numbered_words(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Number and words of every line that is not empty, without comments."""
     for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        words = text.partition("#")[0].split()
+        words = text.partition("#")[0].partition("!")[0].split()
         if words:
             yield number, words
 
 
-def _cutoff_function(words: list[str]) -> str:
-    if words[0] not in CUTOFF_FUNCTIONS:
-        names = ", ".join(f"{number} ({name})" for number, name in CUTOFF_FUNCTIONS.items())
+def elements_of(path: Path, lines: Sequence[tuple[int, list[str]]]) -> list[str]:
+    """Symbols by atomic number: of the line ``elements``, or where there is none of the functions.
+
+    :raises ConfigError: for what is no element
+    """
+    symbols: list[str] = []
+    for number, words in lines:
+        if words[0] == "elements":
+            with named_line(path, number, words):
+                symbols = [checked_element(word) for word in words[1:]]
+    if not symbols:
+        centers = [words[1] for _, words in lines if words[0] in ("symfunction", "symfunction_short") and words[1:]]
+        symbols = list(dict.fromkeys(symbol for symbol in centers if symbol in atomic_number_of))
+    return sorted(symbols, key=lambda symbol: atomic_number_of[symbol])
+
+
+def checked_element(word: str, known: Sequence[str] | None = None) -> str:
+    """A symbol of an element, or of one of the known elements.
+
+    :raises ValueError: if it is none
+    """
+    if word not in atomic_number_of or word == "X" or (known is not None and word not in known):
+        expected = "a symbol of an element" if known is None else f"an element of the file ({', '.join(known)})"
+        raise ValueError(f"expected {expected}, got {word!r}")
+    return word
+
+
+def cutoff_name(words: Sequence[str]) -> str:
+    """The cutoff function of a line ``cutoff_type``, with its inner fraction.
+
+    :raises ValueError: for an unknown type or a fraction out of range
+    """
+    if not words or words[0] not in map(str, range(len(CUTOFF_FUNCTIONS))):
+        names = ", ".join(f"{number} ({name})" for number, name in enumerate(CUTOFF_FUNCTIONS))
         raise ValueError(f"expected a cutoff of type {names}")
-    if any(float(word) != 0.0 for word in words[1:]):
-        raise ValueError("an inner radius of the cutoff function is not supported; expected 0")
-    return CUTOFF_FUNCTIONS[words[0]]
+    name = CUTOFF_FUNCTIONS[int(words[0])]
+    inner = float(words[1]) if len(words) > 1 else 0.0
+    if not 0.0 <= inner < 1.0:
+        raise ValueError(f"expected an inner radius of at least 0 and below 1 times the cutoff, got {inner}")
+    if name == "hard" or name in WITHOUT_INNER_RADIUS or inner == 0.0:  # n2p2 doesn't use it there
+        return name
+    return f"{name}:{inner!r}"
 
 
-def _line(words: list[str], has_elements: bool) -> Line:
-    words = words[1:] if has_elements else words
-    kind = int(words[0])
-    if kind not in NUM_NEIGHBORS:
-        raise ValueError(f"expected a function of type {', '.join(map(str, NUM_NEIGHBORS))}, got {kind}")
-    numbers = [float(word) for word in words[1 + (NUM_NEIGHBORS[kind] if has_elements else 0) :]]
+def functions_of_line(words: Sequence[str], elements: Sequence[str]) -> Iterator[tuple[str, Line]]:
+    """Centres and functions of a line.
+
+    :raises ValueError: for a type that isn't here, or numbers that are none
+    """
+    named = KEYWORDS[words[0]]
+    centers = [checked_element(words[1], elements)] if named else list(elements)
+    rest = list(words[2:] if named else words[1:])
+    if not rest[0].isdigit() or int(rest[0]) not in NUM_NEIGHBORS:
+        raise ValueError(f"expected a function of type {', '.join(map(str, NUM_NEIGHBORS))}, got {rest[0]}")
+    kind = int(rest[0])
+    size = NUM_NEIGHBORS[kind]
+    if named == 2:
+        neighbors = [tuple(checked_element(word, elements) for word in rest[1 : 1 + size])]
+        numbers = [float(word) for word in rest[1 + size :]]
+    else:
+        neighbors = list(itertools.combinations_with_replacement(elements, size))
+        numbers = [float(word) for word in rest[1:]]
+    for center in centers:
+        for pair in neighbors:
+            yield center, _line(kind, tuple(sorted(atomic_number_of[symbol] for symbol in pair)), numbers)
+
+
+def _line(kind: int, neighbors: tuple[int, ...], numbers: Sequence[float]) -> Line:
+    most = 3 if kind == RADIAL else 5
+    if len(numbers) > most:
+        raise ValueError(f"expected at most {most} numbers after the elements, got {len(numbers)}")
     if kind == RADIAL:
-        eta, shift, cutoff = numbers
-        return Line(kind, eta, shift, cutoff)
-    eta, lambda_, zeta, cutoff = numbers[:4]
-    shift = numbers[4] if len(numbers) > 4 else 0.0
-    if kind == NARROW and shift != 0.0:
-        raise ValueError("narrow functions have no shift r_s here; expected 0")
-    return Line(kind, eta, shift, cutoff, zeta, lambda_)
-
-
-def _gaussians(lines: list[Line], length: float) -> list[list[float]]:
-    """Different η (Å⁻²) and r_s (Å), in the order of the file."""
-    return [[eta / length**2, shift * length] for eta, shift in dict.fromkeys((line.eta, line.shift) for line in lines)]
-
-
-def _angular(kind: str, lines: list[Line], length: float) -> dict[str, Any]:
-    place = {pair: index for index, pair in enumerate(dict.fromkeys((line.eta, line.shift) for line in lines))}
-    functions = [[place[line.eta, line.shift], line.zeta, line.lambda_] for line in lines]
-    return {"kind": kind, "radial": {"functions": _gaussians(lines, length)}, "functions": functions}
+        eta, shift, cutoff = (numbers[place] for place in range(3))
+        zeta, lambda_ = 0.0, 0.0
+    else:
+        eta, lambda_, zeta, cutoff = (numbers[place] for place in range(4))
+        shift = numbers[4] if len(numbers) > 4 else 0.0
+        if zeta != int(zeta) or zeta < 1 or lambda_ not in (-1.0, 1.0):
+            raise ValueError(
+                f"expected positive integers as zeta and +1 or -1 as lambda, got {zeta:g} and {lambda_:g}; others have "
+                "no kernel here"
+            )
+    if not (cutoff > 0.0 and eta >= 0.0):
+        raise ValueError(f"expected a positive cutoff and eta of at least 0, got {cutoff:g} and {eta:g}")
+    return Line(kind, cutoff, eta, shift, zeta, lambda_, neighbors)

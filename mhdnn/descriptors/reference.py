@@ -29,6 +29,7 @@ def symmetry_functions(
     radial_index: Sequence[int],
     zetas: Sequence[int],
     lambdas: Sequence[int],
+    elements: Sequence[int] = (),
 ) -> torch.Tensor:
     r"""Symmetry functions of one kind, shape (num_atoms, num_functions).
 
@@ -43,6 +44,11 @@ def symmetry_functions(
     - narrow, wide: :math:`2^{1-\zeta} \sum_{j<k} (1+\lambda\cos\theta_{jik})^\zeta g(r_{ij}) g(r_{ik})`, narrow
       times :math:`e^{-\eta r_{jk}^2} f_c(r_{jk})`; for the pairs of channels, then in the order of the lists
 
+    With ``elements`` none of these is resolved by channels: radial functions n count neighbours of the element
+    elements[n] (there is one function for each n); narrow and wide functions of n count pairs of neighbours of the
+    elements elements[2n] ≤ elements[2n + 1], and the third side has the shift of n, too:
+    :math:`e^{-\eta (r_{jk} - r_s)^2} f_c(r_{jk})`.
+
     :param pair_vectors: from centre to neighbour, sorted by centre, shape (num_pairs, 3), Å
     :param channel_table: :math:`w_c(Z)`, shape (num_elements, num_channels)
     :param first_pair: where the pairs of each centre begin, and their number at the end, shape (num_atoms + 1,)
@@ -50,15 +56,20 @@ def symmetry_functions(
     :param etas: η, shape (num_radial,), Å⁻²
     :param shifts: r_s, shape (num_radial,), Å
     :param cutoff: Å
-    :param cutoff_function: cosine, polynomial or tanh
+    :param cutoff_function: as in `mhdnn.descriptors.cutoff`
     :param radial_index: n of each narrow or wide function
     :param zetas: ζ of each narrow or wide function
     :param lambdas: λ of each narrow or wide function
+    :param elements: of the neighbours that each radial function is for, or none
     """
+    if elements:
+        channel_table = torch.eye(len(channel_table), dtype=pair_vectors.dtype, device=pair_vectors.device)
     neighbors = neighborhood_of(pair_vectors, channel_table, first_pair, neighbor_element, cutoff)
     offset = neighbors.distance.unsqueeze(-1) - shifts
     cutoff_values = cutoff_value(cutoff_function, neighbors.distance, cutoff).unsqueeze(-1)
     radial = torch.exp(-etas * offset * offset) * cutoff_values
+    if kind == "radial" and elements:
+        return (neighbors.channel_weight[..., elements] * radial).sum(1)
     if kind == "radial":
         sums = neighbors.channel_weight.transpose(1, 2) @ radial
         return sums.flatten(1)
@@ -68,8 +79,23 @@ def symmetry_functions(
         return _degrees(neighbors, radial, max_degree)
     if kind not in ("narrow", "wide"):
         raise ValueError(f"`kind`: expected radial, legendre, degrees, narrow or wide, got {kind}")
-    third = _third_sides(neighbors, etas, cutoff, cutoff_function) if kind == "narrow" else None
-    return _triplets(neighbors, radial, third, list(zip(radial_index, zetas, lambdas, strict=True)))
+    shift = shifts if elements else torch.zeros_like(shifts)
+    third = _third_sides(neighbors, etas, shift, cutoff, cutoff_function) if kind == "narrow" else None
+    functions = list(zip(radial_index, zetas, lambdas, strict=True))
+    if not elements:
+        return _triplets(neighbors, radial, third, functions)
+    own = [
+        _triplets(neighbors, radial, third, [function])[:, _pair_number(elements, function[0], len(channel_table))]
+        for function in functions
+    ]
+    return torch.stack(own, 1)
+
+
+def _pair_number(elements: Sequence[int], radial_index: int, num_elements: int) -> int:
+    """Place of the pair of elements of a radial function among all unordered pairs."""
+    first, second = density_pairs(num_elements, 1, False)
+    pair = (elements[2 * radial_index], elements[2 * radial_index + 1])
+    return list(zip(first, second, strict=True)).index(pair)
 
 
 def _densities(neighbors: Neighborhood, radial: torch.Tensor) -> torch.Tensor:
@@ -119,14 +145,20 @@ def _degrees(neighbors: Neighborhood, radial: torch.Tensor, max_degree: int) -> 
     return (ordered * count.unsqueeze(-1)).flatten(1)
 
 
-def _third_sides(neighbors: Neighborhood, etas: torch.Tensor, cutoff: float, cutoff_function: str) -> torch.Tensor:
-    r""":math:`e^{-\eta_n r_{jk}^2} f_c(r_{jk})`, shape (num_atoms, max_neighbors, max_neighbors, num_radial)."""
+def _third_sides(
+    neighbors: Neighborhood, etas: torch.Tensor, shifts: torch.Tensor, cutoff: float, cutoff_function: str
+) -> torch.Tensor:
+    r""":math:`e^{-\eta_n (r_{jk} - r_{s,n})^2} f_c(r_{jk})`.
+
+    :return: shape (num_atoms, max_neighbors, max_neighbors, num_radial)
+    """
     vectors = neighbors.direction * neighbors.distance.unsqueeze(-1)
     sides = vectors.unsqueeze(2) - vectors.unsqueeze(1)
     # no two neighbours are this close; keeps the root's gradient finite for j = k and empty places
     square = torch.clamp((sides * sides).sum(-1), min=1e-6)
-    cutoff_values = cutoff_value(cutoff_function, torch.sqrt(square), cutoff)
-    return torch.exp(-etas * square.unsqueeze(-1)) * cutoff_values.unsqueeze(-1)
+    distance = torch.sqrt(square)
+    offset = distance.unsqueeze(-1) - shifts
+    return torch.exp(-etas * offset * offset) * cutoff_value(cutoff_function, distance, cutoff).unsqueeze(-1)
 
 
 def _power(base: torch.Tensor, exponent: int) -> torch.Tensor:

@@ -22,10 +22,11 @@ from mhdnn.descriptors.groups import (
     angular_list,
     angular_products,
 )
+from mhdnn.descriptors.listed import ListedFunctions, listed_functions
 from mhdnn.errors import ConfigError
 from mhdnn.kernels import load_operators
 
-Group = FunctionGroup | ContractedFunctions
+Group = FunctionGroup | ContractedFunctions | ListedFunctions
 
 
 class SymmetryFunctions(nn.Module):
@@ -107,7 +108,8 @@ def build_descriptor(settings: Mapping[str, Any], atomic_numbers: Sequence[int],
     """The descriptor that the group ``descriptor`` of the configuration describes.
 
     :param settings: keys cutoff_function, radial (a part or a list of them), angular (a mapping of parts), and for
-        functions that are not contracted channels and num_channels; each part may have its own cutoff
+        functions that are not contracted channels and num_channels; each part may have its own cutoff. Or
+        cutoff_function and functions, which are given one by one (`mhdnn.descriptors.listed`)
     :param atomic_numbers: elements of the model, ascending
     :param cutoff: Å
     :raises ConfigError: if a setting is unknown or out of range
@@ -115,6 +117,9 @@ def build_descriptor(settings: Mapping[str, Any], atomic_numbers: Sequence[int],
     load_operators()
     cutoff_function = settings["cutoff_function"]
     check_cutoff(cutoff_function, cutoff)
+    if "functions" in settings:
+        functions = listed_functions(settings, atomic_numbers, cutoff)
+        return SymmetryFunctions(cutoff, build_channels("resolved", atomic_numbers, 0), [functions])
     channels = build_channels(
         settings.get("channels", "resolved"), atomic_numbers, int(settings.get("num_channels", 0))
     )

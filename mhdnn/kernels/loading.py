@@ -18,7 +18,7 @@ VARIABLE = "MHDNN_KERNELS"
 SCHEMAS = {
     "symmetry_functions": "Tensor pair_vectors, Tensor channel_table, Tensor first_pair, Tensor neighbor_element, "
     "Tensor etas, Tensor shifts, float cutoff, str cutoff_function, str kind, int max_degree, bool cross_terms, "
-    "int[] radial_index, int[] zetas, int[] lambdas",
+    "int[] radial_index, int[] zetas, int[] lambdas, int[] elements=[]",
     "contracted_functions": "Tensor pair_vectors, Tensor coefficients, Tensor first_pair, Tensor center_element, "
     "Tensor neighbor_element, Tensor etas, Tensor shifts, float cutoff, str cutoff_function, int max_degree, str kind, "
     "int four_body_degree, int four_body_densities",

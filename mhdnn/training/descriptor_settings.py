@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Optional, Union
 
 from mhdnn.descriptors.couplings import MAX_FOUR_BODY_DEGREE
-from mhdnn.descriptors.cutoff import CUTOFF_FUNCTIONS
+from mhdnn.descriptors.cutoff import CUTOFF_FUNCTIONS, is_cutoff_function
 from mhdnn.descriptors.groups import MAX_DEGREE
 from mhdnn.descriptors.input_nn import LENGTH_UNITS
 from mhdnn.typed import NOT_EMPTY, Count, CountOrZero, NotNegative, Positive, Range, Rule, one_of
 
 Path = Annotated[str, Rule(lambda text: bool(text.strip()), "a path")]
-CutoffFunction = Annotated[str, one_of(CUTOFF_FUNCTIONS)]
+CUTOFF_NAMES = f"{', '.join(CUTOFF_FUNCTIONS)} (with an inner fraction: cosine:0.25)"
+CutoffFunction = Annotated[str, Rule(is_cutoff_function, CUTOFF_NAMES)]
 LengthUnit = Annotated[str, one_of(LENGTH_UNITS)]
 Pair = Annotated[list[float], Rule(lambda pair: len(pair) == 2, "a pair of numbers")]
 Channels = Literal["resolved", "weighted", "learned"]
@@ -122,7 +123,7 @@ class Behler:
 
 @dataclass
 class BehlerList:
-    """Angular functions, each with its own λ and ζ; what an input.nn becomes."""
+    """Angular functions, each with its own λ and ζ."""
 
     kind: Literal["wide", "narrow", "wide_by_triplets"]
     radial: Radial
@@ -147,5 +148,11 @@ class InputNN:
 
     input_nn: Path
     length_unit: LengthUnit
-    channels: Channels
-    num_channels: Count
+
+
+@dataclass
+class Listed:
+    """Functions given one by one for each element as centre; what an input.nn becomes."""
+
+    cutoff_function: CutoffFunction
+    functions: dict[str, list[Any]]

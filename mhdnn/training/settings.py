@@ -14,7 +14,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from mhdnn.errors import ConfigError
 from mhdnn.networks import ACTIVATIONS
 from mhdnn.potential import DTYPES
-from mhdnn.training.descriptor_settings import Functions, InputNN, Path
+from mhdnn.training.descriptor_settings import CutoffFunction, Functions, InputNN, Listed, Path
 from mhdnn.typed import ANYTHING, NOT_EMPTY, Count, CountOrZero, NotNegative, Positive, Range, Rule, check, one_of
 
 Element = Annotated[str, Rule(lambda symbol: symbol in atomic_numbers and symbol != "X", "a chemical symbol")]
@@ -41,6 +41,7 @@ class Screening:
 
     inner: NotNegative
     outer: Optional[Positive]
+    function: CutoffFunction = "cosine"
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Equilibration:
     kind: Literal["equilibration"]
     widths: Union[Literal["covalent"], dict[Element, Positive]]
     initial_hardness: Positive
-    screening: Optional[Screening]
+    screening: Union[None, Literal["self"], Screening]
     accuracy: Annotated[float, Range(above=0, below=1e-2)]
     network: Network
     max_epochs: Count
@@ -221,7 +222,7 @@ class Settings:
     """All of them; a group that Hydra makes something of is checked by its ``_target_``."""
 
     data: Store
-    descriptor: Union[Functions, InputNN]
+    descriptor: Union[Functions, InputNN, Listed]
     network: Network
     charges: Union[NoCharges, Equilibration]
     repulsion: Union[NoRepulsion, UniversalRepulsion]

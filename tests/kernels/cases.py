@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 CUTOFF = 4.0
 
 KINDS = ("radial", "legendre", "legendre_diagonal", "degrees", "narrow", "wide")
+LISTS = ("radial list", "narrow list", "wide list")
+CUTOFF_FUNCTIONS = (
+    "cosine", "polynomial", "tanh", "tanh_unscaled", "exponential", "polynomial3", "polynomial7", "polynomial9", "hard",
+    "cosine:0.3", "polynomial:0.5", "exponential:0.6",
+)  # fmt: skip
 NEIGHBORS = {
     "one element": (1, [5, 9, 7]),
     "two elements": (2, [12, 3, 8, 7, 15]),
@@ -40,6 +45,7 @@ class Case:
     radial_index: list[int]
     zetas: list[int]
     lambdas: list[int]
+    elements: list[int] = field(default_factory=list)
 
     def arguments(self) -> tuple:
         return tuple(vars(self).values())
@@ -69,8 +75,13 @@ def make_case(
         table = torch.randn(num_elements, 2, generator=generator, dtype=torch.float64)
     elements = torch.randint(num_elements, (num_pairs,), generator=generator)
     first_pair = torch.cumsum(torch.tensor([0, *counts]), 0)
+    is_list = kind in LISTS
+    kind = kind.removesuffix(" list")
     radial_index, zetas, lambdas = [0, 1, 2, 2, 0], [1, 2, 4, 7, 2], [1, -1, 1, -1, -1]
+    if is_list:
+        radial_index.sort()
     is_angular = kind in ("narrow", "wide")
+    last = num_elements - 1
     return Case(
         (distances * directions / directions.norm(dim=1, keepdim=True)).to(device, dtype),
         table.to(device, dtype),
@@ -86,6 +97,7 @@ def make_case(
         radial_index if is_angular else [],
         zetas if is_angular else [],
         lambdas if is_angular else [],
+        ([0, last, 0, last, last, last] if is_angular else [last, last, 0]) if is_list else [],
     )
 
 

@@ -5,7 +5,7 @@ import torch
 
 from mhdnn.descriptors.reference import symmetry_functions as reference
 from mhdnn.kernels import load_operators
-from tests.kernels.cases import KINDS, NEIGHBORS, Case, make_case, small_case
+from tests.kernels.cases import CUTOFF_FUNCTIONS, KINDS, LISTS, NEIGHBORS, Case, make_case, small_case
 from tests.tolerances import ROUND_OFF, SINGLE_PRECISION
 
 
@@ -34,7 +34,9 @@ def evaluate_reference(case: Case):
     functions = reference(vectors, table, *case.settings())
     cotangent = random_like(functions, 1).requires_grad_()
     directions = (random_like(vectors, 2), random_like(table, 3))
-    gradients = torch.autograd.grad(functions, (vectors, table), cotangent, create_graph=True)
+    gradients = torch.autograd.grad(
+        functions, (vectors, table), cotangent, create_graph=True, allow_unused=True, materialize_grads=True
+    )
     along = sum((g * d).sum() for g, d in zip(gradients, directions, strict=True))
     second = torch.autograd.grad(along, (cotangent, vectors, table), allow_unused=True)
     second = [torch.zeros_like(v) if g is None else g for g, v in zip(second, (cotangent, vectors, table), strict=True)]
@@ -55,7 +57,7 @@ def compare(case: Case, tolerance: float, exact: Case):
 
 
 @pytest.mark.parametrize("channels", ["resolved", "mixed"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS + LISTS)
 @pytest.mark.parametrize("neighbors", list(NEIGHBORS))
 def test_compiled_equals_torch(neighbors, kind, channels):
     exact = make_case(neighbors, kind, channels=channels)
@@ -64,8 +66,8 @@ def test_compiled_equals_torch(neighbors, kind, channels):
     compare(single, SINGLE_PRECISION, exact)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("cutoff_function", ["cosine", "polynomial", "tanh"])
+@pytest.mark.parametrize("kind", KINDS + LISTS)
+@pytest.mark.parametrize("cutoff_function", CUTOFF_FUNCTIONS)
 def test_cutoff_functions(kind, cutoff_function):
     exact = make_case("two elements", kind, cutoff_function=cutoff_function, channels="mixed")
     compare(exact, ROUND_OFF, exact)
@@ -81,7 +83,7 @@ def test_degrees_up_to_the_limit(max_degree):
 
 
 @pytest.mark.parametrize("channels", ["resolved", "mixed"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS + LISTS)
 def test_numerical_differentiation(kind, channels):
     case = small_case(kind, channels=channels)
     inputs = (case.pair_vectors.requires_grad_(), case.channel_table.requires_grad_())
@@ -93,7 +95,7 @@ def test_numerical_differentiation(kind, channels):
     assert torch.autograd.gradgradcheck(functions, inputs)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS + LISTS)
 def test_operators_keep_torchs_rules(kind):
     case = small_case(kind, channels="mixed")
     vectors, table = case.pair_vectors.requires_grad_(), case.channel_table.requires_grad_()
@@ -107,7 +109,7 @@ def test_operators_keep_torchs_rules(kind):
     torch.library.opcheck(torch.ops.mhdnn.symmetry_functions_vjp_tangent, (cotangent.detach(), *tangents, *plain))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS + LISTS)
 def test_result_does_not_depend_on_threads(kind):
     case = make_case("many atoms", kind, channels="mixed")
     results = []
@@ -162,7 +164,12 @@ def test_third_derivative_is_refused():
         ("first_pair", lambda t: t - 1, "`first_pair`: expected to begin with 0"),
         ("shifts", lambda t: t[:2], r"`shifts`: expected shape \[3\]"),
         ("cutoff", lambda _: -1.0, "`cutoff`: expected a positive length"),
-        ("cutoff_function", lambda _: "cubic", "`cutoff_function`: expected cosine, polynomial or tanh, got cubic"),
+        ("cutoff_function", lambda _: "cubic", "`cutoff_function`: expected cosine, polynomial, tanh, .*, got cubic"),
+        ("cutoff_function", lambda _: "cosine:1", "`cutoff_function`: expected an inner fraction"),
+        ("elements", lambda _: [0, 0], "`elements`: expected 2 for each of the 3 radial functions, got 2"),
+        ("elements", lambda _: [0, 0, 0, 2, 0, 0], "`elements`: expected 0 to 1, got 2"),
+        ("elements", lambda _: [0, 0, 1, 0, 0, 0], "`elements`: expected pairs in ascending order, got 1 before 0"),
+        ("elements", lambda _: [0, 0, 0, 1, 1, 1], "`radial_index`: expected ascending numbers"),
         ("kind", lambda _: "broad", "`kind`: expected radial, legendre, degrees, narrow or wide, got broad"),
         ("zetas", lambda z: [0, *z[1:]], "`zetas`: expected positive integers, got 0"),
         ("lambdas", lambda z: [2, *z[1:]], r"`lambdas`: expected \+1 or -1, got 2"),

@@ -1,6 +1,7 @@
 """Cutoff functions: values by hand, smoothness at the cutoff."""
 
 import math
+from fractions import Fraction
 
 import pytest
 import torch
@@ -15,9 +16,19 @@ def by_hand(kind, r, cutoff):
     x = r / cutoff
     if kind == "cosine":
         return 0.5 * (1 + math.cos(math.pi * x))
-    if kind == "polynomial":
-        return 1 - 10 * x**3 + 15 * x**4 - 6 * x**5
-    return (math.tanh(1 - x) / math.tanh(1)) ** 3
+    polynomials = {
+        "polynomial3": [0, 0, -3, 2],
+        "polynomial": [0, 0, 0, -10, 15, -6],
+        "polynomial7": [0, 0, 0, 0, -35, 84, -70, 20],
+        "polynomial9": [0, 0, 0, 0, 0, -126, 420, -540, 315, -70],
+    }
+    if kind in polynomials:
+        return float(1 + sum(factor * Fraction(x) ** power for power, factor in enumerate(polynomials[kind])))  # exact
+    if kind == "exponential":
+        return math.exp(1 - 1 / (1 - x**2))
+    if kind == "hard":
+        return 1.0
+    return math.tanh(1 - x) ** 3 / (math.tanh(1) ** 3 if kind == "tanh" else 1)
 
 
 @pytest.mark.parametrize("kind", list(CUTOFF_FUNCTIONS))
@@ -27,13 +38,27 @@ def test_values(kind, r):
     assert value.item() == pytest.approx(by_hand(kind, r, 4.0), abs=1e-14)
 
 
-@pytest.mark.parametrize(("kind", "smooth_order"), [("cosine", 1), ("polynomial", 2), ("tanh", 2)])
+@pytest.mark.parametrize("kind", ["cosine", "polynomial3", "polynomial", "polynomial7", "polynomial9", "exponential"])
+@pytest.mark.parametrize("r", [0.0, 0.9, 1.0, 1.7, 3.9, 4.0, 5.0])
+def test_inner_radius(kind, r):
+    """One up to a quarter of the cutoff, and then the function of what is left."""
+    value = cutoff_value(f"{kind}:0.25", torch.tensor([r], dtype=torch.float64), 4.0)
+    assert value.item() == pytest.approx(by_hand(kind, max(r - 1.0, 0.0), 3.0), abs=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("kind", "smooth_order"),
+    [
+        ("cosine", 1), ("polynomial3", 1), ("polynomial", 2), ("tanh", 2), ("tanh_unscaled", 2), ("polynomial7", 3),
+        ("polynomial9", 4), ("exponential", 4), ("polynomial9:0.5", 4),
+    ],
+)  # fmt: skip
 def test_derivatives_vanish_at_the_cutoff(kind, smooth_order):
     r = torch.tensor([4.0 - 1e-6], dtype=torch.float64, requires_grad=True)
     value = cutoff_value(kind, r, 4.0)
     for _ in range(smooth_order):
         (value,) = torch.autograd.grad(value.sum(), r, create_graph=True)
-        assert abs(value.item()) < 1e-4
+        assert abs(value.item()) < 1e-3
 
 
 def test_unknown_kind_is_named():
@@ -41,3 +66,6 @@ def test_unknown_kind_is_named():
         check_cutoff("cubic", 4.0)
     with pytest.raises(ConfigError, match="positive"):
         check_cutoff("cosine", 0.0)
+    for name in ("cosine:1.0", "cosine:-0.1", "cosine:x", "tanh:0.2"):
+        with pytest.raises(ConfigError, match="expected an inner fraction of at least 0 and below 1 after the colon"):
+            check_cutoff(name, 4.0)

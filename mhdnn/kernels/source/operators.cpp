@@ -19,13 +19,14 @@ using torch::autograd::variable_list;
 
 c10::IValue pack(const Settings& s) {
     return c10::ivalue::Tuple::create(
-        {s.cutoff, s.cutoff_function, s.kind, s.max_degree, s.cross_terms, s.radial_index, s.zetas, s.lambdas});
+        {s.cutoff, s.cutoff_function, s.kind, s.max_degree, s.cross_terms, s.radial_index, s.zetas, s.lambdas,
+         s.elements});
 }
 
 Settings unpack(const c10::IValue& packed) {
     const auto& e = packed.toTupleRef().elements();
     return {e[0].toDouble(), e[1].toStringRef(), e[2].toStringRef(), e[3].toInt(),
-            e[4].toBool(), e[5].toIntVector(), e[6].toIntVector(), e[7].toIntVector()};
+            e[4].toBool(), e[5].toIntVector(), e[6].toIntVector(), e[7].toIntVector(), e[8].toIntVector()};
 }
 
 template <class Result, class... Leading>
@@ -33,11 +34,12 @@ Result call(const char* name, const Inputs& in, const Leading&... leading) {
     using Signature = Result(
         const Leading&..., const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
         const at::Tensor&, const at::Tensor&, double, std::string_view, std::string_view, std::int64_t, bool,
-        at::IntArrayRef, at::IntArrayRef, at::IntArrayRef);
+        at::IntArrayRef, at::IntArrayRef, at::IntArrayRef, at::IntArrayRef);
     const Settings& s = in.settings;
     return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>().call(
         leading..., in.pair_vectors, in.channel_table, in.first_pair, in.neighbor_element, in.etas, in.shifts,
-        s.cutoff, s.cutoff_function, s.kind, s.max_degree, s.cross_terms, s.radial_index, s.zetas, s.lambdas);
+        s.cutoff, s.cutoff_function, s.kind, s.max_degree, s.cross_terms, s.radial_index, s.zetas, s.lambdas,
+        s.elements);
 }
 
 at::Tensor call_functions(const Inputs& in) { return call<at::Tensor>("mhdnn::symmetry_functions", in); }
@@ -157,7 +159,7 @@ Three vjp_tangent_meta(const at::Tensor& cotangent, const at::Tensor&, const at:
 const std::string common =
     "Tensor pair_vectors, Tensor channel_table, Tensor first_pair, Tensor neighbor_element, Tensor etas, "
     "Tensor shifts, float cutoff, str cutoff_function, str kind, int max_degree, bool cross_terms, "
-    "int[] radial_index, int[] zetas, int[] lambdas)";
+    "int[] radial_index, int[] zetas, int[] lambdas, int[] elements=[])";
 
 }  // namespace
 

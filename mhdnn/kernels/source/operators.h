@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "arguments.h"
+#include "lists.h"
 #include "moments.h"
 #include "triplets.h"
 
@@ -17,7 +18,10 @@ namespace mhdnn {
 enum class Kind { radial, legendre, degrees, narrow, wide };
 
 Kind kind_from_name(std::string_view name);
+/// A name, or a name and the fraction of the cutoff up to which the function is one: `cosine:0.25`.
+/// @throws c10::Error for others
 CutoffFunction cutoff_function_from_name(std::string_view name);
+double inner_fraction_from_name(std::string_view name);
 
 /// What an operator takes besides tensors, in the order of the schema.
 struct Settings {
@@ -27,6 +31,10 @@ struct Settings {
     std::int64_t max_degree;
     bool cross_terms;
     std::vector<std::int64_t> radial_index, zetas, lambdas;
+    /// Of the neighbours that each radial function is for (two for each function of pairs), or empty: see lists.h.
+    std::vector<std::int64_t> elements;
+
+    bool is_list() const { return !elements.empty(); }
 };
 
 struct Inputs {
@@ -55,6 +63,8 @@ using Evaluate = Outputs (*)(
 /// Length of the descriptor; Int is an integer or a symbolic one.
 template <class Int>
 Int num_functions(const Settings& settings, Int num_channels, Int num_radial) {
+    if (settings.is_list() && kind_from_name(settings.kind) == Kind::radial) return num_radial;
+    if (settings.is_list()) return Int(std::int64_t(settings.radial_index.size()));
     const Int num_densities = num_channels * num_radial;
     const Int channel_pairs = num_channels * (num_channels + 1) / 2;
     switch (kind_from_name(settings.kind)) {
@@ -74,11 +84,23 @@ Int num_functions(const Settings& settings, Int num_channels, Int num_radial) {
 struct TripletLists {
     at::Tensor radial_index, power_index, zetas, lambdas;
 
-    explicit TripletLists(const Settings& settings);
+    explicit TripletLists(const Settings& settings) : TripletLists(settings, 0, settings.zetas.size(), 0) {}
+    /// Functions first ... end - 1, their radial functions counted from first_radial on.
+    TripletLists(const Settings& settings, std::size_t first, std::size_t end, std::int64_t first_radial);
     void to(at::Device device);
 };
 
+/// Shapes of lists of functions for certain elements, and the tensors that they point to.
+struct ElementLists {
+    std::vector<TripletLists> lists;
+    std::vector<TripletBlock> blocks;
+
+    explicit ElementLists(const Inputs& inputs);
+    TripletListShape shape(const Inputs& inputs) const;
+};
+
 RadialShape radial_shape(const Inputs& inputs);
+RadialListShape radial_list_shape(const Inputs& inputs);
 MomentShape moment_shape(const Inputs& inputs);
 TripletShape triplet_shape(const Inputs& inputs, const TripletLists& lists);
 

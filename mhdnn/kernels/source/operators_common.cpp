@@ -1,5 +1,6 @@
 // Checks and shapes that the operators of all devices share.
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 
 #include "harmonics.h"
@@ -17,18 +18,47 @@ Kind kind_from_name(std::string_view name) {
     return Kind::wide;
 }
 
+namespace {
+
+// In the order of CutoffFunction.
+constexpr const char* cutoff_function_names[] = {
+    "cosine", "polynomial", "tanh", "hard", "tanh_unscaled", "exponential", "polynomial3", "polynomial7",
+    "polynomial9"};
+
+}  // namespace
+
 CutoffFunction cutoff_function_from_name(std::string_view name) {
-    if (name == "cosine") return CutoffFunction::cosine;
-    if (name == "polynomial") return CutoffFunction::polynomial;
-    TORCH_CHECK_VALUE(
-        name == "tanh", "`cutoff_function`: expected cosine, polynomial or tanh, got ", std::string(name));
-    return CutoffFunction::tanh;
+    const std::string_view kind = name.substr(0, name.find(':'));
+    int number = 0;
+    std::string names;
+    for (const std::string_view known : cutoff_function_names) {
+        if (kind == known) return CutoffFunction(number);
+        names += (number == 0 ? "" : ", ") + std::string(known);
+        ++number;
+    }
+    TORCH_CHECK_VALUE(false, "`cutoff_function`: expected ", names, ", got ", std::string(name));
+    return CutoffFunction::cosine;
 }
 
-TripletLists::TripletLists(const Settings& settings) {
+double inner_fraction_from_name(std::string_view name) {
+    const auto colon = name.find(':');
+    if (colon == std::string_view::npos) return 0.0;
+    const std::string text(name.substr(colon + 1));
+    char* end = nullptr;
+    const double fraction = std::strtod(text.c_str(), &end);
+    TORCH_CHECK_VALUE(
+        end != text.c_str() && *end == '\0' && fraction >= 0.0 && fraction < 1.0, "`cutoff_function`: expected an inner ",
+        "fraction of at least 0 and below 1 after the colon, got ", std::string(name));
+    return fraction;
+}
+
+TripletLists::TripletLists(
+    const Settings& settings, std::size_t first, std::size_t end, std::int64_t first_radial) {
     std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> known;
     std::vector<std::int64_t> index, distinct_zetas, distinct_lambdas;
-    for (std::size_t f = 0; f < settings.zetas.size(); ++f) {
+    std::vector<std::int64_t> radial;
+    for (std::size_t f = first; f < end; ++f) {
+        radial.push_back(settings.radial_index[f] - first_radial);
         const auto [place, is_new] = known.insert({{settings.zetas[f], settings.lambdas[f]}, std::int64_t(known.size())});
         if (is_new) {
             distinct_zetas.push_back(settings.zetas[f]);
@@ -36,7 +66,7 @@ TripletLists::TripletLists(const Settings& settings) {
         }
         index.push_back(place->second);
     }
-    radial_index = at::tensor(settings.radial_index, at::kLong);
+    radial_index = at::tensor(radial, at::kLong);
     power_index = at::tensor(index, at::kLong);
     zetas = at::tensor(distinct_zetas, at::kLong);
     lambdas = at::tensor(distinct_lambdas, at::kLong);
@@ -46,6 +76,36 @@ void TripletLists::to(at::Device device) {
     for (at::Tensor* list : {&radial_index, &power_index, &zetas, &lambdas}) {
         *list = list->to(device, /*non_blocking=*/true);
     }
+}
+
+ElementLists::ElementLists(const Inputs& in) {
+    const Settings& settings = in.settings;
+    const bool narrow = kind_from_name(settings.kind) == Kind::narrow;
+    std::size_t function = 0;
+    for (int first = 0; first < in.num_radial();) {
+        const std::int64_t a = settings.elements[2 * first], b = settings.elements[2 * first + 1];
+        int end = first + 1;
+        while (end < in.num_radial() && settings.elements[2 * end] == a && settings.elements[2 * end + 1] == b) ++end;
+        const std::size_t first_function = function;
+        while (function < settings.zetas.size() && settings.radial_index[function] < end) ++function;
+        lists.emplace_back(settings, first_function, function, first);
+        const TripletLists& own = lists.back();
+        const auto read = [](const at::Tensor& list) { return list.const_data_ptr<std::int64_t>(); };
+        const TripletShape shape{
+            in.num_elements(), in.num_channels(), end - first, int(own.zetas.size(0)), int(function - first_function),
+            narrow, read(own.radial_index), read(own.power_index), read(own.zetas), read(own.lambdas), true};
+        blocks.push_back({int(a), int(b), first, int(first_function), shape});
+        first = end;
+    }
+}
+
+TripletListShape ElementLists::shape(const Inputs& in) const {
+    return {in.num_elements(), in.num_channels(), in.num_radial(), int(in.settings.zetas.size()), int(blocks.size()),
+            blocks.data()};
+}
+
+RadialListShape radial_list_shape(const Inputs& in) {
+    return {in.num_elements(), in.num_channels(), in.num_radial(), in.settings.elements.data()};
 }
 
 RadialShape radial_shape(const Inputs& inputs) {
@@ -94,6 +154,29 @@ void check_index(const at::Tensor& tensor, const char* name, const at::Tensor& l
 
 namespace {
 
+/// Lists for certain elements: see lists.h.
+void check_elements_of_list(const Settings& settings, int num_radial, int num_elements) {
+    const Kind kind = kind_from_name(settings.kind);
+    TORCH_CHECK_VALUE(
+        kind == Kind::radial || kind == Kind::narrow || kind == Kind::wide,
+        "`elements`: expected none for functions of kind ", settings.kind);
+    const std::size_t per_function = kind == Kind::radial ? 1 : 2;
+    TORCH_CHECK_VALUE(
+        settings.elements.size() == per_function * num_radial, "`elements`: expected ", per_function,
+        " for each of the ", num_radial, " radial functions, got ", settings.elements.size());
+    for (std::size_t i = 0; i < settings.elements.size(); ++i) {
+        const std::int64_t element = settings.elements[i];
+        TORCH_CHECK_VALUE(
+            element >= 0 && element < num_elements, "`elements`: expected 0 to ", num_elements - 1, ", got ", element);
+        TORCH_CHECK_VALUE(
+            per_function == 1 || i % 2 == 0 || settings.elements[i - 1] <= element,
+            "`elements`: expected pairs in ascending order, got ", settings.elements[i - 1], " before ", element);
+    }
+    TORCH_CHECK_VALUE(
+        kind == Kind::radial || std::is_sorted(settings.radial_index.begin(), settings.radial_index.end()),
+        "`radial_index`: expected ascending numbers in lists for certain elements");
+}
+
 void check_functions(const Settings& settings, int num_radial) {
     const Kind kind = kind_from_name(settings.kind);
     TORCH_CHECK_VALUE(settings.cutoff > 0, "`cutoff`: expected a positive length in Å, got ", settings.cutoff);
@@ -134,6 +217,7 @@ Inputs checked(Inputs in, const std::optional<at::Tensor>& cotangent, const std:
         in.neighbor_element.size(0) == vectors.size(0), "`neighbor_element`: expected one entry for each of the ",
         vectors.size(0), " pairs, got ", in.neighbor_element.size(0));
     check_functions(in.settings, in.num_radial());
+    if (in.settings.is_list()) check_elements_of_list(in.settings, in.num_radial(), in.num_elements());
     if (cotangent) {
         const auto size = num_functions<std::int64_t>(in.settings, in.num_channels(), in.num_radial());
         check_tensor(*cotangent, "cotangent", {in.num_atoms(), size}, vectors);
@@ -173,7 +257,8 @@ Arguments<T> arguments_of(
         read(in.channel_table),
         read(tangents.channel_table),
         {read(in.etas), read(in.shifts), in.num_radial(), T(in.settings.cutoff),
-         cutoff_function_from_name(in.settings.cutoff_function)},
+         cutoff_function_from_name(in.settings.cutoff_function),
+         T(inner_fraction_from_name(in.settings.cutoff_function))},
         read(cotangent),
         write(outputs.functions),
         write(outputs.vector_gradient),

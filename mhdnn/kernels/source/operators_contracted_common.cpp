@@ -143,7 +143,7 @@ Arguments<T> arguments_of(
         read<T>(in.coefficients),
         read<T>(tangents.channel_table),
         {read<T>(in.etas), read<T>(in.shifts), int(in.etas.size(0)), T(in.cutoff),
-         cutoff_function_from_name(in.cutoff_function)},
+         cutoff_function_from_name(in.cutoff_function), T(inner_fraction_from_name(in.cutoff_function))},
         read<T>(cotangent),
         write<T>(outputs.moments),
         write<T>(outputs.vector_gradient, wanted.by_vectors),

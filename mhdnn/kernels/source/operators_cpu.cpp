@@ -20,11 +20,16 @@ template <class Real, class T>
 void evaluate_kind(const Inputs& inputs, const Arguments<T>& arguments) {
     switch (kind_from_name(inputs.settings.kind)) {
         case Kind::radial:
+            if (inputs.settings.is_list()) return evaluate_in_parallel<Real>(radial_list_shape(inputs), arguments);
             return evaluate_in_parallel<Real>(radial_shape(inputs), arguments);
         case Kind::legendre:
         case Kind::degrees:
             return evaluate_in_parallel<Real>(moment_shape(inputs), arguments);
         default: {
+            if (inputs.settings.is_list()) {
+                const ElementLists lists(inputs);
+                return evaluate_in_parallel<Real>(lists.shape(inputs), arguments);
+            }
             const TripletLists lists(inputs.settings);
             return evaluate_in_parallel<Real>(triplet_shape(inputs, lists), arguments);
         }

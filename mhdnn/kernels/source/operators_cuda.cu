@@ -49,6 +49,9 @@ Outputs evaluate_cuda(
     const c10::cuda::CUDAGuard guard(given.pair_vectors.device());
     const Inputs inputs = checked(given, cotangent, tangents);
     check_pairs_have_atoms(inputs.pair_vectors, inputs.num_atoms());
+    TORCH_CHECK_VALUE(
+        !inputs.settings.is_list(), "`elements`: lists of functions for certain elements (potentials of n2p2, "
+        "descriptor=input_nn) are evaluated on the CPU only; choose the device cpu");
     const at::Tensor weights = cotangent ? cotangent->contiguous() : at::Tensor();
     const Tangents directions =
         tangents ? Tangents{tangents->pair_vectors.contiguous(), tangents->channel_table.contiguous()} : Tangents{};

@@ -12,13 +12,13 @@ namespace mhdnn {
     const at::Tensor &pair_vectors, const at::Tensor &channel_table, const at::Tensor &first_pair,             \
     const at::Tensor &neighbor_element, const at::Tensor &etas, const at::Tensor &shifts, double cutoff,       \
     std::string_view cutoff_function, std::string_view kind, std::int64_t max_degree, bool cross_terms,        \
-    at::IntArrayRef radial_index, at::IntArrayRef zetas, at::IntArrayRef lambdas
+    at::IntArrayRef radial_index, at::IntArrayRef zetas, at::IntArrayRef lambdas, at::IntArrayRef elements
 #define MHDNN_INPUTS                                                                                          \
     Inputs {                                                                                                  \
         pair_vectors, channel_table, first_pair, neighbor_element, etas, shifts,                               \
         Settings {                                                                                            \
             cutoff, std::string(cutoff_function), std::string(kind), max_degree, cross_terms,                  \
-            radial_index.vec(), zetas.vec(), lambdas.vec()                                                     \
+            radial_index.vec(), zetas.vec(), lambdas.vec(), elements.vec()                                     \
         }                                                                                                     \
     }
 // clang-format on

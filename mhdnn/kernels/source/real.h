@@ -109,6 +109,11 @@ MHDNN_FUNCTION Dual<R> at_least(Dual<R> x, Scalar<R> minimum) {
 }
 
 template <class R>
+MHDNN_FUNCTION Dual<R> zero_where_below(Dual<R> a, Dual<R> x, Scalar<R> minimum) {
+    return {zero_where_below(a.value, x.value, minimum), zero_where_below(a.tangent, x.value, minimum)};
+}
+
+template <class R>
 MHDNN_FUNCTION void sine_cosine(Dual<R> x, Dual<R>& sine, Dual<R>& cosine) {
     sine_cosine(x.value, sine.value, cosine.value);
     sine.tangent = cosine.value * x.tangent;

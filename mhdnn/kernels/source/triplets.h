@@ -1,7 +1,9 @@
 // Angular functions as sums over pairs of neighbours, each pair once:
 //
-//     narrow: 2^(1-ζ) (1 + λ cosθ)^ζ g_n(r_ij) g_n(r_ik) exp(-η_n r_jk²) f_c(r_jk)
+//     narrow: 2^(1-ζ) (1 + λ cosθ)^ζ g_n(r_ij) g_n(r_ik) exp(-η_n (r_jk - t_n)²) f_c(r_jk)
 //     wide:   the same without the last two factors
+//
+// The third side has no shift (t = 0), but in lists of functions for certain elements (lists.h), whose t is that of g.
 //
 // A function f is a radial function n = radial_index[f] and a power (ζ, λ) = power_index[f]; equal powers and
 // equal radial functions are evaluated once for each pair of neighbours.
@@ -21,6 +23,7 @@ struct TripletShape {
     const std::int64_t* power_index;   // (num_angular)
     const std::int64_t* zetas;         // (num_powers)
     const std::int64_t* lambdas;       // (num_powers)
+    bool third_side_shifted = false;
 
     MHDNN_FUNCTION int num_functions() const { return num_unordered_pairs(num_channels) * num_angular; }
 };
@@ -37,7 +40,7 @@ struct Side {
 template <class Real>
 struct Triangle {
     Real cosine;
-    Real* third;        // exp(-η_n s) f_c(√s) for each n, s = r_jk²
+    Real* third;        // exp(-η_n (√s - t_n)²) f_c(√s) for each n, s = r_jk²
     Real* third_slope;  // by s
     Real* power;        // 2^(1-ζ) (1 + λ cosθ)^ζ for each (ζ, λ)
     Real* power_slope;  // by cosθ
@@ -74,9 +77,16 @@ MHDNN_FUNCTION void evaluate_triangle(
     cutoff_value(basis, distance, cutoff, cutoff_slope);
     const Real slope_by_square = cutoff_slope * inverse(distance) * T(0.5);
     for (int n = 0; n < shape.num_radial; ++n) {
-        const Real gaussian = exponential(square * (-basis.etas[n]));
-        triangle.third[n] = gaussian * cutoff;
-        triangle.third_slope[n] = gaussian * slope_by_square - triangle.third[n] * basis.etas[n];
+        if (shape.third_side_shifted && basis.shifts[n] != T(0)) {
+            Real value, slope;
+            gaussian(basis, n, distance, value, slope);
+            triangle.third[n] = value * cutoff;
+            triangle.third_slope[n] = value * slope_by_square + slope * cutoff * inverse(distance) * T(0.5);
+            continue;
+        }
+        const Real value = exponential(square * (-basis.etas[n]));
+        triangle.third[n] = value * cutoff;
+        triangle.third_slope[n] = value * slope_by_square - triangle.third[n] * basis.etas[n];
     }
 }
 

@@ -2,6 +2,7 @@
 // depend on how they are spread over threads.
 #pragma once
 
+#include "lists.h"
 #include "moments.h"
 #include "radial.h"
 #include "triplets.h"
@@ -21,6 +22,15 @@ struct KernelOf<Real, MomentShape> {
 template <class Real>
 struct KernelOf<Real, TripletShape> {
     using type = TripletKernel<Real>;
+};
+
+template <class Real>
+struct KernelOf<Real, RadialListShape> {
+    using type = RadialListKernel<Real>;
+};
+template <class Real>
+struct KernelOf<Real, TripletListShape> {
+    using type = TripletListKernel<Real>;
 };
 
 template <class Real, class T>

@@ -1,0 +1,1 @@
+"""High-dimensional neural network potentials of n2p2 and RuNNer as model files."""
