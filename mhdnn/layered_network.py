@@ -95,6 +95,11 @@ class LayeredNetwork(AtomicNetwork):
         self.linear_weight = nn.Parameter(torch.zeros(0), requires_grad=False)
         self.register_buffer("output_scale", torch.ones(()))
 
+    @torch.jit.ignore
+    def linear_layers(self) -> list[list[nn.Linear]]:
+        """The linear part of every layer, for each element."""
+        return [[layer for layer in network.modules() if isinstance(layer, nn.Linear)] for network in self.networks]
+
     def forward(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
         """Shape (num_atoms,); arguments as of the other networks."""
         result = torch.zeros_like(functions[:, 0])

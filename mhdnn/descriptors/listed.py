@@ -301,6 +301,7 @@ class ListedFunctions(nn.Module):
             (center_element.shape[0], self.num_functions), dtype=pair_vectors.dtype, device=pair_vectors.device
         )
         for element, center in enumerate(self.centers):
+            columns: torch.Tensor = center.columns  # type: ignore[assignment]
             atoms = torch.nonzero(center_element == element).squeeze(1)
             if atoms.shape[0] > 0:
                 pairs = torch.nonzero(element_of_pair == element).squeeze(1)
@@ -310,7 +311,7 @@ class ListedFunctions(nn.Module):
                     pair_vectors.index_select(0, pairs), channel_table, first, neighbor_element.index_select(0, pairs)
                 )
                 rows = torch.zeros((atoms.shape[0], self.num_functions), dtype=own.dtype, device=own.device)
-                result = result.index_copy(0, atoms, rows.index_copy(1, center.columns, own))
+                result = result.index_copy(0, atoms, rows.index_copy(1, columns, own))
         return result
 
     @torch.jit.ignore

@@ -85,7 +85,8 @@ def test_arguments_prevail_over_experiments():
 def test_models(choice, tmp_path):
     overrides = [choice]
     if choice == "descriptor=input_nn":
-        (tmp_path / "input.nn").write_text("symfunction_short C 2 C 0.05 0.0 12.0\n")
+        lines = [f"symfunction_short {center} 2 C 0.05 0.0 12.0\n" for center in ("C", "Sn")]
+        (tmp_path / "input.nn").write_text("".join(lines))
         overrides.append(f"descriptor.input_nn={tmp_path / 'input.nn'}")
     potential = potential_of(with_functions_of_input_nn(composed(*overrides)))
     vectors = torch.tensor([[1.5, 0, 0], [-1.5, 0, 0]])

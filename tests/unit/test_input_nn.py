@@ -19,17 +19,27 @@ HEADER = "number_of_elements 2\nelements Si C  # a comment\ncutoff_type {}\n"
 LINES = """\
 symfunction_short Si 2 Si 0.05 0.0 11.0
 symfunction_short Si 2 C  0.05 0.0 11.0
-symfunction_short C  2 Si 0.30 2.5 11.0   # for carbon alone in n2p2
+symfunction_short C  2 Si 0.30 2.5 11.0   # for carbon alone
 symfunction_short Si 3 Si C 0.01 -1.0 4.0 11.0
-symfunction_short Si 3 C C 0.02 1.0 1.0 11.0 0.0
+symfunction_short Si 3 C C 0.02 1.0 1.0 11.0 0.5
 symfunction_short C 9 Si Si 0.04 1.0 2.0 11.0 1.5
 global_symfunction_short 9 0.04 -1 2 11.0 1.5
 """
-RADIAL = [(0.05, 0.0), (0.3, 2.5)]
-NARROW = [(0.01, -1, 4), (0.02, 1, 1)]
-WIDE = [(0.04, 1.5, 1, 2), (0.04, 1.5, -1, 2)]
 CUTOFF = 11.0
 ELEMENTS = [6, 14]
+BOTH = (6, 14)
+COLUMNS = [
+    ((6,), "radial", (14,), 0.30, 2.5),
+    (BOTH, "wide", (6, 6), 0.04, 1.5, -1, 2),
+    (BOTH, "wide", (6, 14), 0.04, 1.5, -1, 2),
+    (BOTH, "wide", (14, 14), 0.04, 1.5, -1, 2),
+    ((6,), "wide", (14, 14), 0.04, 1.5, 1, 2),
+    ((14,), "radial", (6,), 0.05, 0.0),
+    ((14,), "radial", (14,), 0.05, 0.0),
+    ((14,), "narrow", (6, 14), 0.01, 0.0, -1, 4),
+    ((14,), "narrow", (6, 6), 0.02, 0.5, 1, 1),
+]
+"""Centres that have the function, its kind, neighbours, eta, shift, lambda, zeta; carbon's functions come first."""
 
 
 @pytest.fixture
@@ -37,7 +47,7 @@ def write(tmp_path):
     def write_file(text, cutoff_type="1", **settings):
         path = tmp_path / "input.nn"
         path.write_text(HEADER.format(cutoff_type) + text)
-        return {"input_nn": str(path), "length_unit": "bohr", "channels": "resolved", "num_channels": 3, **settings}
+        return {"input_nn": str(path), "length_unit": "bohr", **settings}
 
     return write_file
 
@@ -45,54 +55,40 @@ def write(tmp_path):
 def cutoff_function(kind, r):
     if r >= CUTOFF:
         return 0.0
-    if kind == "2":  # n2p2 has no denominator
-        return math.tanh(1.0 - r / CUTOFF) ** 3 / math.tanh(1.0) ** 3
     x = r / CUTOFF
-    return {"1": 0.5 * (math.cos(math.pi * x) + 1.0), "6": ((15.0 - 6.0 * x) * x - 10.0) * x**3 + 1.0}[kind]
+    if kind == "1 0.3":
+        x = max(x - 0.3, 0.0) / 0.7
+    return {
+        "1": lambda: 0.5 * (math.cos(math.pi * x) + 1.0),
+        "2": lambda: math.tanh(1.0 - x) ** 3,
+        "3": lambda: (math.tanh(1.0 - x) / math.tanh(1.0)) ** 3,
+        "6": lambda: ((15.0 - 6.0 * x) * x - 10.0) * x**3 + 1.0,
+    }[kind[0]]()
 
 
 def by_loops(positions, numbers, center, cutoff_type):
-    """All functions of one atom: radial by element, then narrow and wide by pairs of elements; lengths in Bohr."""
+    """All columns of one atom; lengths in Bohr."""
     others = [index for index in range(len(numbers)) if index != center]
     vectors = positions - positions[center]
     distance = np.linalg.norm(vectors, axis=1)
-    fc = [cutoff_function(cutoff_type, r) for r in distance]
-    values = [
-        sum(math.exp(-eta * (distance[j] - shift) ** 2) * fc[j] for j in others if numbers[j] == element)
-        for element in ELEMENTS
-        for eta, shift in RADIAL
-    ]
 
-    def angular(pair, function):
+    def value(centers, kind, neighbors, eta, shift, sign=0, zeta=0):
+        def g(r):
+            return math.exp(-eta * (r - shift) ** 2) * cutoff_function(cutoff_type, r)
+
+        if numbers[center] not in centers:
+            return 0.0
+        if kind == "radial":
+            return sum(g(distance[j]) for j in others if numbers[j] == neighbors[0])
         total = 0.0
         for j, k in itertools.combinations(others, 2):
-            if sorted((numbers[j], numbers[k])) == sorted(pair):
+            if sorted((numbers[j], numbers[k])) == list(neighbors):
                 cosine = vectors[j] @ vectors[k] / (distance[j] * distance[k])
-                total += (
-                    function(cosine, distance[j], distance[k], np.linalg.norm(vectors[j] - vectors[k])) * fc[j] * fc[k]
-                )
+                third = g(np.linalg.norm(vectors[j] - vectors[k])) if kind == "narrow" else 1.0
+                total += 2.0 ** (1 - zeta) * (1 + sign * cosine) ** zeta * g(distance[j]) * g(distance[k]) * third
         return total
 
-    def narrow(eta, sign, zeta):
-        def function(cosine, r1, r2, r3):
-            decay = math.exp(-eta * (r1**2 + r2**2 + r3**2)) * cutoff_function(cutoff_type, r3)
-            return 2.0 ** (1 - zeta) * (1 + sign * cosine) ** zeta * decay
-
-        return function
-
-    def wide(eta, shift, sign, zeta):
-        def function(cosine, r1, r2, r3):
-            return (
-                2.0 ** (1 - zeta)
-                * (1 + sign * cosine) ** zeta
-                * math.exp(-eta * ((r1 - shift) ** 2 + (r2 - shift) ** 2))
-            )
-
-        return function
-
-    pairs = list(itertools.combinations_with_replacement(ELEMENTS, 2))
-    values += [angular(pair, narrow(*parameters)) for pair in pairs for parameters in NARROW]
-    return values + [angular(pair, wide(*parameters)) for pair in pairs for parameters in WIDE]
+    return [value(*column) for column in COLUMNS]
 
 
 def molecule():
@@ -100,10 +96,10 @@ def molecule():
     return Atoms([14, 6, 14, 6, 14], positions=rng.uniform(0.0, 4.5, size=(5, 3)))
 
 
-def evaluate(settings, cutoff):
+def evaluate(settings, cutoff, descriptor=None):
     """Functions of all atoms of the molecule."""
     with default_dtype(torch.float64):
-        descriptor = build_descriptor(settings, ELEMENTS, cutoff)
+        descriptor = descriptor or build_descriptor(settings, ELEMENTS, cutoff)
     atoms = molecule()
     batch = batch_of(atoms, cutoff=cutoff)
     vectors = batch.positions[batch.neighbor_index] - batch.positions[batch.center_index]
@@ -111,49 +107,61 @@ def evaluate(settings, cutoff):
     return descriptor(vectors, batch.center_index, element, element[batch.neighbor_index]).numpy()
 
 
-@pytest.mark.parametrize("cutoff_type", ["1", "2", "6", "1 0.0"])
+@pytest.mark.parametrize("cutoff_type", ["1", "2", "3", "6", "1 0.3", "2 0.3"])
 def test_functions_are_those_of_the_file(write, cutoff_type):
     settings, cutoff = settings_from_input_nn(write(LINES, cutoff_type))
     assert cutoff == pytest.approx(CUTOFF * BOHR, rel=1e-12)
     atoms = molecule()
-    expected = [
-        by_loops(atoms.positions / BOHR, atoms.numbers.tolist(), center, cutoff_type.split()[0]) for center in range(5)
-    ]
+    expected = [by_loops(atoms.positions / BOHR, atoms.numbers.tolist(), center, cutoff_type) for center in range(5)]
     np.testing.assert_allclose(evaluate(settings, cutoff), expected, rtol=1e-10, atol=1e-14)
 
 
 def test_several_cutoffs(write):
     """Functions of each cutoff are those of a file with this cutoff alone; the neighbour list has the largest."""
+    short = LINES.replace("11.0", "6.0")
     lines = LINES.splitlines(keepends=True)
-    short = [line.replace("11.0", "6.0") for line in lines]
-    mixed, cutoff = settings_from_input_nn(write("".join([*lines[:2], short[2], short[3], *lines[4:6], short[6]])))
+    mixed, cutoff = settings_from_input_nn(write("".join([*lines[:3], *short.splitlines(keepends=True)[3:]])))
     assert cutoff == pytest.approx(CUTOFF * BOHR, rel=1e-12)
-    assert [part["cutoff"] for part in mixed["radial"]] == [None, pytest.approx(6.0 * BOHR)]
-    expected = []
-    for text in (lines[0], short[2]):  # radial functions, then angular ones with a radial one before them
-        expected.append(evaluate(*settings_from_input_nn(write(text))))
-    for first, text in ((0, lines[4]), (0, short[3]), (0, lines[5]), (0, short[6])):
-        alone = evaluate(*settings_from_input_nn(write(short[first] + text)))
-        expected.append(alone[:, len(ELEMENTS) :])
-    np.testing.assert_allclose(evaluate(mixed, cutoff), np.concatenate(expected, 1), rtol=1e-10, atol=1e-14)
+    radial = [place for place, column in enumerate(COLUMNS) if column[1] == "radial"]
+    expected = evaluate(*settings_from_input_nn(write(short)))
+    expected[:, radial] = evaluate(*settings_from_input_nn(write(LINES)))[:, radial]
+    np.testing.assert_allclose(evaluate(mixed, cutoff), expected, rtol=1e-10, atol=1e-14)
 
 
 def test_lengths_in_angstrom(write):
     settings, cutoff = settings_from_input_nn(write(LINES, length_unit="angstrom"))
     assert cutoff == CUTOFF
-    (radial,) = settings["radial"]
-    assert radial == {"functions": [[0.05, 0.0], [0.3, 2.5]], "cutoff": None}
+    assert settings["functions"]["C"][0] == {
+        "kind": "radial", "neighbors": ["Si"], "eta": 0.3, "shift": 2.5, "cutoff": 11.0
+    }  # fmt: skip
+
+
+def test_moments_and_triplets_agree(write):
+    """Wide functions of many neighbours come from moments, of few from pairs of neighbours."""
+    settings, cutoff = settings_from_input_nn(write(LINES))
+    expected = evaluate(settings, cutoff)
+    with default_dtype(torch.float64):
+        descriptor = build_descriptor(settings, ELEMENTS, cutoff)
+    for center in descriptor.parts[0].centers:
+        for group in center.groups:
+            if group.kind == "wide":
+                group.fewest_neighbors = 0.0
+    found = evaluate(settings, cutoff, descriptor)
+    assert not np.array_equal(found, expected)
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-14)
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
         ("symfunction_short Si 12 0.05 0.0 11.0", "line 5: .*expected a function of type 2, 3, 9, got 12"),
-        ("symfunction_short Si 3 C C 0.05 1 1 11.0 0.5", "narrow functions have no shift"),
-        ("symfunction_short Si 2 C 0.05", "line 5"),
+        ("symfunction_short Si 2 C 0.05", "line 5: .*expected more words"),
+        ("symfunction_short Si 2 C 0.05 0.0 11.0 1.0", "line 5: .*at most 3 numbers after the elements, got 4"),
+        ("symfunction_short Si 2 O 0.05 0.0 11.0", "line 5: .*expected an element of the file"),
+        ("symfunction_short Si 9 C C 0.05 1 1.5 11.0", "line 5: .*expected positive integers as zeta"),
         ("symfunction_short Si 2 C 0.05 zero 11.0", "line 5: .*zero"),
-        ("cutoff_type 3", r"line 5: .*expected a cutoff of type 1 \(cosine\)"),
-        ("cutoff_type 1 0.3", "line 5: .*inner radius"),
+        ("cutoff_type 9", r"line 5: .*expected a cutoff of type 0 \(hard\), 1 \(cosine\)"),
+        ("cutoff_type 1 1.3", "line 5: .*inner radius"),
     ],
 )
 def test_what_is_not_here_is_named(write, line, words):
@@ -162,14 +170,12 @@ def test_what_is_not_here_is_named(write, line, words):
 
 
 def test_refused(write, tmp_path):
-    with pytest.raises(ConfigError, match="expected a radial symmetry function"):
-        settings_from_input_nn(write("symfunction_short Si 9 C C 0.05 1 1 11.0\n"))
+    with pytest.raises(ConfigError, match="expected symmetry functions"):
+        settings_from_input_nn(write(""))
     with pytest.raises(ConfigError, match="expected one of bohr, angstrom, got 'nm'"):
         settings_from_input_nn(write(LINES, length_unit="nm"))
     with pytest.raises(ConfigError, match="no such file"):
         settings_from_input_nn({"input_nn": str(tmp_path / "none.nn"), "length_unit": "bohr"})
-    settings, cutoff = settings_from_input_nn(
-        write("symfunction_short Si 2 Si 0.05 0.0 11.0\nsymfunction_short Si 9 C C 0.05 1 1.5 11.0\n")
-    )
-    with pytest.raises(ConfigError, match="expected positive integers, got 1.5"):
+    settings, cutoff = settings_from_input_nn(write("symfunction_short Si 2 Si 0.05 0.0 11.0\n"))
+    with pytest.raises(ConfigError, match="none for C as centre"):
         build_descriptor(settings, ELEMENTS, cutoff)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -98,19 +99,38 @@ def set_weights(
     :raises DataError: if a file is missing, or its numbers are not as many as the layers need
     """
     divide = keywords.find("normalize_nodes") is not None
-    for symbol, own in zip(keywords.elements, network.networks, strict=True):
+    for symbol, layers in zip(keywords.elements, network.linear_layers(), strict=True):
         path = keywords.path.parent / f"{prefix}.{atomic_number_of[symbol]:03d}.data"
         lines = first_columns(path, f"the weights of the {what} network of {symbol}")
         values = [as_number(path, number, words[0]) for number, words in lines]
-        linear = [layer for layer in own.layers if isinstance(layer, torch.nn.Linear)]
-        expected = sum(layer.weight.numel() + layer.out_features for layer in linear)
-        if len(values) != expected:
-            sizes = "-".join(map(str, [linear[0].in_features, *(layer.out_features for layer in linear)]))
+        sizes = [layers[0].in_features, *(layer.out_features for layer in layers)]
+        if len(values) != number_of_weights(sizes):
+            fitting = _fitting_sizes(sizes, len(values))
+            hint = f"that would fit {_text(fitting)}" if fitting else "the files belong to different potentials"
             raise DataError(
-                f"{path}: expected {expected} weights for a network {sizes} of {symbol}, got {len(values)}; the file "
-                "belongs to other symmetry functions or layers, or input.nn does"
+                f"{path}: expected {number_of_weights(sizes)} weights for the {what} network {_text(sizes)} of "
+                f"{symbol} in {keywords.path.name}, got {len(values)}; {hint}. Correct the nodes or functions"
+                + ("" if prefix != "weights" else ", or import charges alone (4G) with short_range=false")
             )
-        _fill(linear, np.array(values), scaling[symbol], divide)
+        _fill(layers, np.array(values), scaling[symbol], divide)
+
+
+def number_of_weights(sizes: Sequence[int]) -> int:
+    """Weights and biases of a network with layers of these sizes, the inputs first."""
+    return sum((size_in + 1) * size_out for size_in, size_out in itertools.pairwise(sizes))
+
+
+def _fitting_sizes(sizes: Sequence[int], count: int) -> list[int] | None:
+    """Sizes with the same inputs and number of equal hidden layers that need so many weights, or None."""
+    for nodes in range(1, 201):
+        changed = [sizes[0], *([nodes] * (len(sizes) - 2)), 1]
+        if number_of_weights(changed) == count:
+            return changed
+    return None
+
+
+def _text(sizes: Sequence[int]) -> str:
+    return "-".join(map(str, sizes))
 
 
 def _fill(linear: Sequence[torch.nn.Linear], values: np.ndarray, scaling: Scaling, divide: bool) -> None:
