@@ -85,7 +85,7 @@ def test_arguments_prevail_over_experiments():
 def test_models(choice, tmp_path):
     overrides = [choice]
     if choice == "descriptor=input_nn":
-        lines = [f"symfunction_short {center} 2 C 0.05 0.0 12.0\n" for center in ("C", "Sn")]
+        lines = [f"symfunction_short {center} 2 C 0.05 0.0 12.0\n" for center in ("Li", "C", "Sn")]
         (tmp_path / "input.nn").write_text("".join(lines))
         overrides.append(f"descriptor.input_nn={tmp_path / 'input.nn'}")
     potential = potential_of(with_functions_of_input_nn(composed(*overrides)))
@@ -146,7 +146,7 @@ WRONG = [
     ("network.activation=relu", "`network.activation`: expected silu, tanh or softplus, got 'relu'"),
     ("network.embedding_dimension=0", "`network.embedding_dimension`"),
     ("network.linear_skip=1", "`network.linear_skip`"),
-    ("descriptor.cutoff_function=cosin", "`descriptor.cutoff_function`: expected cosine, polynomial or tanh"),
+    ("descriptor.cutoff_function=cosin", "`descriptor.cutoff_function`: expected cosine, polynomial, tanh, hard"),
     ("descriptor.channels=all", "`descriptor.channels`"),
     ("descriptor.num_channels=0", "`descriptor.num_channels`"),
     ("descriptor.radial.num=0", "`descriptor.radial.num`"),
