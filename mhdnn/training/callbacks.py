@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import WeightAveraging
 
@@ -16,9 +19,29 @@ class MovingAverage(WeightAveraging):
     """
 
     def __init__(self, decay: float) -> None:
-        @torch.no_grad()
-        def average(averaged: list[torch.Tensor], current: list[torch.Tensor], num_averaged: torch.Tensor) -> None:
-            count = float(num_averaged)
-            torch._foreach_lerp_(averaged, current, 1.0 - min(decay, (1.0 + count) / (10.0 + count)))
+        super().__init__(use_buffers=False)
+        self.decay = decay
+        self._pairs: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None
 
-        super().__init__(use_buffers=False, multi_avg_fn=average)
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step > self._latest_update_step:
+            self.update(pl_module)
+            self._latest_update_step = trainer.global_step
+
+    @torch.no_grad()
+    def update(self, model: torch.nn.Module) -> None:
+        """Let the average follow the model by a step.
+
+        The tensors of both are looked up once; Lightning does it in every step, which costs as much as an optimiser.
+        """
+        assert self._average_model is not None
+        if self._pairs is None:
+            weights = zip(self._average_model.module.parameters(), model.parameters(), strict=True)
+            averaged, current = zip(*((a, c) for a, c in weights if c.requires_grad), strict=True)
+            self._pairs = list(averaged), list(current)
+        count = int(self._average_model.n_averaged)
+        share = 1.0 - min(self.decay, (1.0 + count) / (10.0 + count)) if count > 0 else 1.0
+        torch._foreach_lerp_(*self._pairs, share)
+        self._average_model.n_averaged += 1

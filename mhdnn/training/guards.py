@@ -74,16 +74,13 @@ class FiniteGuard:
         path = data.paths()[part]
         return f"{path}: the loss or gradient of structures {', '.join(map(str, numbers))} came out as NaN or infinite"
 
-    def check_gradients(
+    def stop_at_gradients(
         self, parameters: Sequence[torch.Tensor], batch: Batch, data: StoreDataModule, distributed: bool
     ) -> None:
-        """Before a step of the optimiser; all processes have the same gradients.
+        """Before a step of the optimiser whose gradients, the same in all processes, are not finite.
 
-        :raises NotFiniteError: if one of them is not finite; the weights are then those before the step
+        :raises NotFiniteError: naming the structure; the weights are those before the step
         """
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        if not gradients or bool(torch.isfinite(torch.nn.utils.get_total_norm(gradients))):
-            return
         if not _gathered(self.problem, distributed):
             self.problem = self.search(batch, data, "train", parameters)
         self.stop(distributed)

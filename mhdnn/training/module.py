@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, cast
 
 import pytorch_lightning as pl
@@ -27,6 +29,8 @@ from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
 
 CHARGES, ENERGIES, JOINT = "charges", "energies", "joint"
 """Stages of a training; a potential without charges has the second alone."""
+CLIP_EPSILON = 1e-6
+"""As torch's own clipping has it."""
 
 
 class EpochMeans:
@@ -116,10 +120,29 @@ class StageModule(pl.LightningModule):
             numbers = ", ".join(map(str, batch.dataset_index.tolist()))
             raise type(error)(f"{self._data.paths()[part]}: structures {numbers} ({part}): {error}") from error
 
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        if self._batch is not None:
-            parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-            self.guard.check_gradients(parameters, self._batch, self._data, self.trainer.world_size > 1)
+    @cached_property
+    def trained(self) -> list[torch.nn.Parameter]:
+        """What the stage trains; to look for it in every step costs as much as the network."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Look at the gradients and clip them: one norm tells whether they are finite and whether they are too long.
+
+        :raises NotFiniteError: if one of them is not finite
+        """
+        gradients = [parameter.grad for parameter in self.trained if parameter.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(gradients))
+        if self._batch is not None and not math.isfinite(norm):
+            self.guard.stop_at_gradients(self.trained, self._batch, self._data, self.trainer.world_size > 1)
+        if gradient_clip_algorithm == "value":
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif gradient_clip_val and norm > gradient_clip_val:
+            torch._foreach_mul_(gradients, gradient_clip_val / (norm + CLIP_EPSILON))
 
     def on_validation_epoch_end(self) -> None:
         """Before anything saves or compares a validation loss.
@@ -142,7 +165,7 @@ class StageModule(pl.LightningModule):
 
     def backward(self, loss: torch.Tensor, *args: Any, **kwargs: Any) -> None:
         """Gradients of the parameters alone; without this, those of the pair vectors are computed as well."""
-        loss.backward(inputs=[parameter for parameter in self.parameters() if parameter.requires_grad])
+        loss.backward(inputs=self.trained)
 
     def configure_optimizers(self) -> Any:
         try:

@@ -335,12 +335,12 @@ def test_equations_of_the_ridge_have_the_weights_of_the_loss():
 
 def test_moving_average_forgets_the_first_weights_soon():
     """Decay (1 + n)/(10 + n) at first, as chosen later."""
-    average = AveragedModel(torch.nn.Linear(1, 1), multi_avg_fn=MovingAverage(0.5)._kwargs["multi_avg_fn"])
-    model, expected = torch.nn.Linear(1, 1), None
+    average, model, expected = MovingAverage(0.5), torch.nn.Linear(1, 1), None
+    average._average_model = AveragedModel(model)
     for step in range(40):
         with torch.no_grad():
             model.weight.fill_(float(step))
-        average.update_parameters(model)
+        average.update(model)
         decay = min(0.5, step / (9.0 + step))
         expected = float(step) if expected is None else decay * expected + (1 - decay) * step
-    assert average.module.weight.item() == pytest.approx(expected, rel=1e-5)
+    assert average._average_model.module.weight.item() == pytest.approx(expected, rel=1e-5)
