@@ -177,6 +177,18 @@ def pair_virials(vectors: torch.Tensor, pair_gradient: torch.Tensor) -> torch.Te
     return torch.stack(components, 1)
 
 
+def virials_from_pairs(vectors: torch.Tensor, pair_gradient: torch.Tensor, num_pairs: list[int]) -> torch.Tensor:
+    r"""Sums of `pair_virials` over structures; one product of matrices for each takes a tenth of the time.
+
+    :param num_pairs: of each structure, one after the other
+    :return: shape (num_structures, 6), eV
+    """
+    parts = zip(vectors.split(num_pairs), pair_gradient.split(num_pairs), strict=True)
+    products = torch.stack([r.T @ gradient for r, gradient in parts])
+    products = 0.5 * (products + products.transpose(1, 2))
+    return torch.stack([products[:, a, b] for a, b in VOIGT], 1)
+
+
 @contextmanager
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
     """Build modules in another precision."""

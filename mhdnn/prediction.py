@@ -10,7 +10,7 @@ import torch
 from mhdnn.electrostatics import CoulombSystem, build_coulomb
 from mhdnn.errors import DataError
 from mhdnn.neighbors import pair_vectors
-from mhdnn.potential import forces_from_pairs, pair_virials
+from mhdnn.potential import forces_from_pairs, pair_virials, virials_from_pairs
 from mhdnn.segments import segment_sum
 from mhdnn.structure import VOIGT, Batch
 
@@ -143,9 +143,15 @@ class SeenAtoms:
 def _pair_forces_and_virial(
     batch: Batch, vectors: torch.Tensor, gradient: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    structure_of_pair = batch.structure_index.index_select(0, batch.center_index)
     forces = forces_from_pairs(gradient, batch.center_index, batch.neighbor_index, batch.num_atoms)
-    return forces, segment_sum(pair_virials(vectors, gradient), structure_of_pair, batch.num_structures)
+    return forces, virials_from_pairs(vectors, gradient, _num_pairs(batch))
+
+
+def _num_pairs(batch: Batch) -> list[int]:
+    """Pairs of each structure, which follow each other."""
+    ends = torch.cumsum(batch.num_atoms_per_structure, 0)
+    last = torch.searchsorted(batch.center_index, ends)
+    return torch.diff(last, prepend=last.new_zeros(1)).tolist()
 
 
 def _shared_pair_virials(batch: Batch, vectors: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
@@ -156,7 +162,9 @@ def _shared_pair_virials(batch: Batch, vectors: torch.Tensor, gradient: torch.Te
 
 def _short_range(atoms: SeenAtoms, energies: torch.Tensor, create_graph: bool, atomic_virials: bool) -> Prediction:
     batch, vectors = atoms.batch, atoms.vectors
-    (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=create_graph, allow_unused=True)
+    gradient = None
+    if energies.requires_grad:  # those of a repulsion of no pair that is near don't
+        (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=create_graph, allow_unused=True)
     gradient = torch.zeros_like(vectors) if gradient is None else gradient
     forces, virial = _pair_forces_and_virial(batch, vectors, gradient)
     energy = segment_sum(energies, batch.structure_index, batch.num_structures)

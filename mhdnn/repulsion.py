@@ -66,6 +66,9 @@ class Repulsion(nn.Module):
         # nearly no pair is near: all others are left out before anything is computed of them
         x, y, z = vectors.detach().unbind(1)
         near = torch.nonzero(x * x + y * y + z * z < self.outer.max() ** 2).squeeze(1)
+        result = torch.zeros(num_centers, dtype=torch.float64, device=vectors.device)
+        if len(near) == 0:
+            return result
         vectors = vectors.index_select(0, near).to(torch.float64)
         center_index = center_index.index_select(0, near)
         first = element_index.index_select(0, center_index)
@@ -74,7 +77,6 @@ class Repulsion(nn.Module):
         distance = torch.sqrt((vectors * vectors).sum(1))
         energies = self.strength.flatten().index_select(0, pair) / distance * self.screening(distance, pair)
         energies = energies * self.switch(distance, pair)
-        result = torch.zeros(num_centers, dtype=torch.float64, device=vectors.device)
         return result.index_add(0, center_index, 0.5 * energies)
 
     def screening(self, distance: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
