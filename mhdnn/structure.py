@@ -32,6 +32,7 @@ class Structure:
     :param charges: shape (num_atoms,), e
     :param total_charge: e
     :param group: where the structure comes from, ``family`` or ``family/member``
+    :param weight: of the structure in the loss; None is one
     """
 
     atomic_numbers: np.ndarray
@@ -44,6 +45,7 @@ class Structure:
     charges: np.ndarray | None = None
     total_charge: float | None = None
     group: str = ""
+    weight: float | None = None
 
     @property
     def num_atoms(self) -> int:
@@ -69,6 +71,7 @@ class Batch:
     :param stress: shape (num_structures, 6), eV/Å³; NaN where missing
     :param charges: shape (num_atoms,), e; NaN where missing
     :param total_charge: shape (num_structures,), e; NaN where missing
+    :param weight: in the loss, shape (num_structures,)
     """
 
     atomic_numbers: torch.Tensor
@@ -86,6 +89,7 @@ class Batch:
     stress: torch.Tensor
     charges: torch.Tensor
     total_charge: torch.Tensor
+    weight: torch.Tensor
 
     @property
     def num_structures(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ase.build import bulk, fcc111, graphene, molecule
 from mhdnn.data.dataset import collate
 from mhdnn.neighbors import find_pairs
 from mhdnn.potential import Potential, build_potential
+from mhdnn.prediction import predict
 from mhdnn.structure import Batch, Structure
 
 
@@ -147,3 +149,17 @@ def batch_of(*many: Atoms, cutoff: float = 4.5, total_charge: float | list[float
         for number, atoms in enumerate(many)
     ]
     return collate(items)
+
+
+def labelled_batch(potential: Potential | None = None, repeats: int = 1) -> Batch:
+    """A batch whose labels a potential made (or zeros).
+
+    :param repeats: how often the first structure is in it
+    """
+    batch = batch_of(*[structures()["triclinic"]] * repeats, structures()["tiny"])
+    if potential is None:
+        zeros = torch.zeros(batch.num_structures, 6, dtype=torch.float64)
+        return replace(batch, energy=zeros[:, 0], forces=0 * batch.positions, stress=zeros)
+    made = predict(potential, batch)
+    volume = torch.linalg.det(batch.cell).abs().unsqueeze(1)
+    return replace(batch, energy=made.energy, forces=made.forces, stress=made.virial / volume)

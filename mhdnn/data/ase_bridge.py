@@ -15,6 +15,8 @@ from mhdnn.errors import DataError
 from mhdnn.structure import VOIGT, Structure
 
 GROUP_KEYS = ("group", "config_type")
+WEIGHT_KEYS = ("weight", "config_weight")
+"""Of atoms' info: the weight of the structure in the loss, and MACE's name of it."""
 
 ASYMMETRY = 0.01
 """Largest accepted difference of opposite stress components, relative to the largest component."""
@@ -70,6 +72,7 @@ def record_from_atoms(atoms: Atoms, keys: LabelKeys | None = None, group: str = 
         charges=search.charges(keys.charges),
         total_charge=None if total_charge is None else float(total_charge),
         group=_group(atoms, keys.group, group),
+        weight=_weight(atoms, name),
     )
     return Record(structure, energy_kind=kind, unused=search.unused(), charge_scheme=search.charge_scheme)
 
@@ -82,7 +85,7 @@ def structure_from_atoms(
 
 
 def atoms_from_structure(structure: Structure) -> Atoms:
-    """ASE's atoms, with the labels in a `SinglePointCalculator` and group and total charge in info."""
+    """ASE's atoms, with the labels in a `SinglePointCalculator` and group, total charge and weight in info."""
     atoms = Atoms(
         numbers=structure.atomic_numbers,
         positions=structure.positions,
@@ -93,6 +96,8 @@ def atoms_from_structure(structure: Structure) -> Atoms:
         atoms.info["group"] = structure.group
     if structure.total_charge is not None:
         atoms.info["total_charge"] = structure.total_charge
+    if structure.weight is not None:
+        atoms.info["weight"] = structure.weight
     names = ("energy", "forces", "stress", "charges")
     labels = {name: getattr(structure, name) for name in names if getattr(structure, name) is not None}
     if labels:
@@ -160,6 +165,23 @@ def _stress(search: LabelSearch, cell: np.ndarray, keys: LabelKeys, name: str) -
 def _tensors(search: LabelSearch, label: str, key: str | None, name: str) -> list[Found]:
     candidates = search.keyed(key, label, None) if key else search.candidates(label, None)
     return [Found(found.name, voigt_stress(found.value, name)) for found in candidates]
+
+
+def _weight(atoms: Atoms, name: str) -> float | None:
+    """:raises DataError: if two weights differ, or one is no number"""
+    found = {key: atoms.info[key] for key in WEIGHT_KEYS if key in atoms.info}
+    if not found:
+        return None
+    values = []
+    for key, value in found.items():
+        if not isinstance(value, (int, float, np.number)) or isinstance(value, bool):
+            raise DataError(
+                f"{name}: `{key}` must be a number, the weight of the structure, found {value!r}; correct it"
+            )
+        values.append(float(value))
+    if len(set(values)) > 1:
+        raise DataError(f"{name}: `weight` and `config_weight` hold different values, {values}; remove one of them")
+    return values[0]
 
 
 def _group(atoms: Atoms, key: str | None, default: str) -> str:

@@ -26,6 +26,7 @@ class SourceReport:
     :param reasons: why, for the first of them
     :param unused: structures in which each name looks like a label and was not taken
     :param unlabelled: structures without any label, left out of files that were found in a folder
+    :param weighted: structures that have a weight in the loss
     :param in_folder: whether it was found in a folder, and not named by the user
     """
 
@@ -38,11 +39,13 @@ class SourceReport:
     reasons: list[str] = field(default_factory=list)
     unused: Counter[str] = field(default_factory=Counter)
     unlabelled: int = 0
+    weighted: int = 0
 
     def add(self, record: Record) -> None:
         """Count a structure that is written."""
         self.num_structures += 1
         self.labels.update(label for label in TRAINING_LABELS if getattr(record.structure, label) is not None)
+        self.weighted += record.structure.weight is not None
         self.unused.update(record.unused)
 
     def skip(self, reason: str) -> None:
@@ -57,6 +60,8 @@ class SourceReport:
         count = self.num_structures
         labels = [label if own == count else f"{label} of {own}" for label, own in self.labels.items()]
         parts = [f"{_structures(count)}{' with ' if labels else ''}{', '.join(labels)}"]
+        if self.weighted:
+            parts.append(f"weights of {self.weighted}")
         if self.unconverged:
             parts.append(f"{_structures(self.unconverged)} not converged, left out")
         if self.unlabelled:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ from mhdnn.data.split import assign_split
 from mhdnn.data.store import StoreReader
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.structure import Batch
+from mhdnn.typed import suggestion
 
 SAMPLE_BATCH_ATOMS = 200
 PASS_BATCH_ATOMS = 2000
 SMALLEST_SPLIT = 10  # structures; of fewer, all train
 PARTS = ("train", "validation", "test")
+FITTED = ("train", "validation")
+"""Parts whose structures have weights."""
 
 
 class StoreDataModule(pl.LightningDataModule):
@@ -35,6 +38,7 @@ class StoreDataModule(pl.LightningDataModule):
     :param validation_fraction: of the training store, where it has no written split
     :param split_by: group, structure or auto (group where groups are named ``family/member``)
     :param dispersion: whether labels include the stored dispersion part; else `dispersion_left_out` names it
+    :param weights: of groups or families in the loss; structures of weight zero don't train or validate
     :param total_charge: of structures without a total charge and without atomic charges, e; for potentials
         with charges
     """
@@ -54,6 +58,7 @@ class StoreDataModule(pl.LightningDataModule):
         cache_megabytes: float,
         seed: int = 0,
         total_charge: float | None = None,
+        weights: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1:
@@ -66,7 +71,8 @@ class StoreDataModule(pl.LightningDataModule):
                 self.readers[part] = StoreReader(path, subtract_dispersion=not dispersion)
         self._check_energy_kinds()
         self.dispersion_left_out = None if dispersion else self._named_dispersion()
-        self.indices = self._split(validation_fraction, split_by, split_seed)
+        self.weights = {part: weights_of(self.readers.get(part, self.train_reader), weights) for part in FITTED}
+        self.indices = self._with_weight(self._split(validation_fraction, split_by, split_seed))
         for part, reader in self.readers.items():
             self._check_labels(part, reader)
         self.datasets: dict[str, StructureDataset] = {}
@@ -102,6 +108,24 @@ class StoreDataModule(pl.LightningDataModule):
             raise DataError(f"{reader.path}: no structure is left for training; expected at least one")
         return {part: indices for part, indices in result.items() if len(indices) > 0}
 
+    def _with_weight(self, indices: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Without the structures that weigh nothing."""
+        for part, weights in self.weights.items():
+            if part in indices:
+                indices[part] = indices[part][weights[indices[part]] > 0]
+        if len(indices["train"]) == 0:
+            raise DataError(
+                f"{self.train_reader.path}: `weight`: all training structures have the weight 0; give others"
+            )
+        return {part: chosen for part, chosen in indices.items() if len(chosen) > 0}
+
+    @property
+    def mean_weight(self) -> tuple[float, float]:
+        """Mean weight of the training structures, and of their atoms."""
+        chosen = self.indices["train"]
+        weights, sizes = self.weights["train"][chosen], self.train_reader.num_atoms[chosen]
+        return float(weights.mean()), float(np.average(weights, weights=sizes))
+
     def _check_labels(self, part: str, reader: StoreReader) -> None:
         missing = "energy" not in reader.labels and "forces" not in reader.labels
         if missing:
@@ -135,7 +159,8 @@ class StoreDataModule(pl.LightningDataModule):
         if part not in self.datasets:
             reader = self.readers.get(part, self.train_reader)
             cache = self.cache_megabytes if part == "train" else self.cache_megabytes / 4
-            self.datasets[part] = StructureDataset(reader, self.indices[part], self.cutoff, cache, self.total_charge)
+            options = (self.cutoff, cache, self.total_charge, self.weights.get(part))
+            self.datasets[part] = StructureDataset(reader, self.indices[part], *options)
         return self.datasets[part]
 
     def sample(self, num_atoms: int) -> Iterator[Batch]:
@@ -181,6 +206,24 @@ class StoreDataModule(pl.LightningDataModule):
     def paths(self) -> dict[str, Path]:
         """Store of each part."""
         return {part: Path(self.readers.get(part, self.train_reader).path) for part in self.indices}
+
+
+def weights_of(reader: StoreReader, of_groups: Mapping[str, float] | None) -> np.ndarray:
+    """Weight of each structure in the loss: that in the store times that of its family and that of its group.
+
+    :raises ConfigError: if a group that is named doesn't exist
+    :raises DataError: if a weight in the store is negative or infinite
+    """
+    weights = reader.weights()
+    groups = np.array(reader.groups if of_groups else [], dtype=str)
+    families = np.char.partition(groups, "/")[:, 0] if len(groups) else groups
+    for name, weight in (of_groups or {}).items():
+        chosen = (groups == name) | (families == name)
+        if not chosen.any():
+            known = suggestion(name, [*np.unique(families), *np.unique(groups)])
+            raise ConfigError(f"`data.weights.{name}`: {reader.path} has no such group or family{known}")
+        weights = np.where(chosen, weight * weights, weights)
+    return weights
 
 
 def split_off_validation(groups: Sequence[str], fraction: float, split_by: str, seed: int) -> np.ndarray:

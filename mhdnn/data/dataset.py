@@ -37,6 +37,7 @@ class StructureDataset(Dataset[Item]):
     :param cutoff: Å
     :param cache_megabytes: how much may be kept; the rest is read and searched again each time
     :param total_charge: of structures that have no total charge, nor atomic charges that add up to a whole number, e
+    :param weights: in the loss, of all structures of the source, in place of their own
     """
 
     def __init__(
@@ -46,11 +47,13 @@ class StructureDataset(Dataset[Item]):
         cutoff: float,
         cache_megabytes: float = 256.0,
         total_charge: float | None = None,
+        weights: np.ndarray | None = None,
     ) -> None:
         self.source = source
         self.indices = np.asarray(indices, dtype=np.int64)
         self.cutoff = cutoff
         self.total_charge = total_charge
+        self.weights = weights
         self.cache_bytes = cache_megabytes * 2**20
         self._cache: dict[int, Item] = {}
         self._cached_bytes = 0
@@ -65,6 +68,8 @@ class StructureDataset(Dataset[Item]):
         structure = self.source[number]
         if np.isnan(total_charge_of(structure)):
             structure.total_charge = self.total_charge
+        if self.weights is not None:
+            structure.weight = float(self.weights[number])
         name = f"{getattr(self.source, 'path', 'dataset')}: structure {number} (group {structure.group!r})"
         try:
             pairs = find_pairs(structure.positions, structure.cell, structure.pbc, self.cutoff)
@@ -140,6 +145,7 @@ def collate(items: Sequence[Item]) -> Batch:
         stress=torch.from_numpy(np.stack([label_or_nan(s.stress, (6,)) for s in structures])),
         charges=joined([label_or_nan(s.charges, (s.num_atoms,)) for s in structures]),
         total_charge=torch.tensor([total_charge_of(s) for s in structures], dtype=torch.float64),
+        weight=torch.tensor([1.0 if s.weight is None else s.weight for s in structures], dtype=torch.float64),
     )
 
 

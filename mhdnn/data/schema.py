@@ -65,11 +65,13 @@ LABEL_FIELDS = (
     Field("charges", True, ()),
     Field("total_charge", False, ()),
 )
+WEIGHT = Field("weight", False, ())
+"""In the loss; not negative, one where missing."""
 DISPERSION_PREFIX = "dispersion_"
 DISPERSION_FIELDS = tuple(
     Field(DISPERSION_PREFIX + field.name, field.per_atom, field.row_shape) for field in LABEL_FIELDS[:3]
 )
-NUMERIC_FIELDS = {field.name: field for field in GEOMETRY_FIELDS + LABEL_FIELDS + DISPERSION_FIELDS}
+NUMERIC_FIELDS = {field.name: field for field in (*GEOMETRY_FIELDS, *LABEL_FIELDS, WEIGHT, *DISPERSION_FIELDS)}
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,8 @@ def validate_structure(structure: Structure, name: str = "structure") -> None:
         value = getattr(structure, field.name)
         if value is not None:
             _validate_array(value, label_shape(field.name, num_atoms), field.name, name)
+    if structure.weight is not None and not 0 <= structure.weight < np.inf:
+        raise DataError(f"{name}: `weight` must be a finite number, at least 0, found {structure.weight}; correct it")
     if not isinstance(structure.group, str) or "\0" in structure.group:
         raise DataError(f"{name}: `group` must be a text without NUL, found {structure.group!r}; rename it")
 

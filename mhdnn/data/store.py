@@ -24,6 +24,7 @@ from mhdnn.data.schema import (
     RESERVED_ATTRIBUTES,
     SCHEMA_VERSION,
     SPLITS,
+    WEIGHT,
     Dispersion,
     Record,
     validate_structure,
@@ -187,6 +188,21 @@ class StoreReader:
             energies = energies - self._read("dispersion_energy", 0, len(self))
         return energies
 
+    def weights(self) -> np.ndarray:
+        """Weight of each structure in the loss, shape (num_structures,).
+
+        :raises DataError: if one is negative or infinite
+        """
+        if WEIGHT.name not in self._arrays:
+            return np.ones(len(self))
+        weights = self._read(WEIGHT.name, 0, len(self))
+        weights = np.where(np.isnan(weights), 1.0, weights)
+        wrong = np.flatnonzero(~((weights >= 0) & np.isfinite(weights)))
+        if len(wrong):
+            found = f"{weights[wrong[0]]} of structure {wrong[0]}"
+            raise self._wrong(WEIGHT.name, "finite numbers, at least 0", found)
+        return weights
+
     def close(self) -> None:
         """Close the file; it opens again when a structure is asked for."""
         self._datasets.clear()
@@ -242,7 +258,7 @@ class StoreReader:
             values[name] = block[name][rows]
         geometry: dict[str, Any] = {field.name: np.array(values[field.name]) for field in GEOMETRY_FIELDS}
         geometry["atomic_numbers"] = geometry["atomic_numbers"].astype(np.int64)
-        labels = {f.name: self._label(values, f.name, index) for f in LABEL_FIELDS + DISPERSION_FIELDS}
+        labels = {f.name: self._label(values, f.name, index) for f in (*LABEL_FIELDS, WEIGHT, *DISPERSION_FIELDS)}
         parts = {f.name.removeprefix(DISPERSION_PREFIX): labels.pop(f.name) for f in DISPERSION_FIELDS}
         dispersion = Dispersion(**parts) if any(part is not None for part in parts.values()) else None
         if self.subtract_dispersion:

@@ -21,6 +21,7 @@ from mhdnn.data.schema import (
     SCHEMA_VERSION,
     SPLITS,
     UNITS,
+    WEIGHT,
     Dispersion,
     Field,
     validate_dispersion,
@@ -146,7 +147,7 @@ class StoreWriter:
         _extend(file["offsets"], self._written_atoms + np.cumsum(sizes))
         for field in GEOMETRY_FIELDS:
             self._write(file, field, [getattr(structure, field.name) for structure in structures])
-        for field in LABEL_FIELDS:
+        for field in (*LABEL_FIELDS, WEIGHT):
             self._write(file, field, [getattr(structure, field.name) for structure in structures])
         for field in DISPERSION_FIELDS:
             label = field.name.removeprefix(DISPERSION_PREFIX)
@@ -214,7 +215,7 @@ class StoreWriter:
 
 
 def _create(file: h5py.File, field: Field, rows: int) -> None:
-    missing = NUMERIC_FIELDS[field.name] in LABEL_FIELDS + DISPERSION_FIELDS
+    missing = NUMERIC_FIELDS[field.name] in (*LABEL_FIELDS, WEIGHT, *DISPERSION_FIELDS)
     file.create_dataset(
         field.name,
         shape=(rows, *field.row_shape),

@@ -224,6 +224,7 @@ class MHDNNCalculator(Calculator):
             stress=unknown(1, 6),
             charges=unknown(num_atoms),
             total_charge=tensor([self._total_charge()]),
+            weight=tensor([1.0]),
         )
 
     def _check_geometry(self) -> None:

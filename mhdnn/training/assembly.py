@@ -24,9 +24,10 @@ from mhdnn.potential import Potential
 from mhdnn.training.charges import ChargeModule, choose_parameters
 from mhdnn.training.checkpoints import SealedCheckpoints
 from mhdnn.training.cutoff import NEIGHBORS, cutoff_from_data
-from mhdnn.training.loss import Loss, Ramp
+from mhdnn.training.loss import EQUAL_WEIGHTS, Loss, MeanWeight, Ramp, Thresholds
 from mhdnn.training.module import CHARGES, ENERGIES, JOINT, PotentialModule, StageModule
 from mhdnn.training.settings import check_settings
+from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
 
 console = Console()
 
@@ -90,10 +91,20 @@ def model_settings(config: DictConfig, data: StoreDataModule) -> dict[str, Any]:
     return settings
 
 
-def build_loss(settings: Mapping[str, Any], charge_weight: float = 0.0) -> Loss:
-    """The loss that the group ``loss`` describes."""
+def build_loss(
+    settings: Mapping[str, Any], charge_weight: float = 0.0, mean_weight: MeanWeight = EQUAL_WEIGHTS
+) -> Loss:
+    """The loss that the group ``loss`` describes.
+
+    :param mean_weight: of the training set
+    """
     ramp = Ramp(float(settings["energy_weight"]["start"]), float(settings["energy_weight"]["end"]))
-    return Loss(ramp, float(settings["force_weight"]), float(settings["stress_weight"]), charge_weight)
+    weights = float(settings["force_weight"]), float(settings["stress_weight"]), charge_weight
+    given, thresholds = settings.get("thresholds"), None
+    if given:
+        stress = float(given["stress"]) / GPA_PER_EV_PER_CUBIC_ANGSTROM
+        thresholds = Thresholds(float(given["energy"]), float(given["force"]), stress)
+    return Loss(ramp, *weights, thresholds, mean_weight)
 
 
 def build_module(
@@ -119,13 +130,14 @@ def build_module(
         "configuration": check_settings(config),
         "span": span_of(config, stage),
         "previous": previous if stage == JOINT else None,
+        "mean_weight": MeanWeight(*data.mean_weight),
     }
     if isinstance(potential, ChargePotential):
         choose_parameters(potential, stage)
     if stage == CHARGES:
         return ChargeModule(**arguments)
-    loss = build_loss(config.loss, config.charges.joint_charge_weight if stage == JOINT else 0.0)
-    return PotentialModule(loss=loss, **arguments)
+    charge_weight = config.charges.joint_charge_weight if stage == JOINT else 0.0
+    return PotentialModule(loss=build_loss(config.loss, charge_weight, arguments["mean_weight"]), **arguments)
 
 
 def span_of(config: DictConfig, stage: str) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from mhdnn.charge_potential import ChargePotential
 from mhdnn.errors import DataError
 from mhdnn.prediction import predict_charges
 from mhdnn.structure import Batch
-from mhdnn.training.loss import mean_square
+from mhdnn.training.loss import weighted_mean
 from mhdnn.training.module import CHARGES, JOINT, StageModule
 
 CHARGE_PARAMETERS = ("electronegativity", "raw_hardness", "descriptor")
@@ -46,7 +46,9 @@ class ChargeModule(StageModule):
         return self._loss(self.charges(batch), batch)
 
     def _loss(self, charges: torch.Tensor, batch: Batch) -> torch.Tensor:
-        return mean_square(charges, batch.charges) * self._charge_unit() ** -2
+        weights = batch.weight.index_select(0, batch.structure_index)
+        mean = weighted_mean(charges, batch.charges, weights, self.mean_weight.of_atoms)
+        return mean * self._charge_unit() ** -2
 
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
         size = batch.num_structures

@@ -34,11 +34,14 @@ from mhdnn.training.ridge import fit_linear_part
 console = Console()
 
 
-def fit_reference_energies(composition: np.ndarray, energies: np.ndarray) -> np.ndarray:
+def fit_reference_energies(
+    composition: np.ndarray, energies: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Energy of each element, the smallest of the least-squares solutions.
 
     :param composition: atoms of each element, shape (num_structures, num_elements)
     :param energies: shape (num_structures,), eV; NaN where a structure has none
+    :param weights: of the structures, shape (num_structures,); None for equal ones
     :return: shape (num_elements,), eV
     :raises DataError: if no structure has an energy
     """
@@ -46,8 +49,8 @@ def fit_reference_energies(composition: np.ndarray, energies: np.ndarray) -> np.
     if not known.any():
         raise DataError("`energy`: no structure of the training set has one; expected at least one")
     counts = composition[known].astype(np.float64)
-    size = counts.sum(axis=1, keepdims=True)
-    solution, *_ = np.linalg.lstsq(counts / size, energies[known] / size[:, 0], rcond=1e-8)
+    share = (1.0 if weights is None else np.sqrt(weights[known])) / counts.sum(axis=1)
+    solution, *_ = np.linalg.lstsq(counts * share[:, None], energies[known] * share, rcond=1e-8)
     return solution
 
 
@@ -191,7 +194,7 @@ def set_reference_energies(potential: Potential, data: StoreDataModule, choice: 
                 markup=False,
                 soft_wrap=True,
             )
-        energies = fit_reference_energies(counts, known)
+        energies = fit_reference_energies(counts, known, data.weights["train"][chosen])
     else:
         symbols = [chemical_symbols[number] for number in numbers]
         missing = [symbol for symbol in symbols if symbol not in choice]

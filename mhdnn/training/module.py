@@ -22,7 +22,7 @@ from mhdnn.potential import Potential
 from mhdnn.prediction import Prediction, predict
 from mhdnn.structure import Batch
 from mhdnn.training.guards import FiniteGuard
-from mhdnn.training.loss import Loss
+from mhdnn.training.loss import EQUAL_WEIGHTS, Loss, MeanWeight
 from mhdnn.training.optimization import carry_state, is_plateau
 from mhdnn.training.resume import check_same_architecture
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
@@ -64,6 +64,7 @@ class StageModule(pl.LightningModule):
     :param configuration: all settings of the training; they travel in the checkpoint
     :param span: begin and end of the stage as fractions of the schedule that it shares with others
     :param previous: optimiser of the stage whose schedule this one continues
+    :param mean_weight: of the training structures
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class StageModule(pl.LightningModule):
         configuration: Mapping[str, Any] | None = None,
         span: tuple[float, float] = (0.0, 1.0),
         previous: torch.optim.Optimizer | None = None,
+        mean_weight: MeanWeight = EQUAL_WEIGHTS,
     ) -> None:
         super().__init__()
         self.potential = potential
@@ -90,6 +92,7 @@ class StageModule(pl.LightningModule):
         self.configuration = dict(configuration or {})
         self.span = span
         self.previous = previous
+        self.mean_weight = mean_weight
         self.guard = FiniteGuard(self.find_loss)
         self._batch: Batch | None = None
 

@@ -79,7 +79,7 @@ def weighted_equations(
     force_weight: float,
     stress_weight: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Equations of a batch times the square roots of their weights.
+    """Equations of a batch times the square roots of their weights and those of the structures.
 
     :return: shapes (num_equations, num_unknowns) and (num_equations,)
     """
@@ -89,21 +89,23 @@ def weighted_equations(
     features = StructureFeatures(potential, basis, batch)
     rows, targets = [], []
 
-    def add(new_rows: torch.Tensor, new_targets: torch.Tensor, weight: float) -> None:
-        rows.append(weight**0.5 * new_rows)
-        targets.append(weight**0.5 * new_targets)
+    def add(new_rows: torch.Tensor, new_targets: torch.Tensor, weight: float, structures: torch.Tensor) -> None:
+        root = torch.sqrt(weight * batch.weight.index_select(0, structures))
+        rows.append(root.unsqueeze(1) * new_rows)
+        targets.append(root * new_targets)
 
+    every = torch.arange(batch.num_structures)
     energies = (batch.energy - references) / num_atoms
-    add(features.values() / num_atoms.unsqueeze(1), energies, energy_weight / batch.num_structures)
+    add(features.values() / num_atoms.unsqueeze(1), energies, energy_weight / batch.num_structures, every)
     virials = batch.stress * (torch.linalg.det(batch.cell).abs() / num_atoms).unsqueeze(1)
     for component in range(len(VOIGT)):
         derivative = features.strain_derivative(component) / num_atoms.unsqueeze(1)
-        add(derivative, virials[:, component], stress_weight / (len(VOIGT) * batch.num_structures))
+        add(derivative, virials[:, component], stress_weight / (len(VOIGT) * batch.num_structures), every)
     directions = _some_directions(batch, DIRECTIONS_IN_A_BATCH)
     num_components = sum(int((batch.num_atoms_per_structure > atom).sum()) for atom, _ in directions)
     for atom, axis in directions:
         _, atoms, derivative = features.displacement_derivative(atom, axis)
-        add(-derivative, batch.forces[atoms, axis], force_weight / num_components)
+        add(-derivative, batch.forces[atoms, axis], force_weight / num_components, batch.structure_index[atoms])
     return torch.cat(rows), torch.cat(targets)
 
 

@@ -91,12 +91,22 @@ class EnergyWeight:
 
 
 @dataclass
+class LossThresholds:
+    """From which on errors count linearly: eV/atom, eV/Å, GPa."""
+
+    energy: Positive
+    force: Positive
+    stress: Positive
+
+
+@dataclass
 class LossWeights:
     """Of energies, forces and stress."""
 
     energy_weight: EnergyWeight
     force_weight: NotNegative
     stress_weight: NotNegative
+    thresholds: Optional[LossThresholds] = None
 
 
 @dataclass
@@ -111,6 +121,7 @@ class Store:
     split_seed: Seed
     dispersion: bool
     total_charge: Optional[float]
+    weights: Optional[dict[str, NotNegative]]
     batch_size: Count
     num_workers: CountOrZero
     cache_megabytes: NotNegative

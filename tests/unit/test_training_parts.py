@@ -9,64 +9,26 @@ from ase import Atoms
 from torch.optim.swa_utils import AveragedModel
 
 from mhdnn.errors import DataError
-from mhdnn.finite import first_not_finite
 from mhdnn.potential import build_potential
 from mhdnn.prediction import Prediction, predict, predict_charges
 from mhdnn.training.callbacks import MovingAverage
 from mhdnn.training.charges import choose_parameters
 from mhdnn.training.initialization import fit_linear, fit_reference_energies, fit_scaling
 from mhdnn.training.least_squares import PENALTIES, GramEquations, NormalEquations, choose_penalty
-from mhdnn.training.loss import Loss, Ramp, mean_square
+from mhdnn.training.loss import Loss, Ramp
 from mhdnn.training.optimization import parameter_groups, warmup_cosine
 from mhdnn.training.ridge import ElementBasis, StructureFeatures, fit_linear_part, weighted_equations
-from tests.builders import batch_of, charge_settings, contracted_settings, model_settings, random_potential, structures
+from tests.builders import (
+    batch_of,
+    charge_settings,
+    contracted_settings,
+    labelled_batch,
+    model_settings,
+    random_potential,
+    structures,
+)
 
 ELEMENTS = [6, 14, 50]
-
-
-def labelled_batch(potential=None):
-    """A batch whose labels a potential made (or zeros)."""
-    batch = batch_of(structures()["triclinic"], structures()["tiny"])
-    if potential is None:
-        zeros = torch.zeros(2, 6, dtype=torch.float64)
-        return dataclasses.replace(batch, energy=zeros[:, 0], forces=0 * batch.positions, stress=zeros)
-    made = predict(potential, batch)
-    volume = torch.linalg.det(batch.cell).abs().unsqueeze(1)
-    return dataclasses.replace(batch, energy=made.energy, forces=made.forces, stress=made.virial / volume)
-
-
-def test_loss_by_hand():
-    batch = labelled_batch()
-    sizes = batch.num_atoms_per_structure.double()
-    prediction = Prediction(2 * sizes, torch.full_like(batch.forces, 3.0), sizes[:, None].expand(2, 6), sizes)
-    loss = Loss(Ramp(1.0, 100.0), force_weight=10.0, stress_weight=0.5)
-    # energy error 2 eV/atom, force error 3 eV/Å, virial error 1 eV/atom
-    assert loss(prediction, batch, progress=0.0).item() == pytest.approx(1 * 4 + 10 * 9 + 0.5)
-    assert loss(prediction, batch, progress=0.5).item() == pytest.approx(10 * 4 + 10 * 9 + 0.5)
-    assert loss(prediction, batch).item() == pytest.approx(100 * 4 + 10 * 9 + 0.5)
-
-
-def test_missing_labels_leave_no_trace():
-    values = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
-    mean = mean_square(values, torch.tensor([0.0, torch.nan, 0.0]))
-    mean.backward()
-    assert mean.item() == pytest.approx(5.0)
-    assert values.grad.tolist() == [1.0, 0.0, 3.0]
-    assert mean_square(values, torch.full((3,), torch.nan)).item() == 0.0
-
-
-def test_a_prediction_that_is_no_number_is_not_perfect():
-    values = torch.tensor([1.0, torch.nan])
-    assert torch.isnan(mean_square(values, torch.zeros(2)))
-    assert mean_square(values, torch.tensor([0.0, torch.nan])).item() == 1.0
-    batch = labelled_batch()
-    sizes = batch.num_atoms_per_structure.double()
-    loss = Loss(Ramp(1.0, 100.0), force_weight=10.0, stress_weight=0.5)
-    for name, shape in (("energy", (2,)), ("forces", batch.forces.shape), ("virial", (2, 6))):
-        prediction = Prediction(0 * sizes, 0 * batch.forces, sizes[:, None].expand(2, 6), 0 * sizes)
-        prediction = prediction._replace(**{name: torch.full(shape, torch.nan, dtype=torch.float64)})
-        assert torch.isnan(loss(prediction, batch)), name
-        assert first_not_finite(prediction._asdict(), batch) == (0, name)
 
 
 def test_reference_energies():
