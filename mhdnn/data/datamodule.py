@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from mhdnn.typed import suggestion
 
 SAMPLE_BATCH_ATOMS = 200
 PASS_BATCH_ATOMS = 2000
+VALIDATION_BATCH_ATOMS = 500
 SMALLEST_SPLIT = 10  # structures; of fewer, all train
 PARTS = ("train", "validation", "test")
 FITTED = ("train", "validation")
@@ -174,17 +176,20 @@ class StoreDataModule(pl.LightningDataModule):
             yield collate([dataset[int(index)] for index in chosen[batch_number == number]])
 
     def batches(self, part: str) -> Iterator[Batch]:
-        """All structures of a part in their order, in batches of about ``PASS_BATCH_ATOMS``."""
-        dataset = self.dataset(part)
-        sizes = self.readers.get(part, self.train_reader).num_atoms[dataset.indices]
-        batch_number = np.cumsum(sizes) // PASS_BATCH_ATOMS
-        for number in np.unique(batch_number):
-            yield collate([dataset[int(index)] for index in np.flatnonzero(batch_number == number)])
+        """All structures of a part in their order, in batches of about ``PASS_BATCH_ATOMS``, read in blocks."""
+        items = self.dataset(part).in_order()
+        for chosen in self._packed(part, PASS_BATCH_ATOMS):
+            yield collate(list(itertools.islice(items, len(chosen))))
+
+    def _packed(self, part: str, num_atoms: int) -> list[list[int]]:
+        """Numbers of the structures of a part in their order, in lists of about so many atoms."""
+        sizes = self.readers.get(part, self.train_reader).num_atoms[self.indices[part]]
+        _, first = np.unique(np.cumsum(sizes) // num_atoms, return_index=True)
+        return [chosen.tolist() for chosen in np.split(np.arange(len(sizes)), first[1:])]
 
     def _loader(self, part: str, **options: Any) -> DataLoader[Any]:
         return DataLoader(
             self.dataset(part),
-            batch_size=self.batch_size,
             collate_fn=collate,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
@@ -198,10 +203,12 @@ class StoreDataModule(pl.LightningDataModule):
         sampler: DistributedSampler[Any] = DistributedSampler(
             self.dataset("train"), num_replicas=world_size, rank=rank, shuffle=True, seed=self.seed
         )
-        return self._loader("train", sampler=sampler)
+        return self._loader("train", sampler=sampler, batch_size=self.batch_size)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
-        return self._loader("validation") if "validation" in self.indices else []
+        if "validation" not in self.indices:
+            return []
+        return self._loader("validation", batch_sampler=self._packed("validation", VALIDATION_BATCH_ATOMS))
 
     def paths(self) -> dict[str, Path]:
         """Store of each part."""

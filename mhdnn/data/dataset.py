@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,6 +27,13 @@ class StructureSource(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Structure: ...
+
+
+@runtime_checkable
+class BlockSource(Protocol):
+    """A source that reads many structures faster than one by one."""
+
+    def select(self, numbers: Sequence[int]) -> Iterator[Structure]: ...
 
 
 class StructureDataset(Dataset[Item]):
@@ -63,9 +70,22 @@ class StructureDataset(Dataset[Item]):
 
     def __getitem__(self, index: int) -> Item:
         number = int(self.indices[index])
-        if number in self._cache:
-            return self._cache[number]
-        structure = self.source[number]
+        return self._cache[number] if number in self._cache else self._made(number, self.source[number])
+
+    def in_order(self) -> Iterator[Item]:
+        """All structures, as one by one, but those that are not kept are read in blocks."""
+        missing = [int(number) for number in self.indices if int(number) not in self._cache]
+        read = (
+            self.source.select(missing)
+            if isinstance(self.source, BlockSource)
+            else map(self.source.__getitem__, missing)
+        )
+        known = set(self._cache)
+        for number in map(int, self.indices):
+            yield self._cache[number] if number in known else self._made(number, next(read))
+
+    def _made(self, number: int, structure: Structure) -> Item:
+        """A structure that was read with its pairs, kept if there is room."""
         if np.isnan(total_charge_of(structure)):
             structure.total_charge = self.total_charge
         if self.weights is not None:

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from mhdnn.data.hdf5_heaps import check_heaps
+from mhdnn.data.read_guard import REMEDY, ReadGuard
 from mhdnn.data.schema import (
     DISPERSION_FIELDS,
     DISPERSION_PREFIX,
@@ -30,17 +31,18 @@ from mhdnn.data.schema import (
     validate_structure,
 )
 from mhdnn.data.writer import StoreWriter
-from mhdnn.errors import DataError, MHDNNError
+from mhdnn.errors import DataError
 from mhdnn.structure import Structure
 
 __all__ = ["Dispersion", "Record", "StoreReader", "StoreWriter", "validate_structure"]
 
-REMEDY = "make the file again with `mhdnn data convert`"
 STRING_ARRAYS = frozenset({"group", "split"})
 LARGEST_RATIO = 1100
 """Bytes of an array for each byte of the file; compression gets no further."""
 BLOCK_ATOMS = 200_000
 """Atoms read at once when a whole file is gone through."""
+SPARSE = 6
+"""Reading a structure by itself costs as much as so many in a block."""
 
 
 class StoreReader:
@@ -135,6 +137,33 @@ class StoreReader:
             raise IndexError(f"{self.path}: no structure {index}, the file has {len(self)}")
         return self._assemble(self._read_block(position, position + 1), position, position)
 
+    def select(self, numbers: Sequence[int] | np.ndarray) -> Iterator[Structure]:
+        """Structures of ascending numbers, read in blocks where many of a block are asked for.
+
+        :raises IndexError: if one is not there, or they do not ascend
+        :raises DataError: as ``reader[index]``
+        """
+        numbers = np.asarray(numbers, dtype=np.int64)
+        if len(numbers) and (numbers[0] < 0 or numbers[-1] >= len(self) or (np.diff(numbers) <= 0).any()):
+            raise IndexError(f"{self.path}: expected ascending numbers of structures below {len(self)}")
+        done = 0
+        while done < len(numbers):
+            first = int(numbers[done])
+            last = self._end_of_block(first)
+            end = int(np.searchsorted(numbers, last))
+            last = int(numbers[end - 1]) + 1
+            if SPARSE * (end - done) < last - first:
+                yield from (self[int(index)] for index in numbers[done:end])
+            else:
+                block = self._read_block(first, last)
+                yield from (self._assemble(block, first, int(index)).structure for index in numbers[done:end])
+            done = end
+
+    def _end_of_block(self, first: int) -> int:
+        """The structure behind the last of a block that begins with this one."""
+        limit = self._offsets[first] + BLOCK_ATOMS
+        return max(first + 1, int(np.searchsorted(self._offsets, limit, side="right")) - 1)
+
     def frames(self) -> Iterator[Callable[[], Record]]:
         """A function for each structure that assembles and checks its record.
 
@@ -142,8 +171,7 @@ class StoreReader:
         """
         first = 0
         while first < len(self):
-            limit = self._offsets[first] + BLOCK_ATOMS
-            last = max(first + 1, int(np.searchsorted(self._offsets, limit, side="right")) - 1)
+            last = self._end_of_block(first)
             block = self._read_block(first, last)
             for index in range(first, last):
                 yield partial(self._assemble, block, first, index)
@@ -218,8 +246,8 @@ class StoreReader:
             self._process = os.getpid()
         return self._file
 
-    def _guard(self, array: str) -> _ReadGuard:
-        return _ReadGuard(self.path, array)
+    def _guard(self, array: str) -> ReadGuard:
+        return ReadGuard(self.path, array)
 
     def _read(self, name: str, first: int, last: int) -> np.ndarray:
         with self._guard(name):
@@ -363,27 +391,3 @@ class StoreReader:
 
     def _wrong(self, array: str, expected: str, found: str) -> DataError:
         return DataError(f"{self.path}: array `{array}`: expected {expected}, found {found}; {REMEDY}")
-
-
-class _ReadGuard:
-    """Turns the errors of HDF5 into ones that name the file and the array."""
-
-    def __init__(self, path: Path, array: str) -> None:
-        self.path = path
-        self.array = array
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, FileNotFoundError):
-            raise DataError(
-                f"{self.path}: no such file; check the path, or make the file with `mhdnn data convert`"
-            ) from error
-        if isinstance(error, MHDNNError):
-            return
-        if isinstance(error, Exception):  # of a damaged file HDF5 and h5py raise anything
-            raise DataError(
-                f"{self.path}: `{self.array}` can't be read ({error}), expected a complete HDF5 file; "
-                f"if it was cut short while copying, copy it again, else {REMEDY}"
-            ) from error

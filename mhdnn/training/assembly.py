@@ -30,6 +30,8 @@ from mhdnn.training.settings import check_settings
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
 
 console = Console()
+LONGEST_INTERVAL, FEWEST_VALIDATIONS = 5, 20
+"""Of validations: in epochs, and in a training."""
 
 
 def with_functions_of_input_nn(config: DictConfig) -> DictConfig:
@@ -173,6 +175,20 @@ def provenance(data: StoreDataModule) -> dict[str, Any]:
     }
 
 
+def validation_interval(config: DictConfig) -> int | None:
+    """Epochs from one validation to the next, where the setting is ``auto``; the last epoch is always validated.
+
+    Every epoch where the validation decides when to stop, or when to take smaller steps.
+    """
+    chosen = config.trainer.check_val_every_n_epoch
+    if chosen != "auto":
+        return cast("int | None", chosen)
+    waiting = [config.get("scheduler"), *config.callbacks.values()]
+    if any(part is not None and "patience" in part for part in waiting):
+        return 1
+    return max(1, min(LONGEST_INTERVAL, config.trainer.max_epochs // FEWEST_VALIDATIONS))
+
+
 def build_trainer(config: DictConfig, has_validation: bool, stage: str) -> pl.Trainer:
     """The Lightning trainer with its loggers and callbacks; none that waits for a validation that never comes.
 
@@ -186,6 +202,7 @@ def build_trainer(config: DictConfig, has_validation: bool, stage: str) -> pl.Tr
                 callback.filename = f"{stage}_{callback.filename}"
     if stage != ENERGIES:
         config.trainer.max_epochs = config.charges.max_epochs if stage == CHARGES else config.charges.joint_epochs
+    config.trainer.check_val_every_n_epoch = validation_interval(config)
     if not has_validation:
         chosen = {n: c for n, c in chosen.items() if not str(c.get("monitor", "")).startswith("validation")}
     callbacks = [made(c, f"callbacks.{name}") for name, c in chosen.items()]

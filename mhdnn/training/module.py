@@ -147,6 +147,10 @@ class StageModule(pl.LightningModule):
         elif gradient_clip_val and norm > gradient_clip_val:
             torch._foreach_mul_(gradients, gradient_clip_val / (norm + CLIP_EPSILON))
 
+    def on_train_epoch_start(self) -> None:
+        if self.trainer.current_epoch + 1 == self.trainer.max_epochs and self.trainer.check_val_every_n_epoch:
+            self.trainer.check_val_every_n_epoch = 1  # the last weights are always validated
+
     def on_validation_epoch_end(self) -> None:
         """Before anything saves or compares a validation loss.
 
@@ -186,7 +190,8 @@ class StageModule(pl.LightningModule):
         except (TypeError, ValueError) as error:
             raise ConfigError(f"`scheduler`: {first_line(error)}") from error
         if is_plateau(scheduler):
-            entry = {"scheduler": scheduler, "interval": "epoch", "monitor": self.monitored}
+            waits = self.monitored.startswith("validation") and self.trainer.check_val_every_n_epoch
+            entry = {"scheduler": scheduler, "interval": "epoch", "monitor": self.monitored, "frequency": waits or 1}
         else:
             entry = {"scheduler": scheduler, "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": entry}

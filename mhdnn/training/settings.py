@@ -149,7 +149,7 @@ class Trainer:
     strategy: Union[str, dict[str, Any]]
     gradient_clip_val: Optional[NotNegative]
     log_every_n_steps: Count
-    check_val_every_n_epoch: Optional[Count]
+    check_val_every_n_epoch: Optional[Union[Literal["auto"], Count]]
     max_steps: Union[Literal[-1], Count]
     enable_model_summary: bool
     enable_progress_bar: bool
