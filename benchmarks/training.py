@@ -1,8 +1,12 @@
 """Seconds for an epoch of `mhdnn train` on all forces, and its peak memory.
 
     python benchmarks/training.py [DATA.h5|DATA.extxyz] [--output F.json] [--threads 2] [--profile]
+    python benchmarks/training.py DATA.h5 --method defaults --threads 1 --beside OTHER/.venv/bin/python
 
-About 30 functions for one element, two hidden layers of 20 nodes, everything else as `mhdnn train` has it, but
+The second trains in turns with this version and that of another environment, with all defaults (validation included),
+and gives the ratio of their CPU times for an epoch; the least of the epochs, as other processes only add to it.
+
+Else: about 30 functions for one element, two hidden layers of 20 nodes, everything else as `mhdnn train` has it, but
 all structures that are not marked as validation or test are trained on. Without an argument: the bundled set. An
 epoch is timed from its start to the start of the next (with logs and checkpoints); the median leaves out the
 first, in which neighbours are searched for. Where other processes use the cores, set OMP_WAIT_POLICY=PASSIVE.
@@ -35,8 +39,11 @@ FUNCTIONS = {
         "descriptor.angular.legendre.max_degree=5",
         "descriptor.angular.legendre.radial.num=2",
     ],
+    "defaults": [],
 }
-"""12 radial and 18 angular functions each, if there is one element."""
+"""12 radial and 18 angular functions each, if there is one element; or those of `mhdnn train`."""
+OWN = ["data.validation_fraction=0", "cutoff=5.5", "network.hidden=[20,20]"]
+"""Of all methods but the defaults."""
 console = Console()
 console.width = max(console.width, 130)  # in files, too
 
@@ -50,23 +57,24 @@ def store_of(source: Path, folder: Path) -> Path:
     return converted
 
 
-def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Train in a new process, whose memory is that of training alone."""
+def measure(arguments: argparse.Namespace, folder: Path, python: Path = Path(sys.executable)) -> dict[str, Any]:
+    """Train in a new process, whose memory is that of training alone.
+
+    :param python: whose package trains
+    """
     result = folder / "result.json"
     overrides = [
         f"data.train={store_of(arguments.data, folder)}",
-        "data.validation_fraction=0",
         f"hydra.run.dir={folder / 'run'}",
         f"trainer.max_epochs={arguments.epochs}",
-        "cutoff=5.5",
-        "network.hidden=[20,20]",
         "report=false",
+        *(OWN if arguments.method != "defaults" else []),
         *FUNCTIONS[arguments.method],
         *arguments.override,
     ]
     if arguments.profile:
         overrides.append("+trainer.profiler={_target_: pytorch_lightning.profilers.SimpleProfiler}")
-    command = [sys.executable, HERE / "training_run.py", result, arguments.threads, *overrides]
+    command = [python, HERE / "training_run.py", result, arguments.threads, *overrides]
     environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads)}
     subprocess.run([str(word) for word in command], check=True, env=environment)
     return json.loads(result.read_text())
@@ -78,15 +86,34 @@ def record_of(arguments: argparse.Namespace, measured: dict[str, Any]) -> dict[s
         "program": "mhdnn",
         "method": arguments.method,
         "threads": arguments.threads,
+        "cpu_seconds_per_epoch": min(measured["epoch_cpu_seconds"][1:]),
         "seconds_per_epoch": statistics.median(measured["epoch_seconds"][1:]),
         **measured,
     }
+
+
+def compare(arguments: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+    """Records of this version and another one, measured in turns."""
+    records: dict[str, list[dict[str, Any]]] = {"this": [], "other": []}
+    for _ in range(arguments.turns):
+        for name, python in (("other", arguments.beside), ("this", Path(sys.executable))):
+            record = record_of(arguments, measure(arguments, folder, python))
+            records[name].append({"version": name, **record})
+    best = {name: min(own, key=lambda record: record["cpu_seconds_per_epoch"]) for name, own in records.items()}
+    times = {name: record["cpu_seconds_per_epoch"] for name, record in best.items()}
+    steps = best["this"]["steps_per_epoch"]
+    table = Table("version", "CPU seconds per epoch", "CPU ms per step", "ratio")
+    for name, seconds in times.items():
+        table.add_row(name, f"{seconds:.3f}", f"{1e3 * seconds / steps:.2f}", f"{times['other'] / seconds:.2f}")
+    console.print(table)
+    return list(best.values())
 
 
 def print_record(record: dict[str, Any]) -> None:
     titles = {
         "system": "system", "method": "method", "dtype": "dtype", "threads": "threads", "num_atoms": "atoms",
         "num_functions": "functions", "steps_per_epoch": "steps", "seconds_per_epoch": "seconds per epoch",
+        "cpu_seconds_per_epoch": "CPU seconds",
         "peak_memory_mb": "peak memory, MB", "peak_memory_before_training_mb": "before training, MB",
     }  # fmt: skip
     table = Table(*titles.values())
@@ -109,14 +136,19 @@ def main() -> None:
     parser.add_argument("--method", choices=list(FUNCTIONS), default="wide")
     parser.add_argument("--override", action="append", default=[], help="of mhdnn train, e.g. data.batch_size=8")
     parser.add_argument("--profile", action="store_true", help="where the time of an epoch goes")
+    parser.add_argument("--beside", type=Path, help="Python of another environment, whose version trains in turns")
+    parser.add_argument("--turns", type=int, default=2, help="of both")
     arguments = parser.parse_args()
     if arguments.epochs < 2:
         parser.error("--epochs: the first epoch is not counted, at least 2 are needed")
     with tempfile.TemporaryDirectory() as folder:
-        record = record_of(arguments, measure(arguments, Path(folder)))
-    print_record(record)
+        if arguments.beside:
+            records = compare(arguments, Path(folder))
+        else:
+            records = [record_of(arguments, measure(arguments, Path(folder)))]
+            print_record(records[0])
     if arguments.output:
-        arguments.output.write_text(json.dumps([record], indent=2) + "\n")
+        arguments.output.write_text(json.dumps(records, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ python training_run.py RESULT.json THREADS [overrides of mhdnn train]
 
 from __future__ import annotations
 
+import itertools
 import json
 import resource
 import sys
@@ -40,17 +41,18 @@ class Recorder(pl.Callback):
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
-        self.starts: list[float] = []
+        self.starts: list[tuple[float, float]] = []
         self.memory_before = 0.0
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.memory_before = peak_memory()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.starts.append(time.perf_counter())
+        self.starts.append((time.perf_counter(), time.process_time()))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        times = [*self.starts, time.perf_counter()]
+        times = [*self.starts, (time.perf_counter(), time.process_time())]
+        spans = [(end[0] - start[0], end[1] - start[1]) for start, end in itertools.pairwise(times)]
         data = trainer.datamodule
         indices = data.indices["train"]
         result = {
@@ -60,7 +62,8 @@ class Recorder(pl.Callback):
             "num_functions": pl_module.potential.descriptor.num_functions,
             "steps_per_epoch": trainer.num_training_batches,
             "cutoff": pl_module.settings["cutoff"],
-            "epoch_seconds": [end - start for start, end in zip(times[:-1], times[1:], strict=True)],
+            "epoch_seconds": [seconds for seconds, _ in spans],
+            "epoch_cpu_seconds": [seconds for _, seconds in spans],
             "peak_memory_mb": peak_memory(),
             "peak_memory_before_training_mb": self.memory_before,
         }

@@ -26,7 +26,7 @@ from mhdnn.deploy.export import CHECKPOINT_KEY, read_checkpoint
 from mhdnn.deploy.model_file import first_line
 from mhdnn.errors import ConfigError, DataError, MHDNNError, NotFiniteError
 from mhdnn.files import unwritable
-from mhdnn.potential import Potential, build_potential
+from mhdnn.potential import build_potential
 from mhdnn.training.assembly import (
     build_module,
     build_trainer,
@@ -38,6 +38,7 @@ from mhdnn.training.assembly import (
 )
 from mhdnn.training.initialization import initialize
 from mhdnn.training.module import ENERGIES, StageModule
+from mhdnn.training.overview import describe
 from mhdnn.training.results import finish
 from mhdnn.training.resume import check_same_architecture, check_same_training
 from mhdnn.training.settings import check_settings
@@ -164,16 +165,6 @@ def failures_of_threads() -> Iterator[None]:
         threading.excepthook = before
     if failures:
         raise failures[0]
-
-
-def describe(potential: Potential, data: StoreDataModule) -> None:
-    """What is about to be trained, in a few lines."""
-    parameters = sum(p.numel() for p in potential.parameters() if p.requires_grad)
-    parts = ", ".join(f"{len(indices)} {part}" for part, indices in data.indices.items())
-    console.print(f"structures: {parts}")
-    for remark in data.remarks:
-        console.print(f"warning: {remark}", style="yellow", markup=False, soft_wrap=True)
-    console.print(f"model: {potential.descriptor.num_functions} symmetry functions, {parameters} parameters")
 
 
 def check_test_elements(data: StoreDataModule, numbers: list[int]) -> None:
