@@ -1,4 +1,4 @@
-"""What `mhdnn train` says before it begins and while it begins: the data, the model, and what the training will cost."""
+"""What `mhdnn train` says when it begins: the data, the model, and what the training will cost."""
 
 from __future__ import annotations
 
@@ -64,10 +64,8 @@ LABEL_ORDER = ("energy", "forces", "stress", "charges", "total_charge")
 
 def elements_of(composition: np.ndarray, numbers: Sequence[int]) -> str:
     """Elements with the structures that have them, such as ``C 12, Li 7``."""
-    counts = (composition > 0).sum(axis=0)
-    return ", ".join(
-        f"{chemical_symbols[n]} {count}" for n, count in zip(numbers, counts.tolist(), strict=True) if count
-    )
+    counts = zip(numbers, (composition > 0).sum(axis=0).tolist(), strict=True)
+    return ", ".join(f"{chemical_symbols[number]} {count}" for number, count in counts if count)
 
 
 class CostEstimate(pl.Callback):
@@ -88,7 +86,8 @@ class CostEstimate(pl.Callback):
         self.first_step = -1
         left = per_step * (int(trainer.estimated_stepping_batches) - trainer.global_step)
         if trainer.is_global_zero and left >= FEWEST_SECONDS:
-            console.print(cost_line(per_step, int(trainer.num_training_batches), left, memory_in_use()), soft_wrap=True)
+            # through Lightning, whose progress bar stands in the line below
+            trainer.print(cost_line(per_step, int(trainer.num_training_batches), left, memory_in_use()))
 
 
 def cost_line(per_step: float, steps: int, left: float, memory: float) -> str:
