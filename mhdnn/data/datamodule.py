@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,8 @@ class StoreDataModule(pl.LightningDataModule):
                 self.readers[part] = StoreReader(path, subtract_dispersion=not dispersion)
         self._check_energy_kinds()
         self.dispersion_left_out = None if dispersion else self._named_dispersion()
-        self.weights = {part: weights_of(self.readers.get(part, self.train_reader), weights) for part in FITTED}
+        check_groups(weights or {}, self.readers)
+        self.weights = {part: weights_of(self.readers.get(part, self.train_reader), weights or {}) for part in FITTED}
         self.indices = self._with_weight(self._split(validation_fraction, split_by, split_seed))
         for part, reader in self.readers.items():
             self._check_labels(part, reader)
@@ -215,22 +216,31 @@ class StoreDataModule(pl.LightningDataModule):
         return {part: Path(self.readers.get(part, self.train_reader).path) for part in self.indices}
 
 
-def weights_of(reader: StoreReader, of_groups: Mapping[str, float] | None) -> np.ndarray:
+def weights_of(reader: StoreReader, of_groups: Mapping[str, float]) -> np.ndarray:
     """Weight of each structure in the loss: that in the store times that of its family and that of its group.
 
-    :raises ConfigError: if a group that is named doesn't exist
     :raises DataError: if a weight in the store is negative or infinite
     """
     weights = reader.weights()
-    groups = np.array(reader.groups if of_groups else [], dtype=str)
-    families = np.char.partition(groups, "/")[:, 0] if len(groups) else groups
-    for name, weight in (of_groups or {}).items():
-        chosen = (groups == name) | (families == name)
-        if not chosen.any():
-            known = suggestion(name, [*np.unique(families), *np.unique(groups)])
-            raise ConfigError(f"`data.weights.{name}`: {reader.path} has no such group or family{known}")
-        weights = np.where(chosen, weight * weights, weights)
+    if of_groups:
+        groups = np.array(reader.groups, dtype=str)
+        families = np.char.partition(groups, "/")[:, 0]
+        for name, weight in of_groups.items():
+            weights = np.where((groups == name) | (families == name), weight * weights, weights)
     return weights
+
+
+def check_groups(names: Iterable[str], readers: Mapping[str, StoreReader]) -> None:
+    """Refuse names of groups that no store has.
+
+    :raises ConfigError: naming what may have been meant
+    """
+    names = list(names)
+    groups = {group for reader in readers.values() for group in reader.groups} if names else set()
+    known = sorted(groups | {group.partition("/")[0] for group in groups})
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"`data.weights.{name}`: no such group or family{suggestion(name, known)}")
 
 
 def split_off_validation(groups: Sequence[str], fraction: float, split_by: str, seed: int) -> np.ndarray:

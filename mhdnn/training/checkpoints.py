@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import CheckpointIO
 
 from mhdnn.deploy.export import read_checkpoint, write_checkpoint
@@ -27,6 +28,25 @@ class SealedCheckpoints(CheckpointIO):
 
     def remove_checkpoint(self, path: Any) -> None:
         Path(path).unlink(missing_ok=True)
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """The best of the epochs that were validated, saved when they have ended: so that it can be resumed like the last.
+
+    Lightning itself saves in the middle of an epoch where not every epoch is validated.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(save_on_train_epoch_end=True, **options)
+        self.is_validated = False
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.is_validated = True
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.is_validated:
+            super().on_train_epoch_end(trainer, pl_module)
+        self.is_validated = False
 
 
 class InterruptionCheckpoint(pl.Callback):

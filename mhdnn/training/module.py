@@ -148,8 +148,11 @@ class StageModule(pl.LightningModule):
             torch._foreach_mul_(gradients, gradient_clip_val / (norm + CLIP_EPSILON))
 
     def on_train_epoch_start(self) -> None:
-        if self.trainer.current_epoch + 1 == self.trainer.max_epochs and self.trainer.check_val_every_n_epoch:
-            self.trainer.check_val_every_n_epoch = 1  # the last weights are always validated
+        trainer = self.trainer
+        last_step = trainer.global_step + trainer.num_training_batches // trainer.accumulate_grad_batches
+        is_last = trainer.current_epoch + 1 == trainer.max_epochs or 0 < trainer.max_steps <= last_step
+        if is_last and trainer.check_val_every_n_epoch:
+            trainer.check_val_every_n_epoch = 1  # the last weights are always validated
 
     def on_validation_epoch_end(self) -> None:
         """Before anything saves or compares a validation loss.
@@ -160,15 +163,17 @@ class StageModule(pl.LightningModule):
 
     def progress(self) -> float:
         """Done fraction of the schedule, which may have begun in the stage before and go on in the next."""
-        return min(1.0, (self._first_step() + self.trainer.global_step) / max(1, self._total_steps() - 1))
+        return min(1.0, (self._first_step + self.trainer.global_step) / max(1, self._total_steps - 1))
 
+    @cached_property
     def _total_steps(self) -> int:
         """Steps of the whole schedule."""
         begin, end = self.span
         return round(int(self.trainer.estimated_stepping_batches) / (end - begin))
 
+    @cached_property
     def _first_step(self) -> int:
-        return round(self.span[0] * self._total_steps())
+        return round(self.span[0] * self._total_steps)
 
     def backward(self, loss: torch.Tensor, *args: Any, **kwargs: Any) -> None:
         """Gradients of the parameters alone; without this, those of the pair vectors are computed as well."""
@@ -185,7 +190,7 @@ class StageModule(pl.LightningModule):
             return optimizer
         try:
             accepted = inspect.signature(self.make_scheduler).parameters
-            known = {"total_steps": self._total_steps(), "first_step": self._first_step()}
+            known = {"total_steps": self._total_steps, "first_step": self._first_step}
             scheduler = self.make_scheduler(optimizer, **{key: known[key] for key in known if key in accepted})
         except (TypeError, ValueError) as error:
             raise ConfigError(f"`scheduler`: {first_line(error)}") from error

@@ -299,3 +299,22 @@ class TestValidation:
         validate_structure(make_structure(0, cell=np.zeros((3, 3)), pbc=np.zeros(3, bool)))
         left_handed = np.diag([3.0, 3.0, -3.0])
         validate_structure(make_structure(0, cell=left_handed, pbc=np.ones(3, bool)))
+
+
+@pytest.mark.parametrize("chosen", [range(7), [0, 2, 3, 6], [5], []])
+@pytest.mark.parametrize("sparse", [1, 6])
+def test_selected_structures_are_those_read_one_by_one(chosen, sparse, store, monkeypatch):
+    """In blocks of three structures; where few of a block are asked for, each by itself."""
+    monkeypatch.setattr("mhdnn.data.store.BLOCK_ATOMS", 9)
+    monkeypatch.setattr("mhdnn.data.store.SPARSE", sparse)
+    reader = StoreReader(store[0])
+    found = list(reader.select(list(chosen)))
+    assert len(found) == len(chosen)
+    for structure, number in zip(found, chosen, strict=True):
+        assert_same(structure, reader[number])
+
+
+@pytest.mark.parametrize("numbers", [[3, 2], [1, 1], [-1, 2], [6, 7]])
+def test_selected_structures_ascend(numbers, store):
+    with pytest.raises(IndexError, match="ascending numbers of structures below 7"):
+        list(StoreReader(store[0]).select(numbers))

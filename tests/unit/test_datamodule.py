@@ -117,3 +117,18 @@ def test_stores_of_two_kinds_of_energy_are_refused(tmp_path):
         DataError, match="`energy_kind` must be the same in all stores, found .*free.h5 free, .*extrapol"
     ):
         module(str(tmp_path / "free.h5"), str(tmp_path / "extrapolated.h5"))
+
+
+@pytest.mark.parametrize("cache", [0, 1])
+def test_a_pass_reads_blocks_and_gives_what_single_structures_are(cache, tmp_path, monkeypatch):
+    data = module(store(tmp_path / "a.h5", [f"g/{n}" for n in range(20)]), cache_megabytes=cache)
+    expected = [data.dataset("train")[index] for index in range(0, len(data.indices["train"]))]
+    data = module(str(tmp_path / "a.h5"), cache_megabytes=cache)
+    _ = data.dataset("train")[3]  # may be known before
+    monkeypatch.setattr("mhdnn.data.datamodule.PASS_BATCH_ATOMS", 6)
+    monkeypatch.setattr(data.train_reader, "record", lambda index: pytest.fail("read by itself"))
+    batches = list(data.batches("train"))
+    assert max(batch.num_structures for batch in batches) <= 4
+    assert [number for batch in batches for number in batch.dataset_index.tolist()] == [n for n, _, _ in expected]
+    positions = np.concatenate([structure.positions for _, structure, _ in expected])
+    np.testing.assert_array_equal(np.concatenate([batch.positions for batch in batches]), positions)

@@ -166,7 +166,7 @@ def test_weight_zero_is_the_structure_left_out(store, tmp_path):
 
 
 def test_weights_of_groups_that_are_not_there(store, tmp_path):
-    with pytest.raises(ConfigError, match=r"`data.weights.tinny`: .* has no such group or family; did you mean tiny"):
+    with pytest.raises(ConfigError, match=r"`data.weights.tinny`: no such group or family; did you mean tiny"):
         run(store, tmp_path, "data.weights={tinny: 2.0}")
     with pytest.raises(ConfigError, match=r"`data.weights.tiny`: expected .* at least 0"):
         run(store, tmp_path, "data.weights={tiny: -1.0}")
