@@ -44,7 +44,7 @@ class BestCheckpoint(ModelCheckpoint):
         self.is_validated = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.is_validated:
+        if self.is_validated or not str(self.monitor).startswith("validation"):
             super().on_train_epoch_end(trainer, pl_module)
         self.is_validated = False
 
