@@ -7,6 +7,7 @@ from ase.build import add_adsorbate, bulk, fcc100
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms, FixedLine
+from ase.geometry import find_mic
 from ase.optimize import BFGS
 
 from mhdnn.errors import ConfigError, DataError, PropertyError
@@ -75,10 +76,13 @@ def test_half_of_a_symmetric_path_is_enough(monkeypatch):
 
 
 def test_mirrored_forces_are_those_of_the_calculator():
-    """Every operation that exchanges the ends of a random configuration, against a calculation."""
+    """The operation exchanges the ends; energy and forces of a random configuration's image, against a calculation."""
     initial, final = vacancy_hop()
     exchange = exchange_of_ends(initial, final, 0.1)
     assert exchange is not None
+    for one, other in ((initial, final), (final, initial)):
+        away = find_mic(exchange.positions(one.positions) - other.positions, one.cell, one.pbc)[1]
+        np.testing.assert_allclose(away, 0.0, atol=1e-9)
     moved = initial.copy()
     moved.rattle(0.1, seed=3)
     image = moved.copy()
