@@ -196,11 +196,12 @@ def _title(pull: Pull, several: bool) -> str:
     settings = pull.loading.settings
     load = settings.mode if settings.lateral == "relaxed" else f"{settings.mode}, other strains fixed"
     name = "charge states" if several else pull.loading.atoms.get_chemical_formula()
-    return f"{name}: {load} along {'normal of ' if settings.frame == 'plane' else ''}{_indices(settings)}"
+    return f"{name}: {load} along {_indices(settings)}"
 
 
 def _indices(settings: PullSettings) -> str:
     numbers = settings.direction if settings.shear_direction is None else settings.shear_direction
     text = " ".join(f"{number:g}" for number in numbers)
-    brackets = {"plane": "()", "direction": "[]"}.get(settings.frame, "⟨⟩") if settings.frame != "cartesian" else "()"
-    return f"{brackets[0]}{text}{brackets[1]}" + (" in Cartesian axes" if settings.frame == "cartesian" else "")
+    if settings.frame == "cartesian":
+        return f"{text} (Cartesian)"
+    return f"the normal of ({text})" if settings.frame == "plane" and settings.mode == TENSION else f"[{text}]"
