@@ -39,7 +39,7 @@ WORK = Quantity(
     "work of separation",
     "J/m²",
 )
-TRANSFER = Quantity(("charge_transfer.transferred_to_slab_2_e_per_nm2",), "charge taken by the material", "e/nm²")
+TRANSFER = Quantity(("charge_transfer.transferred_to_slab_2_e_per_nm2",), "charge transferred to the material", "e/nm²")
 GRADIENT = Quantity(("charge_transfer.potential_gradient_v_per_angstrom",), "potential gradient", "V/Å")
 QUANTITIES = (
     WORK,
