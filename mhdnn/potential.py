@@ -18,6 +18,7 @@ from mhdnn.networks import AtomicNetwork, build_network
 from mhdnn.repulsion import Repulsion, build_repulsion
 from mhdnn.segments import segment_sum
 from mhdnn.structure import VOIGT
+from mhdnn.uncertainty.model import ErrorModel, with_error_model
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 MAX_ATOMIC_NUMBER = 118
@@ -31,6 +32,7 @@ class Potential(nn.Module):
     :param atomic_numbers: elements the potential knows, ascending
     :param repulsion: below the distances of the training data, or None
     :ivar domain: what it was trained on, `mhdnn.domain`
+    :ivar uncertainty: how wrong it may be, `mhdnn.uncertainty`
     """
 
     element_of_atomic_number: torch.Tensor
@@ -58,6 +60,8 @@ class Potential(nn.Module):
         self.register_buffer("function_mean", torch.zeros(descriptor.num_functions))
         self.register_buffer("function_scale", torch.ones(descriptor.num_functions))
         self.register_load_state_dict_pre_hook(with_older_ranges)
+        self.uncertainty = ErrorModel(len(atomic_numbers), descriptor.num_functions, descriptor.cutoff)
+        self.register_load_state_dict_pre_hook(with_error_model)
 
     @torch.jit.export
     def element_index(self, atomic_numbers: torch.Tensor) -> torch.Tensor:

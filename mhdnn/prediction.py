@@ -13,6 +13,7 @@ from mhdnn.neighbors import pair_vectors
 from mhdnn.potential import forces_from_pairs, pair_virials, virials_from_pairs
 from mhdnn.segments import segment_sum
 from mhdnn.structure import VOIGT, Batch
+from mhdnn.uncertainty.prediction import expected_errors, has_error_model
 
 
 class Prediction(NamedTuple):
@@ -25,6 +26,9 @@ class Prediction(NamedTuple):
     :param charges: shape (num_atoms,), e; None for a potential without charges
     :param atomic_virials: shares of the atoms in :math:`V\sigma`, Voigt, shape (num_atoms, 6), eV; None if not
         asked for
+    :param force_errors: expected errors of the forces, lengths of vectors (`mhdnn.uncertainty`), shape (num_atoms,),
+        eV/Å; None if not asked for, or not known to the potential
+    :param energy_errors: the same of energies, shape (num_structures,), eV
     """
 
     energy: torch.Tensor
@@ -33,6 +37,8 @@ class Prediction(NamedTuple):
     atomic_energies: torch.Tensor
     charges: torch.Tensor | None = None
     atomic_virials: torch.Tensor | None = None
+    force_errors: torch.Tensor | None = None
+    energy_errors: torch.Tensor | None = None
 
     def detach(self) -> Prediction:
         return self._replace(**{name: x.detach() for name, x in self._asdict().items() if x is not None})
@@ -59,6 +65,7 @@ def predict(
     initial_charges: torch.Tensor | None = None,
     atomic_virials: bool = False,
     guard: Guard | None = None,
+    uncertainty: bool = False,
 ) -> Prediction:
     r"""Energies, forces and virials of a batch.
 
@@ -78,6 +85,7 @@ def predict(
     :param initial_charges: where an iterative solution starts from, shape (num_atoms,), e
     :param atomic_virials: whether each atom's share in the virial is computed, too; it has no gradient
     :param guard: is shown the atoms, and then their charges
+    :param uncertainty: whether errors are expected, too; they have no gradient
     :raises DataError: if a potential with charges is given a structure without total charge
     """
     # TorchScript's optimiser makes the first calls slow and gains nothing after them
@@ -87,7 +95,7 @@ def predict(
             if guard:
                 guard.look(atoms)
             result = _short_range(atoms, atoms.energies(), create_graph, atomic_virials)
-            return result if create_graph else result.detach()
+            return _completed(result, atoms, create_graph, uncertainty)
         geometry = ChargeGeometry(potential, batch, solver, initial_charges)
         if guard:
             guard.look(geometry.atoms)
@@ -96,6 +104,13 @@ def predict(
             guard.look_at_charges(geometry.atoms, charges.detach())
         short_range = geometry.atoms.energies(charges) + geometry.screening(charges)
         result = geometry.predict(charges, short_range, create_graph, atomic_virials)
+        return _completed(result, geometry.atoms, create_graph, uncertainty)
+
+
+def _completed(result: Prediction, atoms: SeenAtoms, create_graph: bool, uncertainty: bool) -> Prediction:
+    if uncertainty and has_error_model(atoms.potential):
+        of_forces, of_energy = expected_errors(atoms.potential, atoms, result.forces)
+        result = result._replace(force_errors=of_forces, energy_errors=of_energy)
     return result if create_graph else result.detach()
 
 

@@ -29,6 +29,10 @@ KEYWORDS_OF_ASE = ("atoms", "directory", "label")
 class MHDNNCalculator(Calculator):
     """A trained model as an ASE calculator: energy, free energy, atomic energies, forces, stress, charges, dipole.
 
+    ``results`` also has the expected errors (`mhdnn.uncertainty`; files of older versions have none): of the force on
+    each atom, ``uncertainties``, and the largest of them, ``uncertainty`` (eV/Å); of the energy, ``energy_uncertainty``
+    (eV). Atoms outside the range of the training data have at least twice the largest of the training set.
+
     Neighbours are searched within cutoff + skin and kept until an atom has moved by half the skin.
     The stress is per volume of the given cell (with its vacuum) and needs three cell vectors. ``stresses`` are the
     atoms' shares in it (`mhdnn.prediction.predict`; their sum is the stress), computed when they are asked for.
@@ -114,6 +118,7 @@ class MHDNNCalculator(Calculator):
             initial_charges=known,
             atomic_virials=shares,
             guard=None if self.guard.choice == "off" else self.guard,
+            uncertainty=True,
         )
         self._check_finite(prediction, batch)
         self._charges = prediction.charges
@@ -134,8 +139,22 @@ class MHDNNCalculator(Calculator):
             self.results["charges"] = charges
             # of the charges alone, about the origin; in a periodic direction it depends on the choice of the cell
             self.results["dipole"] = charges @ self.atoms.positions
+        self.results.update(self._uncertainties(prediction))
         if self.dispersion:
             self._add_dispersion(self.dispersion, atomic="energies" in asked)
+
+    def _uncertainties(self, prediction: Prediction) -> dict[str, Any]:
+        """Expected errors as results; empty for models of older versions."""
+        if prediction.force_errors is None:
+            return {}
+        errors = prediction.force_errors
+        if self.guard.choice != "off":
+            outside = torch.as_tensor(self.guard.outside, device=self.device)
+            errors = self.potential.uncertainty.raised(errors, outside)
+        results = {"uncertainties": errors.cpu().numpy(), "uncertainty": float(errors.max()) if len(errors) else 0.0}
+        if prediction.energy_errors is not None:
+            results["energy_uncertainty"] = float(prediction.energy_errors)
+        return results
 
     def _check_finite(self, prediction: Prediction, batch: Batch) -> None:
         found = first_not_finite(prediction._asdict(), batch)

@@ -75,6 +75,7 @@ def metadata_of(potential: Potential, settings: Mapping[str, Any], training: Map
         "reference_energies": potential.reference_energies.tolist(),
         "functions": potential.descriptor.names(numbers),
         "training_domain": potential.domain.metadata(),
+        "uncertainty": potential.uncertainty.metadata(potential.domain.symbols),
         "operator_library": "mhdnn",
         "training": dict(training),
     }

@@ -27,6 +27,7 @@ def upgraded(
     potential.to(weights["reference_energies"].device)
     result = {key: value for key, value in metadata.items() if key not in ("function_minimum", "function_maximum")}
     result["training_domain"] = potential.domain.metadata()
+    result["uncertainty"] = potential.uncertainty.metadata(potential.domain.symbols)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
         return torch.jit.script(potential.eval()), result

@@ -12,6 +12,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from mhdnn.errors import NotFiniteError
+from mhdnn.evaluation.calibration import calibration_of
 from mhdnn.evaluation.predictions import Predictions
 from mhdnn.files import write_text_atomically
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
@@ -104,7 +105,7 @@ def compute_errors(predictions: Predictions) -> Errors:
 
     :return: ``num_structures``, ``num_atoms`` and, for each label with at least one reference value,
         ``energy_mae_mev_per_atom``, ``force_mae_ev_per_angstrom``, ``stress_mae_gpa``, ``charge_mae_e``
-        and the same with ``rmse``
+        and the same with ``rmse``; with uncertainties also the keys of `mhdnn.evaluation.calibration.calibration_of`
     :raises NotFiniteError: if a prediction with a reference is no number
     """
     errors: Errors = {
@@ -113,7 +114,7 @@ def compute_errors(predictions: Predictions) -> Errors:
     }
     for quantity in QUANTITIES:
         errors.update(_mean_errors(residuals(predictions, quantity), quantity))
-    return errors
+    return {**errors, **calibration_of(predictions)}
 
 
 def errors_by_family(predictions: Predictions) -> dict[str, Errors]:

@@ -9,6 +9,7 @@ import numpy as np
 from mhdnn.errors import DataError
 
 UNNAMED_FAMILY = "unnamed"
+NO_COLUMNS = ("num_atoms", "groups", "forces_quantile", "energy_quantile")
 
 
 def family_of(group: str) -> str:
@@ -34,6 +35,10 @@ class Predictions:
     :param stress_predicted: as the reference
     :param charges_reference: shape (N,), e
     :param charges_predicted: shape (N,), e
+    :param forces_uncertainty: expected errors of forces (`mhdnn.uncertainty`), shape (N,), eV/Å
+    :param energy_uncertainty: expected errors of total energies, shape (S,), eV
+    :param forces_quantile: 90 % of errors are expected to be below so many of them
+    :param energy_quantile: the same
     :param dataset_index: position of each structure in its dataset, shape (S,), int; 0 … S-1 if None
     :raises DataError: if an array's shape contradicts the others
     """
@@ -50,6 +55,10 @@ class Predictions:
     charges_reference: np.ndarray | None = field(default=None, repr=False)
     charges_predicted: np.ndarray | None = field(default=None, repr=False)
     dataset_index: np.ndarray | None = field(default=None, repr=False)
+    forces_uncertainty: np.ndarray | None = field(default=None, repr=False)
+    energy_uncertainty: np.ndarray | None = field(default=None, repr=False)
+    forces_quantile: float | None = None
+    energy_quantile: float | None = None
 
     def __post_init__(self) -> None:
         self.num_atoms = np.asarray(self.num_atoms)
@@ -57,13 +66,13 @@ class Predictions:
         if len(self.groups) != structures:
             raise DataError(f"`groups` must name {structures} structures, got {len(self.groups)}")
         trailing = {"forces": (3,), "stress": (6,)}
-        for name in (f.name for f in fields(self) if f.name not in ("num_atoms", "groups")):
+        for name in (f.name for f in fields(self) if f.name not in NO_COLUMNS):
             value = getattr(self, name)
             if value is None:
                 continue
             kind = name.split("_")[0]
             rows = atoms if kind in ("atomic", "forces", "charges") else structures
-            expected = (rows, *trailing.get(kind, ()))
+            expected = (rows,) if name.endswith("uncertainty") else (rows, *trailing.get(kind, ()))
             value = np.asarray(value)
             if value.shape != expected:
                 raise DataError(f"`{name}` must have shape {expected}, got {value.shape}")
@@ -102,4 +111,7 @@ class Predictions:
             for side in ("reference", "predicted"):
                 value = getattr(self, f"{name}_{side}")
                 chosen[f"{name}_{side}"] = None if value is None else value[mask]
+        for name, mask in (("forces_uncertainty", atoms), ("energy_uncertainty", structures)):
+            value = getattr(self, name)
+            chosen[name] = None if value is None else value[mask]
         return replace(self, **chosen)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from mhdnn.errors import DataError
+from mhdnn.evaluation.calibration_figure import calibration_figure
 from mhdnn.evaluation.errors import (
     ENERGY,
     FORCE,
@@ -33,7 +34,7 @@ from mhdnn.evaluation.plots import (
     save_figure,
 )
 from mhdnn.evaluation.predictions import Predictions
-from mhdnn.evaluation.table import STATISTICS
+from mhdnn.evaluation.table import CALIBRATION, STATISTICS
 from mhdnn.files import write_text_atomically
 
 
@@ -45,6 +46,7 @@ def errors_table(first: str, errors: Mapping[str, Errors]) -> str:
         for quantity in QUANTITIES
         for statistic, label in STATISTICS.items()
     }
+    columns |= CALIBRATION
     keys = [key for key in columns if any(key in entry for entry in errors.values())]
     rows = [(name, *(entry.get(key) for key in keys)) for name, entry in errors.items()]
     return html_table([first, *(columns[key] for key in keys)], rows)
@@ -110,6 +112,11 @@ def _section_html(section: _Section, colors: Mapping[str, str], folder: Path) ->
         folder / f"{section.stem}_histogram.png",
         f"Distribution of errors, {section.name}",
     )
+    calibration = _figure(
+        calibration_figure(predictions, f"Expected errors · {name}"),
+        folder / f"{section.stem}_calibration.png",
+        f"True and expected errors of forces, {section.name}",
+    )
     families = _figure(
         family_figure(section.by_family, QUANTITIES, f"Errors per family · {name}"),
         folder / f"{section.stem}_families.png",
@@ -117,7 +124,7 @@ def _section_html(section: _Section, colors: Mapping[str, str], folder: Path) ->
     )
     worst = "".join(_worst_table(predictions, quantity) for quantity in (FORCE, ENERGY))
     return (
-        f'<div class="figures">\n{parity}</div>\n{histogram}{families}'
+        f'<div class="figures">\n{parity}{calibration}</div>\n{histogram}{families}'
         f"<h3>Per family</h3>\n{errors_table('Family', section.by_family)}"
         f"<h3>Per element</h3>\n{errors_table('Element', section.by_element)}"
         f'<div class="columns">{worst}</div>\n'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from mhdnn.evaluation.predictions import Predictions
 from mhdnn.finite import first_not_finite
 from mhdnn.prediction import predict
 from mhdnn.structure import Batch
+from mhdnn.uncertainty.prediction import has_error_model
 
 ATOMS_IN_A_BATCH = 1000
 
@@ -40,11 +42,22 @@ def predict_structures(
             columns.setdefault(name, []).append(values)
     if not groups:
         raise DataError(f"{source}: no structure to evaluate")
-    arrays = {name: np.concatenate(parts) for name, parts in columns.items()}
+    arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in columns.items()}
     for label in ("energy", "forces", "stress", "charges"):
         if not np.isfinite(arrays.get(f"{label}_reference", np.nan)).any():
             arrays.pop(f"{label}_reference", None)
-    return Predictions(groups=groups, **arrays)
+    return Predictions(groups=groups, **arrays, **interval_quantiles(potential))
+
+
+def interval_quantiles(potential: nn.Module) -> dict[str, Any]:
+    """Half widths of 90 % intervals in units of the expected errors; empty without an error model."""
+    if not has_error_model(potential):
+        return {}
+    model: Any = potential.uncertainty
+    result = {"forces_quantile": float(model.force_quantile)}
+    if model.knows_energies():
+        result["energy_quantile"] = float(model.energy_quantile)
+    return result
 
 
 def _batches(items: Iterable[Item], known: set[int], source: str) -> Iterator[tuple[Batch, list[str]]]:
@@ -66,7 +79,7 @@ def _batches(items: Iterable[Item], known: set[int], source: str) -> Iterator[tu
 
 
 def _columns(potential: nn.Module, batch: Batch, source: str) -> dict[str, np.ndarray]:
-    prediction = predict(potential, batch)
+    prediction = predict(potential, batch, uncertainty=True)
     found = first_not_finite(prediction._asdict(), batch)
     if found is not None:
         raise NotFiniteError(
@@ -88,4 +101,8 @@ def _columns(potential: nn.Module, batch: Batch, source: str) -> dict[str, np.nd
     }
     if prediction.charges is not None:
         columns |= {"charges_reference": batch.charges, "charges_predicted": prediction.charges}
+    if prediction.force_errors is not None:
+        columns["forces_uncertainty"] = prediction.force_errors
+    if prediction.energy_errors is not None:
+        columns["energy_uncertainty"] = prediction.energy_errors
     return {name: tensor.cpu().numpy() for name, tensor in columns.items()}

@@ -12,6 +12,12 @@ from rich.text import Text
 
 from mhdnn.evaluation.errors import QUANTITIES
 
+CALIBRATION = {
+    "uncertainty_spearman": "Force uncertainty, rank correlation",
+    "coverage_90": "Force errors in 90 % intervals",
+    "energy_uncertainty_spearman": "Energy uncertainty, rank correlation",
+    "energy_coverage_90": "Energy errors in 90 % intervals",
+}
 STATISTICS = {"mae": "MAE", "rmse": "RMSE"}
 
 
@@ -55,4 +61,6 @@ def print_errors(
     for quantity in QUANTITIES:
         for statistic, label in STATISTICS.items():
             add_row(f"{quantity.label} {label}", quantity.unit, quantity.key(statistic))
+    for key, label in CALIBRATION.items():
+        add_row(label, "", key)
     (console or Console()).print(table)

@@ -24,6 +24,7 @@ from mhdnn.potential import Potential
 from mhdnn.training.assembly import provenance
 from mhdnn.training.domain import complete_domain
 from mhdnn.training.module import JOINT, StageModule
+from mhdnn.training.uncertainty import fit_uncertainty
 
 console = Console()
 
@@ -35,6 +36,7 @@ def finish(config: DictConfig, folder: Path, trainer: pl.Trainer, module: StageM
         return model_path
     potential = choose_weights(config.weights, trainer, module)
     complete_domain(potential, data, charges_changed=module.stage == JOINT)
+    fit_uncertainty(potential, data)
     save_model(potential, model_path, metadata_of(potential, module.settings, provenance(data)))
     script, metadata = load_model(model_path)
     predictions: dict[str, Predictions] = {}

@@ -1,0 +1,46 @@
+"""Expected errors of what was predicted for a batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from mhdnn.prediction import SeenAtoms
+
+
+def has_error_model(potential: Any) -> bool:
+    """Whether a potential (scripted or not) knows its errors; files of older versions don't."""
+    return hasattr(potential, "uncertainty") and bool(potential.uncertainty.is_fitted())
+
+
+def explained_by(potential: Any, atoms: SeenAtoms, forces: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Regressors of `mhdnn.uncertainty.model.ErrorModel`, and grades, of all atoms.
+
+    :param forces: predicted, shape (num_atoms, 3), eV/Å
+    """
+    model, batch = potential.uncertainty, atoms.batch
+    grades = model.grades(atoms.functions.detach(), atoms.element_index)
+    pairs = (atoms.vectors.detach(), batch.center_index, batch.neighbor_index)
+    return model.regressors(grades, forces.detach(), *pairs), grades
+
+
+def expected_errors(potential: Any, atoms: SeenAtoms, forces: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Expected errors of forces, shape (num_atoms,), eV/Å, and of energies, shape (num_structures,), eV.
+
+    Energies have none if there were too few for the calibration.
+
+    :param potential: with an error model (`has_error_model`)
+    :param atoms: that were predicted
+    :param forces: predicted, shape (num_atoms, 3), eV/Å
+    """
+    model, batch = potential.uncertainty, atoms.batch
+    with torch.no_grad():
+        regressors, grades = explained_by(potential, atoms, forces)
+        errors = model.errors_of(regressors, grades, atoms.element_index)
+        if not model.knows_energies():
+            return errors, None
+        structures = (atoms.element_index, batch.structure_index, batch.num_structures)
+        grades_of_structures = model.structure_grades(atoms.functions.detach(), *structures)
+        return errors, model.energy_errors(grades_of_structures, batch.num_atoms_per_structure)
