@@ -203,7 +203,7 @@ class ErrorModel(nn.Module):
         logarithms = sizes.log()
         weights = self.neighbor_weights(vectors)
         sums = logarithms.index_add(0, center_index, weights.unsqueeze(1) * logarithms.index_select(0, neighbor_index))
-        totals = torch.ones_like(weights[:1]).expand(len(grades)).index_add(0, center_index, weights)
+        totals = torch.ones(len(grades), dtype=weights.dtype, device=weights.device).index_add(0, center_index, weights)
         means = sums / totals.unsqueeze(1)
         return torch.stack([logarithms[:, 0], means[:, 0], logarithms[:, 1], means[:, 1]], 1)
 

@@ -101,6 +101,7 @@ struct Model::Implementation {
   Metadata metadata;
   torch::Device device = torch::kCPU;
   std::vector<double> hardness, widths;
+  ErrorModel error_model;
   Tensor atomic_numbers;  // of the elements
 
   std::vector<double> squared_distance_limits, fewest_neighbors, most_neighbors;  // of the training data
@@ -156,10 +157,20 @@ struct Model::Implementation {
     }
     if (module.hasattr("repulsion") && module.attr("repulsion").isModule())
       squared_reach = module.attr("repulsion").toModule().attr("outer").toTensor().max().square().item<double>();
+    read_error_model();
     if (!metadata.charges) return;
     widths = numbers(module.attr("widths").toTensor());
     hardness = numbers(call("hardness", {atomic_numbers}));
     metadata.accuracy = module.attr("accuracy").toDouble();
+  }
+
+  void read_error_model() {
+    if (!module.hasattr("uncertainty")) return;
+    const auto part = module.attr("uncertainty").toModule();
+    if (!part.get_method("is_fitted")({}).toBool()) return;
+    const auto values = [&part](const char *name) { return numbers(part.attr(name).toTensor()); };
+    error_model = {values("offset"), values("least_error"), values("weights"), values("force_floor")[0],
+                   values("largest_error")[0], part.attr("outside_factor").toDouble()};
   }
 
   // The twin of TrainingDomain.distances_outside in mhdnn/domain.py: in one pass over the pairs, because tensors of
@@ -200,12 +211,13 @@ struct Model::Implementation {
         .toTensor();
   }
 
-  // Another precision of the networks and functions; reference energies, widths, ranges and the repulsion of nuclei
-  // are always float64.
+  // Another precision of the networks and functions; reference energies, widths, ranges, the repulsion of nuclei and the
+  // calibration of errors are always float64.
   void convert(torch::ScalarType dtype) {
     const auto change = [dtype](const std::string &name, Tensor tensor) {
+      const bool is_calibration = name.rfind("uncertainty.", 0) == 0 && tensor.dim() < 2;  // no matrix
       if (tensor.is_floating_point() && name != "reference_energies" && name != "widths" &&
-          name.rfind("domain.", 0) != 0 && name.rfind("repulsion.", 0) != 0)
+          name.rfind("domain.", 0) != 0 && name.rfind("repulsion.", 0) != 0 && !is_calibration)
         tensor.set_data(tensor.to(dtype));
     };
     for (const auto &parameter : module.named_parameters()) change(parameter.name, parameter.value);
@@ -284,6 +296,14 @@ std::string Model::total_charge_outside(double total_charge) const {
   const auto &self = *implementation_;
   if (self.is_older()) return "";
   return self.ask_domain("total_charge_outside", total_charge).toStringRef();
+}
+
+const ErrorModel &Model::error_model() const { return implementation_->error_model; }
+
+std::vector<double> Model::grades() const {
+  const auto &self = *implementation_;
+  const auto part = self.module.attr("uncertainty").toModule();
+  return numbers(part.get_method("grades")({self.leaf.detach(), self.center_element}).toTensor());
 }
 
 std::vector<double> Model::electronegativity() {

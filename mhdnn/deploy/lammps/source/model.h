@@ -20,6 +20,14 @@ struct Metadata {
   bool charges = false;
 };
 
+// What a model file says of its errors (mhdnn/uncertainty/model.py).
+struct ErrorModel {
+  std::vector<double> offset, least_error;  // of the elements; empty: nothing is known
+  std::vector<double> weights;
+  double force_floor = 0.0, largest_error = 0.0;  // eV/Å
+  double outside_factor = 0.0;
+};
+
 // Atoms that the model sees: centres first, then those that are neighbours only.
 struct Pairs {
   std::int64_t num_centers = 0;
@@ -54,6 +62,9 @@ class Model {
   std::string total_charge_outside(double total_charge) const;
   // Whether the file has ranges for each element, with distances and charges.
   bool knows_training_domain() const;
+  const ErrorModel &error_model() const;
+  // Rigidity grade and excess of each centre, two numbers a centre.
+  std::vector<double> grades() const;
   // Electronegativity of the centres, eV/e.
   std::vector<double> electronegativity();
   // Short-range energies of the centres, eV, at the charges of all atoms (empty without charges).

@@ -31,9 +31,9 @@ PairMHDNN::PairMHDNN(LAMMPS *lmp) : Pair(lmp), surroundings_(lmp) {
   one_coeff = 1;
   manybody_flag = 1;
   no_virial_fdotr_compute = 1;  // electrostatics of periodic images is no sum over ghosts
-  comm_forward = 1;
-  comm_reverse = 1;
-  nextra = 2;
+  comm_forward = 2;  // at most: logarithms of grade and force
+  comm_reverse = 3;  // forces
+  nextra = 3;
   pvector = new double[nextra]();  // shares of this process: compute pair adds them up
 }
 
@@ -67,6 +67,9 @@ void PairMHDNN::coeff(int narg, char **arg) {
     error->all(FLERR, "pair_style mhdnn: {}", problem.what());
   }
   if (!model_->metadata().charges) settings_.refuse_charges(lmp);
+  if (settings_.grade_limit > 0.0 && !has_grades())
+    error->all(FLERR, "pair_style mhdnn grade_limit: the model doesn't know its errors (it is of an older version, or had "
+               "too few data); train again with this version");
   map_elements();
   // where energies of atoms stand in virials is known for the short range only
   centroidstressflag = model_->metadata().charges ? CENTROID_NOTAVAIL : CENTROID_AVAIL;
@@ -166,9 +169,11 @@ void PairMHDNN::compute(int eflag, int vflag) {
     if (watched) mark_outside();
     if (with_charges) equilibrate();
     if (watched) warn_of_extrapolation(with_charges ? of_centers(charge_of_atom_.data()) : std::vector<double>());
+    if (has_grades()) forces_before_ = own_forces();
     short_range();
     if (with_charges) respond();
     check_forces();
+    if (has_grades()) expect_errors();
   } catch (const LAMMPSException &) {
     throw;
   } catch (const std::exception &problem) {
@@ -312,24 +317,31 @@ void PairMHDNN::add_charge_derivatives(const mhdnn::Derivatives &derivatives) {
 }
 
 int PairMHDNN::pack_forward_comm(int n, int *indices, double *values, int, int *) {
-  for (int i = 0; i < n; ++i) values[i] = buffer_[indices[i]];
-  return n;
+  for (int i = 0; i < n; ++i)
+    for (int k = 0; k < width_; ++k) *values++ = buffer_[width_ * indices[i] + k];
+  return width_ * n;
 }
 
 void PairMHDNN::unpack_forward_comm(int n, int first, double *values) {
-  for (int i = 0; i < n; ++i) buffer_[first + i] = values[i];
+  for (int i = 0; i < width_ * n; ++i) buffer_[width_ * first + i] = values[i];
 }
 
 int PairMHDNN::pack_reverse_comm(int n, int first, double *values) {
-  for (int i = 0; i < n; ++i) values[i] = buffer_[first + i];
-  return n;
+  for (int i = 0; i < width_ * n; ++i) values[i] = buffer_[width_ * first + i];
+  return width_ * n;
 }
 
 void PairMHDNN::unpack_reverse_comm(int n, int *indices, double *values) {
-  for (int i = 0; i < n; ++i) buffer_[indices[i]] += values[i];
+  for (int i = 0; i < n; ++i)
+    for (int k = 0; k < width_; ++k) buffer_[width_ * indices[i] + k] += *values++;
 }
 
 void *PairMHDNN::extract_peratom(const char *name, int &num_columns) {
+  if (strcmp(name, "grade") == 0 && model_ && has_grades()) {
+    num_columns = 0;
+    if (static_cast<int>(grade_of_atom_.size()) < atom->nmax) grade_of_atom_.resize(atom->nmax, 0.0);
+    return grade_of_atom_.data();
+  }
   if (strcmp(name, "charge") != 0 || !model_ || !model_->metadata().charges) return nullptr;
   num_columns = 0;
   if (static_cast<int>(charge_of_atom_.size()) < atom->nmax) charge_of_atom_.resize(atom->nmax, 0.0);
@@ -339,5 +351,6 @@ void *PairMHDNN::extract_peratom(const char *name, int &num_columns) {
 double PairMHDNN::memory_usage() {
   const double num_pairs = static_cast<double>(neighborhood_.pairs().num_pairs());
   return Pair::memory_usage() + num_pairs * (2 * sizeof(std::int64_t) + 3 * sizeof(double)) +
-      static_cast<double>(sizeof(double)) * (charge_of_atom_.capacity() + buffer_.capacity());
+      static_cast<double>(sizeof(double)) * (charge_of_atom_.capacity() + buffer_.capacity() +
+                                             forces_before_.capacity() + grade_of_atom_.capacity());
 }

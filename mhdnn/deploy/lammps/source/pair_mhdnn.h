@@ -44,6 +44,11 @@ class PairMHDNN : public Pair {
   void mark_outside(const std::vector<double> &charges = {});
   void warn_of_extrapolation(const std::vector<double> &charges);
   std::string why_first_outside(const std::vector<double> &charges) const;
+  bool has_grades() const;
+  void expect_errors();
+  std::vector<double> own_forces();
+  void check_grades();
+  void dump_structure(double largest);
   void equilibrate();
   void short_range();
   void respond();
@@ -60,13 +65,17 @@ class PairMHDNN : public Pair {
   mhdnn::Surroundings surroundings_;
   std::unique_ptr<mhdnn::ChargeStep> charges_;
   std::vector<double> charge_of_atom_;   // of every atom in LAMMPS's numbering, e
-  std::vector<double> buffer_;           // of every atom: what is communicated
+  std::vector<double> buffer_;           // of every atom, `width_` numbers: what is communicated
+  int width_ = 1;
+  std::vector<double> forces_before_;    // of every atom: those of other styles
+  std::vector<double> grade_of_atom_;    // of every atom: expected error of its force, eV/Å
   std::vector<double> gradient_by_charge_;
   bool charges_known_ = false;           // from the step before, in the numbering of now
   std::vector<char> outside_;            // of the centres: whether they are outside the training data
   bigint num_outside_ = 0;               // of all processes
   bigint num_extrapolating_steps_ = 0, next_warning_ = 1;
   bool told_of_total_charge_ = false;
+  bigint num_uncertain_steps_ = 0, next_uncertain_warning_ = 1, next_dump_ = 0;
 };
 
 }  // namespace LAMMPS_NS

@@ -21,6 +21,8 @@ class Reader : protected Pointers {
     while (at_ < narg_) read_keyword(result);
     if (result.accuracy != 0.0 && !(result.accuracy > 1e-14 && result.accuracy < 1e-2))
       error->all(FLERR, "pair_style mhdnn accuracy: expected a number between 1e-14 and 1e-2, got {}", result.accuracy);
+    if (result.grade_limit > 0.0 && !result.with_grade)
+      error->all(FLERR, "pair_style mhdnn grade_limit: needs the grades; leave out `grade off`");
     return result;
   }
 
@@ -33,10 +35,20 @@ class Reader : protected Pointers {
     else if (keyword == "solver") result.solver = one_of(keyword, {"auto", "dense", "iterative"});
     else if (keyword == "total_charge") result.total_charge = number(keyword);
     else if (keyword == "accuracy") result.accuracy = number(keyword);
+    else if (keyword == "grade") result.with_grade = one_of(keyword, {"on", "off"}) == "on";
+    else if (keyword == "grade_limit") read_limit(keyword, result);
     else if (keyword == "efield") result.field = {number(keyword), number(keyword), number(keyword)};
     else
       error->all(FLERR, "pair_style mhdnn: unknown keyword {}; expected device, dtype, extrapolation, solver, "
-                 "total_charge, accuracy or efield", keyword);
+                 "total_charge, accuracy, efield, grade or grade_limit", keyword);
+  }
+
+  void read_limit(const std::string &keyword, PairSettings &result) {
+    result.grade_limit = number(keyword);
+    if (!(result.grade_limit > 0.0))
+      error->all(FLERR, "pair_style mhdnn {}: expected a positive number in eV/A, got {}", keyword, result.grade_limit);
+    result.grade_action = one_of(keyword, {"warn", "stop", "dump"});
+    if (result.grade_action == "dump") result.grade_file = value(keyword);
   }
 
   std::string value(const std::string &keyword) {

@@ -17,6 +17,9 @@ struct PairSettings {
   double total_charge = 0.0;  // e
   double accuracy = 0.0;      // of sums over periodic images; 0: that of the model
   std::array<double, 3> field = {};  // V/Å
+  bool with_grade = true;            // whether expected errors of forces are computed
+  double grade_limit = 0.0;          // eV/Å; 0: none
+  std::string grade_action, grade_file;  // what is done beyond it: warn, stop, or dump to a file
 
   bool has_field() const { return field != std::array<double, 3>{}; }
   SolverChoice solver_choice() const;
