@@ -184,15 +184,18 @@ def build_network(settings: Mapping[str, Any], atomic_numbers: Sequence[int], nu
     """The network that the group ``network`` of the configuration describes.
 
     :param settings: keys kind (shared, per_element), species_feature, embedding_dimension, hidden,
-        activation, linear_skip; or kind (layers) and elements (`mhdnn.layered_network`)
+        activation, linear_skip, num_members of an ensemble; or kind (layers) and elements (`mhdnn.layered_network`)
     :raises ConfigError: for an unknown kind, species feature or activation
     """
     if settings["kind"] == "layers":
         from mhdnn.layered_network import build_layered_network  # which is built upon this module
 
         return build_layered_network(settings, atomic_numbers)
+    num_members = int(settings.get("num_members", 1))
     shape = (list(settings["hidden"]), settings["activation"], bool(settings["linear_skip"]))
     if settings["kind"] == "per_element":
+        if num_members > 1:
+            raise ConfigError("`ensemble.size`: members share their network; choose `network=shared`, or a size of 1")
         return PerElementNetwork(num_functions, len(atomic_numbers), *shape)
     if settings["kind"] != "shared":
         raise ConfigError(f"`network.kind`: expected shared or per_element, got {settings['kind']!r}")
@@ -205,4 +208,8 @@ def build_network(settings: Mapping[str, Any], atomic_numbers: Sequence[int], nu
         raise ConfigError(
             f"`network.species_feature`: expected atomic_number or embedding, got {settings['species_feature']!r}"
         )
+    if num_members > 1:
+        from mhdnn.ensemble import EnsembleNetwork  # which is built upon this module
+
+        return EnsembleNetwork(num_members, num_functions, feature, *shape)
     return SharedNetwork(num_functions, feature, *shape)

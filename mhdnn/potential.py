@@ -219,6 +219,8 @@ def build_potential(settings: Mapping[str, Any]) -> Potential:
     with default_dtype(DTYPES[settings["dtype"]]):
         descriptor = build_descriptor(settings["descriptor"], atomic_numbers, float(settings["cutoff"]))
         if settings.get("charges"):
+            if settings["network"].get("num_members", 1) > 1:
+                raise ConfigError("`ensemble.size`: with `charges=equilibration` only 1; train several seeds instead")
             from mhdnn.charge_potential import build_charge_potential  # which is built upon this module
 
             return build_charge_potential(settings, descriptor, atomic_numbers)

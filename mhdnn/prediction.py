@@ -114,6 +114,44 @@ def _completed(result: Prediction, atoms: SeenAtoms, create_graph: bool, uncerta
     return result if create_graph else result.detach()
 
 
+def num_members(potential: Any) -> int:
+    """Members of an ensemble (scripted or not), 1 for a single network."""
+    return int(getattr(potential.network, "num_members", 1))
+
+
+def predict_members(potential: Any, batch: Batch, create_graph: bool = False) -> list[Prediction]:
+    """What each member of an ensemble says of a batch; of a single network one prediction.
+
+    :param create_graph: as in `predict`
+    """
+    if num_members(potential) == 1:
+        return [predict(potential, batch, create_graph)]
+    with torch.enable_grad(), torch.jit.optimized_execution(False):
+        atoms = SeenAtoms(potential, batch)
+        network = potential.network.member_energies(atoms.functions, atoms.element_index).to(torch.float64)
+        energies = network + potential.reference_energies.index_select(0, atoms.element_index)
+        if atoms.has_repulsion:
+            energies = energies + atoms.repulsion()
+        results = [_short_range(atoms, own, create_graph, False, retain_graph=True) for own in energies]
+    return results if create_graph else [result.detach() for result in results]
+
+
+def mean_of(members: list[Prediction]) -> Prediction:
+    """The mean of energies, forces and virials."""
+    if len(members) == 1:
+        return members[0]
+    names = ("energy", "forces", "virial", "atomic_energies")
+    return Prediction(*(torch.stack([getattr(member, name) for member in members]).mean(0) for name in names))
+
+
+def spread_of(members: list[Prediction]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Standard deviations of energies, forces and virials, shapes as in `Prediction`."""
+    energy, forces, virial = (
+        torch.stack([getattr(member, name) for member in members]).std(0) for name in ("energy", "forces", "virial")
+    )
+    return energy, forces, virial
+
+
 class SeenAtoms:
     """The atoms of a batch as the networks see them: pair vectors as variables, and what is computed of them once.
 
@@ -175,11 +213,14 @@ def _shared_pair_virials(batch: Batch, vectors: torch.Tensor, gradient: torch.Te
     return segment_sum(half, batch.center_index, batch.num_atoms).index_add(0, batch.neighbor_index, half)
 
 
-def _short_range(atoms: SeenAtoms, energies: torch.Tensor, create_graph: bool, atomic_virials: bool) -> Prediction:
+def _short_range(
+    atoms: SeenAtoms, energies: torch.Tensor, create_graph: bool, atomic_virials: bool, retain_graph: bool = False
+) -> Prediction:
     batch, vectors = atoms.batch, atoms.vectors
     gradient = None
     if energies.requires_grad:  # those of a repulsion of no pair that is near don't
-        (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=create_graph, allow_unused=True)
+        graph = {"create_graph": create_graph, "retain_graph": create_graph or retain_graph}
+        (gradient,) = torch.autograd.grad(energies.sum(), vectors, **graph, allow_unused=True)
     gradient = torch.zeros_like(vectors) if gradient is None else gradient
     forces, virial = _pair_forces_and_virial(batch, vectors, gradient)
     energy = segment_sum(energies, batch.structure_index, batch.num_structures)

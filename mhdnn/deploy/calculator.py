@@ -20,7 +20,7 @@ from mhdnn.dispersion import DispersionCorrection
 from mhdnn.errors import ConfigError, ModelError, NotFiniteError
 from mhdnn.finite import first_not_finite
 from mhdnn.neighbors import NeighborPairs, find_pairs, pair_vectors, squared_lengths
-from mhdnn.prediction import ChargeGeometry, Prediction, predict
+from mhdnn.prediction import ChargeGeometry, Prediction, num_members, predict, predict_members, spread_of
 from mhdnn.structure import Batch
 
 KEYWORDS_OF_ASE = ("atoms", "directory", "label")
@@ -31,7 +31,8 @@ class MHDNNCalculator(Calculator):
 
     ``results`` also has the expected errors (`mhdnn.uncertainty`; files of older versions have none): of the force on
     each atom, ``uncertainties``, and the largest of them, ``uncertainty`` (eV/Å); of the energy, ``energy_uncertainty``
-    (eV). Atoms outside the range of the training data have at least twice the largest of the training set.
+    (eV). Atoms outside the range of the training data have at least twice the largest of the training set. Ensembles also
+    have ``energy_spread``, ``forces_spread`` and ``stress_spread``, standard deviations of the members.
 
     Neighbours are searched within cutoff + skin and kept until an atom has moved by half the skin.
     The stress is per volume of the given cell (with its vacuum) and needs three cell vectors. ``stresses`` are the
@@ -140,6 +141,8 @@ class MHDNNCalculator(Calculator):
             # of the charges alone, about the origin; in a periodic direction it depends on the choice of the cell
             self.results["dipole"] = charges @ self.atoms.positions
         self.results.update(self._uncertainties(prediction))
+        if num_members(self.potential) > 1:
+            self.results.update(self._spread(batch))
         if self.dispersion:
             self._add_dispersion(self.dispersion, atomic="energies" in asked)
 
@@ -154,6 +157,14 @@ class MHDNNCalculator(Calculator):
         results = {"uncertainties": errors.cpu().numpy(), "uncertainty": float(errors.max()) if len(errors) else 0.0}
         if prediction.energy_errors is not None:
             results["energy_uncertainty"] = float(prediction.energy_errors)
+        return results
+
+    def _spread(self, batch: Batch) -> dict[str, Any]:
+        """Standard deviations of the members of an ensemble: energy (eV), forces (eV/Å), stress (eV/Å³)."""
+        energy, forces, virial = spread_of(predict_members(self.potential, batch))
+        results = {"energy_spread": float(energy), "forces_spread": forces.cpu().numpy()}
+        if self.atoms.cell.rank == 3:
+            results["stress_spread"] = virial[0].cpu().numpy() / self.atoms.get_volume()
         return results
 
     def _check_finite(self, prediction: Prediction, batch: Batch) -> None:

@@ -75,13 +75,15 @@ def model_settings(config: DictConfig, data: StoreDataModule) -> dict[str, Any]:
         numbers = data.train_reader.elements()
     else:
         numbers = sorted(atomic_number_of[symbol] for symbol in config.elements)
-    settings = {
+    settings: dict[str, Any] = {
         "atomic_numbers": [int(number) for number in numbers],
         "cutoff": float(config.cutoff),
         "dtype": config.dtype,
         "descriptor": OmegaConf.to_container(config.descriptor, resolve=True),
         "network": OmegaConf.to_container(config.network, resolve=True),
     }
+    if config.ensemble.size > 1:
+        settings["network"]["num_members"] = int(config.ensemble.size)
     if data.dispersion_left_out:
         settings["dispersion_left_out"] = data.dispersion_left_out
     if config.repulsion.kind != "none":

@@ -19,7 +19,7 @@ from mhdnn.deploy.export import CHECKPOINT_KEY
 from mhdnn.deploy.model_file import first_line
 from mhdnn.errors import ConfigError, DataError, ElectrostaticsError
 from mhdnn.potential import Potential
-from mhdnn.prediction import Prediction, predict
+from mhdnn.prediction import Prediction, mean_of, predict, predict_members
 from mhdnn.structure import Batch
 from mhdnn.training.guards import FiniteGuard
 from mhdnn.training.loss import EQUAL_WEIGHTS, Loss, MeanWeight
@@ -235,13 +235,17 @@ class PotentialModule(StageModule):
         )
 
     def find_loss(self, batch: Batch) -> torch.Tensor:
-        prediction = predict(self.potential, batch, create_graph=True)
-        return self.loss(prediction, batch, self.progress()) / self.loss_scale()
+        return self.loss_of(predict_members(self.potential, batch, create_graph=True), batch)
+
+    def loss_of(self, members: list[Prediction], batch: Batch) -> torch.Tensor:
+        """Mean loss of the members of an ensemble, or the loss of a single network."""
+        losses = [self.loss(member, batch, self.progress()) for member in members]
+        return (losses[0] if len(losses) == 1 else torch.stack(losses).mean()) / self.loss_scale()
 
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
         with self.naming_structures(batch):
-            prediction = predict(self.potential, batch, create_graph=True)
-        loss = self.loss(prediction, batch, self.progress()) / self.loss_scale()
+            members = predict_members(self.potential, batch, create_graph=True)
+        prediction, loss = mean_of(members), self.loss_of(members, batch)
         loss = self.checked(prediction._asdict(), loss, batch)
         with torch.no_grad():
             energy_error = ((prediction.energy - batch.energy) / batch.num_atoms_per_structure).abs().nanmean()

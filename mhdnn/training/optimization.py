@@ -29,7 +29,7 @@ def parameter_groups(potential: nn.Module, lr: float, linear_lr: float, weight_d
     for name, parameter in potential.named_parameters():
         if not parameter.requires_grad:
             continue
-        if "perceptron" in name and parameter.ndim == 2:
+        if "perceptron" in name and name.endswith("weight"):
             groups[0]["params"].append(parameter)
         elif "linear_weight" in name:
             groups[1]["params"].append(parameter)

@@ -138,6 +138,13 @@ class Initialization:
 
 
 @dataclass
+class Ensemble:
+    """Networks on the same symmetry functions."""
+
+    size: Count
+
+
+@dataclass
 class Trainer:
     """Keywords of Lightning's Trainer; those that are not here are its own affair."""
 
@@ -252,6 +259,7 @@ class Settings:
     weights: Literal["last", "best"]
     report: bool
     initialization: Initialization
+    ensemble: Ensemble
     scheduler: Optional[Other] = None
 
 
