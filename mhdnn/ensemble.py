@@ -1,9 +1,9 @@
 r"""Several networks on the same symmetry functions: their mean, and how far they are apart.
 
 The members differ in their perceptrons, which start from different random weights; species features and the linear part
-are shared. Forces and stress are linear in the energies, so that the potential of the mean energies has the mean forces.
-The spread is the standard deviation of the M members (with M - 1). Relatives are shallow ensembles: Kellner, Ceriotti 2024,
-https://doi.org/10.1088/2632-2153/ad594a.
+are shared. Forces and stress are linear in the energies, so that the potential of the mean energies has the mean
+forces. The spread is the standard deviation of the M members (with M - 1). Relatives are shallow ensembles (Kellner,
+Ceriotti 2024, https://doi.org/10.1088/2632-2153/ad594a).
 """
 
 from collections.abc import Sequence
@@ -49,10 +49,7 @@ class EnsembleNetwork(SharedNetwork):
     ) -> None:
         super().__init__(num_functions, species_feature, hidden, activation, linear_skip)
         num_inputs = num_functions + int(species_feature.num_features)
-        members = [
-            self.perceptron,
-            *(multilayer_perceptron(num_inputs, hidden, activation) for _ in range(num_members - 1)),
-        ]
+        others = [multilayer_perceptron(num_inputs, hidden, activation) for _ in range(num_members - 1)]
         layers: list[nn.Module] = []
         for same in zip(self.perceptron, *others, strict=True):
             linear = [layer for layer in same if isinstance(layer, nn.Linear)]

@@ -31,8 +31,8 @@ class MHDNNCalculator(Calculator):
 
     ``results`` also has the expected errors (`mhdnn.uncertainty`; files of older versions have none): of the force on
     each atom, ``uncertainties``, and the largest of them, ``uncertainty`` (eV/Å); of the energy, ``energy_uncertainty``
-    (eV). Atoms outside the range of the training data have at least twice the largest of the training set. Ensembles also
-    have ``energy_spread``, ``forces_spread`` and ``stress_spread``, standard deviations of the members.
+    (eV). Atoms outside the range of the training data have at least twice the largest of the training set. Ensembles
+    have ``energy_spread``, ``forces_spread`` and ``stress_spread``, too, standard deviations of the members.
 
     Neighbours are searched within cutoff + skin and kept until an atom has moved by half the skin.
     The stress is per volume of the given cell (with its vacuum) and needs three cell vectors. ``stresses`` are the
