@@ -13,6 +13,7 @@ from ase.md.verlet import VelocityVerlet
 
 from mhdnn import MHDNNCalculator
 from mhdnn.data.store import StoreReader
+from mhdnn.deploy.model_file import load_model
 from mhdnn.errors import ModelError
 from tests.integration.conftest import run_mhdnn
 
@@ -46,6 +47,7 @@ def test_evaluate_gives_the_same_errors(trained, emt_test_store, tmp_path):
     assert set(found) == {
         "num_structures", "num_atoms", "energy_mae_mev_per_atom", "energy_rmse_mev_per_atom",
         "force_mae_ev_per_angstrom", "force_rmse_ev_per_angstrom", "stress_mae_gpa", "stress_rmse_gpa",
+        "uncertainty_spearman", "coverage_90", "energy_uncertainty_spearman", "energy_coverage_90",
     }  # fmt: skip
     assert (tmp_path / "report" / "report.html").exists()
 
@@ -65,6 +67,14 @@ def test_errors_are_those_of_the_ase_calculator(trained, emt_test_store):
     assert 1000 * np.abs(energy).mean() == pytest.approx(errors["energy_mae_mev_per_atom"], rel=1e-3)
     assert np.sqrt(np.mean(np.concatenate(force) ** 2)) == pytest.approx(errors["force_rmse_ev_per_angstrom"], rel=1e-3)
     assert 160.2176634 * np.abs(stress).mean() == pytest.approx(errors["stress_mae_gpa"], rel=1e-3)
+
+
+def test_uncertainties_of_the_model(trained, emt_test_store):
+    """Expected errors of new structures are of the size of true ones."""
+    errors = json.loads((trained / "errors.json").read_text())["test"]
+    assert errors["coverage_90"] > 0.7
+    told = load_model(trained / "model.pt")[1]["uncertainty"]
+    assert 0.3 * errors["force_rmse_ev_per_angstrom"] < told["largest_error"]
 
 
 def test_export_of_the_last_checkpoint_is_the_model(trained, tmp_path):

@@ -93,7 +93,7 @@ def test_results_of_the_calculator(potential, tmp_path):
 
 
 def test_members_start_apart(potential):
-    weights = potential.network.perceptron[0].weight
+    weights = potential.network.perceptron[0].weight.detach()
     assert float((weights[0] - weights[1]).abs().max()) > 0.01
 
 

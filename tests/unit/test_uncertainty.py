@@ -23,8 +23,8 @@ from tests.builders import batch_of, legendre_settings, model_settings, random_p
 from tests.tolerances import ROUND_OFF
 
 ELEMENTS = [6, 14, 50]
-CHANGES = {"angular": {"legendre": legendre_settings(num=1)}}
-NOISE = 0.05  # eV/Å
+CHANGES = {"angular": {"legendre": legendre_settings(cross_terms=False, max_degree=2)}}
+NOISE = 0.5  # of the force
 
 
 def rattled_crystals(number: int, seed: int, amplitude: float = 0.1) -> list[Atoms]:
@@ -42,7 +42,7 @@ def labelled(potential, many: list[Atoms], seed: int):
     """Batch whose forces and energies differ from the prediction by noise in proportion to the forces."""
     batch, rng = batch_of(*many), np.random.default_rng(seed)
     prediction = predict(potential, batch)
-    size = NOISE * (1.0 + prediction.forces.norm(dim=1, keepdim=True))
+    size = NOISE * prediction.forces.norm(dim=1, keepdim=True)
     forces = prediction.forces + size * torch.tensor(rng.normal(size=prediction.forces.shape))
     energy = prediction.energy + 0.1 * torch.tensor(rng.normal(size=len(many)))
     return replace(batch, forces=forces, energy=energy)
@@ -137,7 +137,7 @@ def test_intervals_hold_on_new_structures(potential):
     assert float((errors <= prediction.force_errors).double().mean()) == pytest.approx(0.68, abs=0.07)
     inside = errors <= model.force_quantile * prediction.force_errors
     assert float(inside.double().mean()) == pytest.approx(0.90, abs=0.05)
-    assert rank_correlation(prediction.force_errors.numpy(), errors.numpy()) > 0.5
+    assert rank_correlation(prediction.force_errors.numpy(), errors.numpy()) > 0.4
     energies = (prediction.energy - batch.energy).abs() <= model.energy_quantile * prediction.energy_errors
     assert float(energies.double().mean()) == pytest.approx(0.90, abs=0.1)
 
