@@ -19,6 +19,7 @@ USAGE = """\
 mhdnn train [overrides]                          train a potential, e.g. data.train=a.h5 cutoff=6.0 (Hydra syntax)
 mhdnn evaluate model=M data=D [output=m.json]    errors of a model on a dataset [report=folder]
 mhdnn data convert|check|split ...               HDF5 datasets from DFT output
+mhdnn data select POOL.h5 model=M num=50         structures of a pool that a model knows least
 mhdnn export checkpoint=C output=M.pt            model file from a checkpoint
 mhdnn import n2p2|runner FOLDER OUT.pt [...]     model file from a potential of n2p2 or RuNNer
 mhdnn properties [NAME key=value ...]            elasticity, voltage, adhesion, ...; alone: what there is
@@ -163,12 +164,19 @@ def run_lammps(arguments: Sequence[str]) -> int:
 
 
 def run_data(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] == "select":
+        from mhdnn.active.select import select
+
+        first = len(arguments) > 1 and "=" not in arguments[1] and arguments[1] not in HELP
+        named = [f"pool={arguments[1]}", *arguments[2:]] if first else arguments[1:]
+        run_function("data select", select, named)
+        return 0
     from mhdnn.data.commands import add_data_commands
 
     parser = argparse.ArgumentParser(prog="mhdnn")
     add_data_commands(parser.add_subparsers(required=True))
-    chosen = parser.parse_args(["data", *arguments])
-    return int(chosen.run(chosen) or 0)
+    parsed = parser.parse_args(["data", *arguments])
+    return int(parsed.run(parsed) or 0)
 
 
 DOCTOR = """\

@@ -77,6 +77,8 @@ def fit_error_model(
     fit_landmarks(potential, training())
     errors = SeenErrors.gathered(potential, calibration())
     if len(errors.force) < FEWEST_ATOMS:
+        model.largest_grade.zero_()
+        model.radius.zero_()
         return False
     calibrate_forces(model, errors)
     calibrate_energies(model, errors)

@@ -196,11 +196,12 @@ def test_weights_without_error_model_leave_it_unfitted(potential, tmp_path):
     assert load_model(path)[1]["uncertainty"] is None
 
 
-def test_too_few_forces_are_no_calibration(potential):
+def test_too_few_forces_are_no_calibration(tmp_path):
     again = small_potential()
     batch = batch_of(*rattled_crystals(4, 0))
     assert not fit_error_model(again, lambda: [batch], lambda: [batch])
     assert not again.uncertainty.is_fitted()
+    save_model(again, tmp_path / "model.pt", metadata_of(again, model_settings(ELEMENTS, **CHANGES), {}))
 
 
 def test_farthest_points_on_a_line():

@@ -1,0 +1,1 @@
+"""Data that mend a model: which structures to compute next."""

@@ -1,0 +1,189 @@
+r"""`mhdnn data select`: the structures of a pool that a model knows least, unlike each other and what is labelled.
+
+Greedy farthest points (Gonzalez 1985, https://doi.org/10.1016/0304-3975(85)90224-5) in the principal axes of the
+model's functions, for each element on its own: the novelty of a structure is the distance of its farthest atom from all
+that are known, :math:`\max_i \min_n |V^TG_i - t_n|/d_{Z_i}`, in units of the radius :math:`d_Z` of the training set
+(`mhdnn.uncertainty.model`). Known are the landmarks of the model, the atoms of what is labelled already, and of what
+has been chosen: it makes its likes less novel, and duplicates have no novelty left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import track
+
+from mhdnn.data.dataset import StructureDataset, collate
+from mhdnn.data.store import StoreReader
+from mhdnn.data.writer import StoreWriter
+from mhdnn.deploy.model_file import load_model
+from mhdnn.errors import ConfigError, DataError, ModelError
+from mhdnn.evaluation.plots import save_figure, style_axes
+from mhdnn.prediction import SeenAtoms
+from mhdnn.uncertainty.prediction import has_error_model
+
+LEAST_NOVELTY = 0.05
+"""Of the radius of the training set, below which a structure is a duplicate."""
+
+
+@dataclass
+class AtomsOfPool:
+    """Atoms of some structures as points.
+
+    :param points: :math:`V^TG/d_Z`, shape (num_atoms, num_axes)
+    :param element: shape (num_atoms,)
+    :param structure: shape (num_atoms,)
+    """
+
+    points: torch.Tensor
+    element: torch.Tensor
+    structure: torch.Tensor
+
+    @property
+    def num_structures(self) -> int:
+        return int(self.structure.max()) + 1
+
+
+def points_of(script: Any, metadata: dict[str, Any], path: Path) -> AtomsOfPool:
+    """Points of all structures of a dataset.
+
+    :raises DataError: if an element is unknown to the model
+    """
+    reader = StoreReader(path)
+    unknown = sorted(set(reader.elements()) - set(metadata["atomic_numbers"]))
+    if unknown:
+        raise DataError(f"{path}: has atomic numbers {unknown} that the model doesn't know; leave these structures out")
+    dataset = StructureDataset(reader, np.arange(len(reader)), metadata["cutoff"], 0)
+    if len(dataset) == 0:
+        raise DataError(f"{path}: has no structure")
+    points, elements, structures = [], [], []
+    for number in track(range(len(dataset)), f"functions of {path.name}", transient=True):
+        atoms = SeenAtoms(script, collate([dataset[number]]))
+        with torch.no_grad():
+            features = script.uncertainty.features(atoms.functions.detach())[:, 1:].double()
+        radius = script.uncertainty.radius.index_select(0, atoms.element_index)
+        points.append(features / radius.unsqueeze(1))
+        elements.append(atoms.element_index)
+        structures.append(torch.full_like(atoms.element_index, number))
+    reader.close()
+    return AtomsOfPool(torch.cat(points), torch.cat(elements), torch.cat(structures))
+
+
+class Novelty:
+    """Distance of each atom of a pool from the nearest known atom of its element."""
+
+    def __init__(self, pool: AtomsOfPool) -> None:
+        self.pool = pool
+        self.distances = torch.full((len(pool.points),), torch.inf, dtype=torch.float64)
+
+    def learn(self, points: torch.Tensor, element: torch.Tensor) -> None:
+        """Points are known now."""
+        for number in torch.unique(element).tolist():
+            own = torch.nonzero(self.pool.element == number).squeeze(1)
+            known = points[element == number]
+            for rows in own.split(4096):
+                nearest = torch.cdist(self.pool.points[rows], known).amin(1)
+                self.distances[rows] = torch.minimum(self.distances[rows], nearest)
+
+    def of_structures(self) -> torch.Tensor:
+        """Largest of the atoms of each structure, shape (num_structures,)."""
+        result = torch.zeros(self.pool.num_structures, dtype=torch.float64)
+        return result.scatter_reduce(0, self.pool.structure, self.distances, "amax")
+
+
+def choose(novelty: Novelty, num: int) -> Iterator[tuple[int, float]]:
+    """Structures one after the other, most novel first, with their novelty when they were chosen."""
+    pool = novelty.pool
+    for _ in range(num):
+        values = novelty.of_structures()
+        number = int(values.argmax())
+        if float(values[number]) < LEAST_NOVELTY:
+            return
+        yield number, float(values[number])
+        own = pool.structure == number
+        novelty.learn(pool.points[own], pool.element[own])
+
+
+def select(
+    pool: Path, model: Path, num: int = 50, labelled: Path | None = None, output: Path | None = None
+) -> list[int]:
+    """Choose the structures of a pool that should be labelled next; writes them and a picture.
+
+    :param pool: dataset of candidates; labels are not needed
+    :param model: path of a model file with uncertainties
+    :param num: how many structures; fewer, where the rest are duplicates
+    :param labelled: dataset of what has labels, beside the landmarks of the model's training set
+    :param output: dataset of the chosen structures, most novel first; default: NAME_selected.h5 beside the pool
+    :raises ConfigError: if an argument is out of range
+    :raises ModelError: if the model has no uncertainties
+    """
+    if num < 1:
+        raise ConfigError(f"`num`: expected at least 1, got {num}")
+    script, metadata = load_model(model)
+    if not has_error_model(script):
+        raise ModelError(f"{model}: has no uncertainties (it is of an older version, or exported); train it again")
+    candidates = points_of(script, metadata, pool)
+    novelty = Novelty(candidates)
+    for points, element in known_points(script, metadata, labelled):
+        novelty.learn(points, element)
+    chosen = list(choose(novelty, num))
+    output = output or pool.with_name(f"{pool.stem}_selected.h5")
+    numbers = [number for number, _ in chosen]
+    write_chosen(pool, numbers, output)
+    picture = save_figure(map_figure(script, candidates, numbers), output.with_suffix(".png"))
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"{output}: {len(chosen)} of {candidates.num_structures} structures; map: {picture}")
+    if chosen:
+        console.print(f"novelty: from {chosen[0][1]:.3g} to {chosen[-1][1]:.3g}; above 1 is unlike the training set")
+    if len(chosen) < num:
+        console.print(f"the others have a novelty below {LEAST_NOVELTY} beside these: they are duplicates")
+    return numbers
+
+
+def known_points(
+    script: Any, metadata: dict[str, Any], labelled: Path | None
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Landmarks of the model, and atoms that are labelled, with their elements."""
+    model = script.uncertainty
+    for number in range(len(metadata["elements"])):
+        points = model.landmarks[number].double() / model.radius[number]
+        if not bool(points.any()):  # the training set had no such atom
+            continue
+        yield points, torch.full((len(points),), number, dtype=torch.long)
+    if labelled is not None:
+        known = points_of(script, metadata, labelled)
+        yield known.points, known.element
+
+
+def write_chosen(pool: Path, numbers: list[int], output: Path) -> None:
+    """The chosen structures, in the order of the choice, with what labels they have."""
+    reader = StoreReader(pool)
+    with StoreWriter(output, {key: str(value) for key, value in reader.attributes.items()}) as writer:
+        for number in numbers:
+            writer.append(reader[number])
+    reader.close()
+
+
+def map_figure(script: Any, pool: AtomsOfPool, chosen: list[int]) -> Figure:
+    """First two principal axes: landmarks of the training set, atoms of the pool, and of what was chosen."""
+    figure = Figure(figsize=(5.5, 4.5), layout="constrained")
+    axes = figure.subplots()
+    style_axes(axes)
+    model = script.uncertainty
+    landmarks = (model.landmarks.double() / model.radius.view(-1, 1, 1)).flatten(0, 1)
+    is_chosen = torch.isin(pool.structure, torch.tensor(chosen, dtype=torch.long))
+    for points, label, color, size in (
+        (pool.points[~is_chosen], "pool", "#b8bec6", 6), (landmarks, "training set", "#3b6ea8", 8),
+        (pool.points[is_chosen], "chosen", "#d1495b", 10),
+    ):  # fmt: skip
+        axes.scatter(points[:, 0], points[:, 1], s=size, color=color, label=label, linewidths=0, rasterized=True)
+    axes.set(xlabel="first principal axis (radius of the training set)", ylabel="second")
+    axes.legend(fontsize="small")
+    return figure

@@ -1,0 +1,72 @@
+"""Choice of structures: greedy farthest points by hand, duplicates left out, the command on a pool."""
+
+import numpy as np
+import pytest
+import torch
+from ase.build import bulk
+
+from mhdnn.active.select import AtomsOfPool, Novelty, choose
+from mhdnn.cli import main
+from mhdnn.data.store import StoreReader
+from mhdnn.data.writer import StoreWriter
+from mhdnn.deploy.model_file import metadata_of, save_model
+from mhdnn.training.uncertainty import fit_error_model
+from tests.builders import model_settings, structure_of
+from tests.unit.test_uncertainty import CHANGES, ELEMENTS, labelled, rattled_crystals, small_potential
+
+
+def pool_of(*positions: list[float]) -> AtomsOfPool:
+    """Structures of atoms on a line."""
+    points = torch.tensor([[x] for own in positions for x in own], dtype=torch.float64)
+    structure = torch.tensor([number for number, own in enumerate(positions) for _ in own])
+    return AtomsOfPool(points, torch.zeros(len(points), dtype=torch.long), structure)
+
+
+def test_greedy_choice_by_hand():
+    novelty = Novelty(pool_of([0.1, 4.0], [4.1], [9.0, 0.0], [-3.0], [0.02]))
+    novelty.learn(torch.zeros(1, 1, dtype=torch.float64), torch.zeros(1, dtype=torch.long))
+    chosen = list(choose(novelty, 5))
+    # 9 first; then 4.1 (4.1 from 0), then -3; 4.0 is 0.1 from 4.1; 0.02 is a duplicate of what is known
+    assert [number for number, _ in chosen] == [2, 1, 3, 0]
+    np.testing.assert_allclose([value for _, value in chosen], [9.0, 4.1, 3.0, 0.1], atol=1e-12)
+
+
+def test_elements_know_only_themselves():
+    pool = pool_of([1.0], [1.0])
+    pool.element[1] = 1
+    novelty = Novelty(pool)
+    novelty.learn(torch.ones(1, 1, dtype=torch.float64), torch.zeros(1, dtype=torch.long))
+    assert novelty.of_structures().tolist() == [0.0, torch.inf]
+
+
+def write(path, many):
+    with StoreWriter(path) as writer:
+        for number, atoms in enumerate(many):
+            writer.append(structure_of(atoms, group=f"pool/{number}"))
+    return path
+
+
+def test_command(tmp_path, capsys):
+    potential = small_potential()
+    from tests.builders import batch_of
+
+    training = batch_of(*rattled_crystals(20, 0))
+    assert fit_error_model(potential, lambda: [training], lambda: [labelled(potential, rattled_crystals(10, 2), 0)])
+    save_model(potential, tmp_path / "model.pt", metadata_of(potential, model_settings(ELEMENTS, **CHANGES), {}))
+    strange = [bulk("Si", "fcc", a=3.9), bulk("C", a=3.4)]
+    pool = write(tmp_path / "pool.h5", [*rattled_crystals(4, 5), *strange, *strange])
+    assert main(["data", "select", str(pool), f"model={tmp_path / 'model.pt'}", "num=2"]) == 0
+    groups = StoreReader(tmp_path / "pool_selected.h5").groups
+    assert {int(group.split("/")[1]) % 2 for group in groups} == {0, 1}  # one of each strange kind, not the same twice
+    assert all(int(group.split("/")[1]) >= 4 for group in groups)
+    assert (tmp_path / "pool_selected.png").stat().st_size > 0
+    assert "above 1 is unlike the training set" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [(["num=0"], "`num`: expected at least 1"), ([], "`model`"), (["modle=a"], "modle")]
+)
+def test_wrong_arguments(tmp_path, capsys, arguments, words):
+    given = arguments if arguments != ["num=0"] else ["num=0", "model=none.pt"]
+    assert main(["data", "select", "pool.h5", *given]) == 1
+    assert words in capsys.readouterr().err
