@@ -219,8 +219,10 @@ def _short_range(
     batch, vectors = atoms.batch, atoms.vectors
     gradient = None
     if energies.requires_grad:  # those of a repulsion of no pair that is near don't
-        graph = {"create_graph": create_graph, "retain_graph": create_graph or retain_graph}
-        (gradient,) = torch.autograd.grad(energies.sum(), vectors, **graph, allow_unused=True)
+        kept = create_graph or retain_graph
+        (gradient,) = torch.autograd.grad(
+            energies.sum(), vectors, retain_graph=kept, create_graph=create_graph, allow_unused=True
+        )
     gradient = torch.zeros_like(vectors) if gradient is None else gradient
     forces, virial = _pair_forces_and_virial(batch, vectors, gradient)
     energy = segment_sum(energies, batch.structure_index, batch.num_structures)
