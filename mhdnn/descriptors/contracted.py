@@ -19,6 +19,9 @@ from mhdnn.descriptors.couplings import MAX_FOUR_BODY_DEGREE, couplings
 from mhdnn.descriptors.groups import check_max_degree
 from mhdnn.errors import ConfigError
 
+NOISE = 0.1
+"""Of the coefficients that start from unit vectors."""
+
 
 class ContractedFunctions(nn.Module):
     """Radial or angular functions of contracted densities; `mhdnn.descriptors.contracted_reference` says what they are.
@@ -128,12 +131,15 @@ def initial_coefficients(num_elements: int, num_densities: int, basis: GaussianB
     """Reproducible random coefficients to start from, shape (num_elements, num_elements, num_densities, num_radial).
 
     Rows are of length one on average and different for each pair of elements. Orthonormal rows did worse: an error of
-    0.076 instead of 0.072 eV/Å of the forces of TiO2 after 40 epochs.
+    0.076 instead of 0.072 eV/Å of the forces of TiO2 after 40 epochs. With one element and as many densities as
+    Gaussians there is nothing to mix, and density n is nearly Gaussian n: 0.054 instead of 0.056 eV/Å for silicon.
     """
     generator = torch.Generator().manual_seed(0)
     num_radial = len(basis.etas)
     shape = (num_elements, num_elements, num_densities, num_radial)
     values = torch.randn(shape, generator=generator, dtype=torch.float64) / math.sqrt(num_radial)
+    if num_elements == 1 and num_densities == num_radial:
+        values = torch.eye(num_radial, dtype=torch.float64) + NOISE * values
     return values.to(torch.get_default_dtype())
 
 

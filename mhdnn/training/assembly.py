@@ -6,60 +6,26 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import hydra
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from ase.data import atomic_numbers as atomic_number_of
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ProgressBar
-from rich.console import Console
 
 from mhdnn.charge_potential import ChargePotential
 from mhdnn.data.datamodule import StoreDataModule
-from mhdnn.data.store import StoreReader
-from mhdnn.descriptors.input_nn import settings_from_input_nn
 from mhdnn.errors import ConfigError, MHDNNError
 from mhdnn.potential import Potential
 from mhdnn.training.charges import ChargeModule, choose_parameters
 from mhdnn.training.checkpoints import SealedCheckpoints
-from mhdnn.training.cutoff import NEIGHBORS, cutoff_from_data
 from mhdnn.training.loss import EQUAL_WEIGHTS, Loss, MeanWeight, Ramp, Thresholds
 from mhdnn.training.module import CHARGES, ENERGIES, JOINT, PotentialModule, StageModule
 from mhdnn.training.settings import check_settings
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
 
-console = Console()
 LONGEST_INTERVAL, FEWEST_VALIDATIONS = 5, 20
 """Of validations: in epochs, and in a training."""
-
-
-def with_functions_of_input_nn(config: DictConfig) -> DictConfig:
-    """The configuration with symmetry functions and cutoff of the file that it names, if it names one."""
-    if "input_nn" not in config.descriptor:
-        return config
-    settings, cutoff = settings_from_input_nn(config.descriptor)
-    console.print(f"cutoff: {cutoff:.4f} Å ({config.descriptor.input_nn})", soft_wrap=True)
-    result = config.copy()
-    OmegaConf.set_struct(result, False)
-    result.descriptor, result.cutoff = settings, cutoff
-    return result
-
-
-def with_cutoff_of_data(config: DictConfig) -> DictConfig:
-    """The configuration with a number as cutoff: from the training data where it says ``auto``.
-
-    :raises DataError: if they can't be read
-    """
-    if config.cutoff != "auto":
-        return config
-    reader = StoreReader(config.data.train)
-    chosen = np.arange(len(reader)) if reader.split is None else np.flatnonzero(reader.split == "train")
-    result = config.copy()
-    result.cutoff = cutoff_from_data(reader, chosen)
-    reader.close()
-    console.print(f"cutoff: {result.cutoff} Å, for some {NEIGHBORS} neighbours (`cutoff=` gives another)")
-    return result
 
 
 def stages_of(config: DictConfig) -> list[str]:

@@ -17,6 +17,7 @@ CutoffFunction = Annotated[str, Rule(is_cutoff_function, CUTOFF_NAMES)]
 LengthUnit = Annotated[str, one_of(LENGTH_UNITS)]
 Pair = Annotated[list[float], Rule(lambda pair: len(pair) == 2, "a pair of numbers")]
 Channels = Literal["resolved", "weighted", "learned"]
+DescriptorChoice = Literal["four_body", "contracted", "legendre", "wide", "narrow"]
 
 
 @dataclass
@@ -156,3 +157,11 @@ class Listed:
 
     cutoff_function: CutoffFunction
     functions: dict[str, list[Any]]
+
+
+@dataclass
+class AutomaticFunctions:
+    """Which other choice of the group is taken for so many elements."""
+
+    one_element: DescriptorChoice
+    more_elements: DescriptorChoice

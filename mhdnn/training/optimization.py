@@ -11,10 +11,16 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 UNFITTED = 0.2
+FEW_ELEMENTS = 2
+SLOW_CONTRACTION = 0.1
+"""Of the learning rate. With one or two elements the first coefficients of contracted functions are good, and functions
+that stay near them make smaller errors; with three and four elements they have to move far (benchmarks/accuracy.md)."""
 
 
-def parameter_groups(potential: nn.Module, lr: float, linear_lr: float, weight_decay: float) -> list[dict[str, Any]]:
-    """Hidden layers, the linear part, and all other parameters.
+def parameter_groups(
+    potential: nn.Module, lr: float, linear_lr: float, weight_decay: float, contraction_lr: float | None = None
+) -> list[dict[str, Any]]:
+    """Hidden layers, the linear part, the coefficients of contracted functions, and all other parameters.
 
     Weight decay is for the matrices of the hidden layers only. The linear part was fitted directly and its
     functions are nearly dependent: the step that suits the hidden layers would only shake it. Beside functions that
@@ -24,6 +30,7 @@ def parameter_groups(potential: nn.Module, lr: float, linear_lr: float, weight_d
     groups: list[dict[str, Any]] = [
         {"name": "hidden layers", "params": [], "lr": lr, "weight_decay": weight_decay},
         {"name": "linear part", "params": [], "lr": linear_lr if is_fitted else UNFITTED * lr, "weight_decay": 0.0},
+        {"name": "contraction", "params": [], "lr": contraction_lr, "weight_decay": 0.0},
         {"name": "other", "params": [], "lr": lr, "weight_decay": 0.0},
     ]
     for name, parameter in potential.named_parameters():
@@ -33,19 +40,32 @@ def parameter_groups(potential: nn.Module, lr: float, linear_lr: float, weight_d
             groups[0]["params"].append(parameter)
         elif "linear_weight" in name:
             groups[1]["params"].append(parameter)
-        else:
+        elif name.startswith("descriptor.") and name.endswith(".coefficients"):
+            few = parameter.shape[0] <= FEW_ELEMENTS
+            groups[2]["lr"] = contraction_lr or (SLOW_CONTRACTION * lr if few else lr)
             groups[2]["params"].append(parameter)
-    return groups
+        else:
+            groups[3]["params"].append(parameter)
+    return [group for group in groups if group["params"]]
 
 
-def adamw(potential: nn.Module, lr: float, linear_lr: float, weight_decay: float, amsgrad: bool = False) -> Optimizer:
+def adamw(
+    potential: nn.Module,
+    lr: float,
+    linear_lr: float,
+    weight_decay: float,
+    contraction_lr: float | None = None,
+    amsgrad: bool = False,
+) -> Optimizer:
     """Adam with decoupled weight decay (https://arxiv.org/abs/1711.05101); plain Adam without decay.
 
     :param lr: learning rate
     :param linear_lr: learning rate of a linear part that was fitted
     :param weight_decay: of the matrices of the hidden layers
+    :param contraction_lr: learning rate of the coefficients of contracted functions; None: ``lr``, or with one or two
+        elements a tenth of it
     """
-    groups = parameter_groups(potential, lr, linear_lr, weight_decay)
+    groups = parameter_groups(potential, lr, linear_lr, weight_decay, contraction_lr)
     return torch.optim.AdamW(groups, amsgrad=amsgrad, fused=True)
 
 

@@ -33,9 +33,8 @@ from mhdnn.training.assembly import (
     model_settings,
     provenance,
     stages_of,
-    with_cutoff_of_data,
-    with_functions_of_input_nn,
 )
+from mhdnn.training.automatic import decided
 from mhdnn.training.initialization import initialize
 from mhdnn.training.module import ENERGIES, StageModule
 from mhdnn.training.overview import describe
@@ -76,7 +75,7 @@ def train(config: DictConfig, folder: Path) -> Path:
     """
     check_settings(config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    config = with_cutoff_of_data(with_functions_of_input_nn(config))
+    config = decided(config)
     data = StoreDataModule(**config.data, cutoff=config.cutoff, seed=config.seed)
     settings = model_settings(config, data)
     check_test_elements(data, settings["atomic_numbers"])

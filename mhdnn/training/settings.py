@@ -14,7 +14,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from mhdnn.errors import ConfigError
 from mhdnn.networks import ACTIVATIONS
 from mhdnn.potential import DTYPES
-from mhdnn.training.descriptor_settings import CutoffFunction, Functions, InputNN, Listed, Path
+from mhdnn.training.descriptor_settings import AutomaticFunctions, CutoffFunction, Functions, InputNN, Listed, Path
 from mhdnn.typed import ANYTHING, NOT_EMPTY, Count, CountOrZero, NotNegative, Positive, Range, Rule, check, one_of
 
 Element = Annotated[str, Rule(lambda symbol: symbol in atomic_numbers and symbol != "X", "a chemical symbol")]
@@ -182,6 +182,7 @@ class AdamW:
     _partial_: bool
     lr: Positive
     linear_lr: Positive
+    contraction_lr: Optional[Positive]
     weight_decay: NotNegative
     amsgrad: bool = False
 
@@ -240,7 +241,7 @@ class Settings:
     """All of them; a group that Hydra makes something of is checked by its ``_target_``."""
 
     data: Store
-    descriptor: Union[Functions, InputNN, Listed]
+    descriptor: Union[AutomaticFunctions, Functions, InputNN, Listed]
     network: Network
     charges: Union[NoCharges, Equilibration]
     repulsion: Union[NoRepulsion, UniversalRepulsion]

@@ -27,7 +27,8 @@ NUM_STRUCTURES = 400
 OTHER_FILE_SYSTEM = Path("/dev/shm")
 EPOCHS = 6
 SMALL = [
-    "cutoff=4.5", "descriptor.radial.num=6", "descriptor.angular.legendre.max_degree=1", "network.hidden=[6]",
+    "cutoff=4.5", "descriptor=legendre", "descriptor.radial.num=6", "descriptor.angular.legendre.max_degree=1",
+    "network.hidden=[6]",
     "descriptor.angular.legendre.radial.num=2", "trainer.enable_progress_bar=false", "report=false",
 ]  # fmt: skip
 SUMMATION = 1e-6

@@ -22,6 +22,7 @@ from tests.builders import structure_of
 SMALL = [
     "cutoff=5.5",
     "descriptor.radial.num=14",
+    "descriptor=legendre",
     "descriptor.angular.legendre.max_degree=2",
     "descriptor.angular.legendre.radial.num=2",
     "network.hidden=[8]",

@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 from mhdnn.cli import main
 from mhdnn.errors import ConfigError
 from mhdnn.potential import build_potential
-from mhdnn.training.assembly import build_loss, with_cutoff_of_data, with_functions_of_input_nn
+from mhdnn.training.assembly import build_loss
+from mhdnn.training.automatic import decided, with_cutoff_of_data
 from mhdnn.training.command import choices, groups
 from mhdnn.training.settings import check_settings
 from tests.integration.conftest import run_mhdnn
@@ -88,7 +89,7 @@ def test_models(choice, tmp_path):
         lines = [f"symfunction_short {center} 2 C 0.05 0.0 12.0\n" for center in ("Li", "C", "Sn")]
         (tmp_path / "input.nn").write_text("".join(lines))
         overrides.append(f"descriptor.input_nn={tmp_path / 'input.nn'}")
-    potential = potential_of(with_functions_of_input_nn(composed(*overrides)))
+    potential = potential_of(decided(composed(*overrides)))
     vectors = torch.tensor([[1.5, 0, 0], [-1.5, 0, 0]])
     pairs = torch.tensor([0, 1])
     energies = potential(vectors, pairs, pairs.flip(0), torch.tensor([6, 50]))

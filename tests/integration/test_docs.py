@@ -27,7 +27,7 @@ QUICK = {
     "experiment=carbon_chains": ["trainer.max_epochs=1", "charges.max_epochs=1", "charges.joint_epochs=1"],
 }
 """What the tests change in trainings: their length, not what they do."""
-ALWAYS = ["descriptor.angular.legendre.max_degree=1", "network.hidden=[8]", "report=false"]
+ALWAYS = ["descriptor=legendre", "descriptor.angular.legendre.max_degree=1", "network.hidden=[8]", "report=false"]
 
 
 def blocks(page: Path) -> list[re.Match[str]]:

@@ -23,7 +23,8 @@ from tests.builders import batch_of, random_charge_potential, random_potential, 
 
 ELEMENTS = [6, 14, 50]
 SMALL = [
-    "cutoff=4.5", "dtype=float64", "descriptor.radial.num=4", "descriptor.angular.legendre.max_degree=1",
+    "cutoff=4.5", "dtype=float64", "descriptor=legendre", "descriptor.radial.num=4",
+    "descriptor.angular.legendre.max_degree=1",
     "descriptor.angular.legendre.radial.num=2", "network.hidden=[4]", "trainer.enable_progress_bar=false",
     "trainer.max_epochs=3", "trainer.accelerator=cpu", "report=false", "trainer.log_every_n_steps=1",
     "~logger.tensorboard", "data.batch_size=2",
