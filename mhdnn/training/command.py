@@ -166,6 +166,8 @@ def explained(error: Exception, arguments: Sequence[str]) -> str:
     """An error of Hydra or OmegaConf in a sentence, with what may have been meant."""
     text = str(error)
     if found := re.search(r"Could not (?:override|delete from config\.) '([^']+)'", text):
+        if others := _choices_with(found[1]):
+            return f"`{found[1]}`: not a key of this choice of the group, but of {' or '.join(others)}; choose one, too"
         return f"`{found[1]}`: no such key{_keys_like(found[1], arguments)}"
     if found := re.search(r"An item is already at '([^']+)'", text):
         return f"`+{found[1]}`: is there already; leave out the +"
@@ -174,6 +176,20 @@ def explained(error: Exception, arguments: Sequence[str]) -> str:
     if found := re.search(r"full_key: (\S+)", text):
         return f"`{found[1]}`: {text.strip().splitlines()[0]}"
     return text.strip().splitlines()[0] if text.strip() else type(error).__name__
+
+
+def _choices_with(key: str) -> list[str]:
+    """Choices of the key's group that have it, as group=choice."""
+    group, _, inner = key.lstrip("+~").partition(".")
+    if not inner or group not in groups():
+        return []
+    folder, absent = importlib.resources.files(CONFIGS).joinpath(group), object()
+    settings = {name: OmegaConf.create(folder.joinpath(f"{name}.yaml").read_text("utf-8")) for name in choices(group)}
+    return [
+        f"{group}={name}"
+        for name, one in settings.items()
+        if OmegaConf.select(one, inner, default=absent) is not absent
+    ]
 
 
 def _keys_like(key: str, arguments: Sequence[str]) -> str:

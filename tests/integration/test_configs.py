@@ -24,7 +24,7 @@ CONFIGS = importlib.resources.files("mhdnn.configs")
 
 def composed(*overrides):
     with initialize_config_module("mhdnn.configs", version_base="1.3"):
-        return compose("train", overrides=["data.train=none.h5", *overrides])
+        return compose("train", overrides=["data.train=none.h5", "descriptor=legendre", *overrides])
 
 
 def potential_of(config, numbers=(3, 6, 50)):
@@ -84,7 +84,7 @@ def test_arguments_prevail_over_experiments():
     "choice", [f"{group}={name}" for group in ("descriptor", "network") for name in choices(group)]
 )
 def test_models(choice, tmp_path):
-    overrides = [choice]
+    overrides = ["cutoff=5.0", "elements=[Li,C,Sn]", choice]
     if choice == "descriptor=input_nn":
         lines = [f"symfunction_short {center} 2 C 0.05 0.0 12.0\n" for center in ("Li", "C", "Sn")]
         (tmp_path / "input.nn").write_text("".join(lines))
@@ -228,6 +228,10 @@ def test_an_omission_is_named():
         (["trainer.max_epoch=3"], "mhdnn train: `trainer.max_epoch`: no such key; did you mean trainer.max_epochs"),
         (["cutof=3"], "`cutof`: no such key; did you mean cutoff?"),
         (["max_epochs=3"], "`max_epochs`: no such key; did you mean trainer.max_epochs?"),
+        (
+            ["descriptor.angular.wide.zetas=[1]"],
+            "a key of this choice of the group, but of descriptor=wide; choose one",
+        ),
         (["descriptor=legendr"], "`descriptor=legendr`: no such choice; did you mean legendre?"),
         (["descripter=wide"], "`descripter`: no such key; did you mean descriptor"),
         (["experiment=gold"], "`experiment=gold`: no such choice; expected one of carbon_chains, sn_graphene"),
@@ -317,3 +321,31 @@ def test_cutoff_of_the_training_set(emt_store, capsys):
     assert 0.95 * 3.52 * 2**0.5 < found < 1.08 * 3.61 * 2**0.5 + 0.1
     assert f"cutoff: {found} Å" in capsys.readouterr().out
     assert with_cutoff_of_data(composed(f"data.train={emt_store}", "cutoff=4.2")).cutoff == 4.2
+
+
+def test_functions_for_the_elements_of_the_training_set(emt_store, capsys):
+    """Copper and nickel are two; a number of elements that is given counts, and a choice stands."""
+    train = f"data.train={emt_store}"
+    found = decided(composed(train, "descriptor=auto")).descriptor
+    assert "descriptor: contracted, for 2 elements" in capsys.readouterr().out
+    assert found == composed("descriptor=contracted").descriptor
+    assert (
+        decided(composed(train, "descriptor=auto", "elements=[Cu]")).descriptor
+        == composed("descriptor=four_body").descriptor
+    )
+    assert decided(composed(train, "descriptor=wide")).descriptor == composed("descriptor=wide").descriptor
+
+
+@pytest.mark.parametrize(
+    ("numbers", "given", "expected"),
+    [((14,), "null", 5e-4), ((22, 8), "null", 5e-4), ((3, 6, 50), "null", 5e-3), ((14,), "0.002", 2e-3)],
+)
+def test_coefficients_of_few_elements_learn_slowly(numbers, given, expected):
+    config = composed("descriptor=contracted", f"optimizer.contraction_lr={given}")
+    groups = {
+        group["name"]: group
+        for group in instantiate(config.optimizer)(potential_of(config, sorted(numbers))).param_groups
+    }
+    assert groups["contraction"]["lr"] == pytest.approx(expected)
+    assert {tuple(p.shape[:2]) for p in groups["contraction"]["params"]} == {(len(numbers), len(numbers))}
+    assert groups["other"]["lr"] == 5e-3

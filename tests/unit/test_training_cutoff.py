@@ -4,7 +4,7 @@ import pytest
 from ase.build import bulk, molecule
 
 from mhdnn.errors import DataError
-from mhdnn.training.cutoff import LONGEST, SHORTEST, cutoff_from_data
+from mhdnn.training.cutoff import OF_MOLECULES, SHORTEST, cutoff_from_data
 from tests.builders import structure_of
 
 
@@ -33,5 +33,5 @@ def test_structure_without_neighbours_is_named():
 
 
 def test_limits():
-    assert cutoff_from_data([structure_of(molecule("CH4"))], [0]) == LONGEST
+    assert cutoff_from_data([structure_of(molecule("CH4"))], [0]) == OF_MOLECULES
     assert cutoff_from_data([structure_of(bulk("Fe", "bcc", a=2.0))], [0]) == pytest.approx(SHORTEST)
