@@ -78,7 +78,7 @@ CONTRACTED = [
     "descriptor.angular.contracted.num_densities=3",
     "descriptor.angular.contracted.cutoff=4.0",
     "descriptor.angular.contracted.four_body.num_densities=2",
-    *[setting for setting in SMALL if not setting.startswith(("descriptor=", "descriptor.angular")),
+    *[setting for setting in SMALL if not setting.startswith(("descriptor=", "descriptor.angular"))],
 ]
 
 
