@@ -50,7 +50,7 @@ MOST_AXES = 64
 MOST_FEATURES = 1024
 """Of all elements together, whose posterior covariance stands in the model file."""
 NUM_WEIGHTS = 4
-MOST_LANDMARKS = 512
+MOST_LANDMARKS = 128
 """Of an element; at most every second of its atoms, so that the others tell how far apart they are."""
 OUTSIDE_FACTOR = 2.0
 """Of the largest expected error of the training set: the least one of an atom outside its ranges."""
