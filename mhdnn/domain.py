@@ -134,9 +134,9 @@ class TrainingDomain(nn.Module):
                 continue
             values = functions if rows.numel() == len(functions) else functions.index_select(0, rows)
             limits = self.function_range[:, element].to(values.dtype)
-            outside = values.clamp(limits[0], limits[3]) != values  # also what is no number
-            if bool(outside.any()):
-                result[rows] = outside.any(1)
+            # all together first, so that nothing as large as the functions is written while all is well; NaN fails
+            if not bool(((values.amin(0) >= limits[0]) & (values.amax(0) <= limits[3])).all()):
+                result[rows] = (values.clamp(limits[0], limits[3]) != values).any(1)
         return result
 
     @torch.jit.export
@@ -156,18 +156,18 @@ class TrainingDomain(nn.Module):
         :param element_index: of all atoms, centres first, shape (num_atoms,)
         """
         squares = squared_lengths(vectors)
-        shares = (1.0 - squares / self.cutoff**2).square()
+        shares = squares.mul(-1.0 / self.cutoff**2).add_(1.0).square_()
         counts = torch.zeros(num_centers, dtype=shares.dtype, device=shares.device).index_add(0, center_index, shares)
         known = self.count_range.index_select(1, element_index[:num_centers])
         result = (counts < known[0]) | (counts > known[3])
         limits = self.distance_range[0].square().flatten()
-        if len(self.symbols) > 1:
-            element = element_index.to(torch.int32)  # of half the size, which is half the time
-            pairs = element.index_select(0, center_index) * len(self.symbols)
-            limits = limits.index_select(0, pairs + element.index_select(0, neighbor_index))
-        close = squares < limits
-        if bool(close.any()):
-            result[center_index[close]] = True
+        suspects = torch.nonzero(squares < limits.max()).squeeze(1)  # few: the elements of the others need no look
+        if suspects.numel() > 0:
+            centers = center_index.index_select(0, suspects)
+            neighbors = element_index.index_select(0, neighbor_index.index_select(0, suspects))
+            pairs = element_index.index_select(0, centers) * len(self.symbols) + neighbors
+            close = squares.index_select(0, suspects) < limits.index_select(0, pairs)
+            result[centers[close]] = True
         return result
 
     @torch.jit.export

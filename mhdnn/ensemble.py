@@ -63,7 +63,7 @@ class EnsembleNetwork(SharedNetwork):
         rows = torch.cat([functions, self.species_feature(element_index)], 1)
         energies = self.perceptron(rows).squeeze(2) * self.output_scale
         if self.linear_skip:
-            energies = energies + self.linear_energies(functions, element_index)
+            energies = energies + self.linear_part(functions, element_index)
         return energies
 
     def forward(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:

@@ -81,12 +81,22 @@ class AtomicNetwork(nn.Module):
         """Numbers t of the elements in the linear part, shape (num_elements, num_blocks)."""
         raise TypeError(f"{type(self).__name__} has no linear part")
 
-    def linear_energies(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
-        r""":math:`\mathbf w\cdot\mathbf t_{Z_i}\otimes[1, G_i]`, shape (num_atoms,), eV."""
-        table = self.linear_table()
-        weight = self.linear_weight.view(table.shape[1], -1)
-        blocks = nn.functional.linear(functions, weight[:, 1:], weight[:, 0])
-        return (table.index_select(0, element_index) * blocks).sum(1)
+    def linear_blocks(self) -> torch.Tensor:
+        """Weights w of each number of the table, shape (num_blocks, 1 + num_functions)."""
+        return self.linear_weight.view(self.linear_table().shape[1], -1)
+
+    def linear_energies(self, products: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
+        r""":math:`\mathbf w\cdot\mathbf t_{Z_i}\otimes[1, G_i]`, shape (num_atoms,), eV.
+
+        :param products: of functions and weights of each block, shape (num_atoms, num_blocks)
+        """
+        table = self.linear_table().index_select(0, element_index)
+        return (table * (products + self.linear_blocks()[:, 0])).sum(1)
+
+    def linear_part(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
+        """`linear_energies` of functions."""
+        products = nn.functional.linear(functions, self.linear_blocks()[:, 1:])
+        return self.linear_energies(products, element_index)
 
 
 class SharedNetwork(AtomicNetwork):
@@ -129,16 +139,20 @@ class SharedNetwork(AtomicNetwork):
         weight, bias = self.perceptron[0].weight, self.perceptron[0].bias
         assert isinstance(weight, torch.Tensor)  # tells the type checker
         assert isinstance(bias, torch.Tensor)
-        num_functions = functions.shape[1]
+        num_functions, num_nodes = functions.shape[1], weight.shape[0]
         # what the first layer adds for the species is the same for all atoms of an element
         shares = nn.functional.linear(self.species_feature.table, weight[:, num_functions:], bias)
-        values = nn.functional.linear(functions, weight[:, :num_functions]) + shares.index_select(0, element_index)
+        weight = weight[:, :num_functions]
+        if self.linear_skip:  # in one product: the functions are the largest of all arrays
+            weight = torch.cat([weight, self.linear_blocks()[:, 1:]])
+        products = nn.functional.linear(functions, weight)
+        values = products[:, :num_nodes] + shares.index_select(0, element_index)
         for number, layer in enumerate(self.perceptron):
             if number > 0:
                 values = layer(values)
         energies = values.squeeze(1) * self.output_scale
         if self.linear_skip:
-            energies = energies + self.linear_energies(functions, element_index)
+            energies = energies + self.linear_energies(products[:, num_nodes:], element_index)
         return energies
 
 
@@ -176,7 +190,7 @@ class PerElementNetwork(AtomicNetwork):
             energies = energies.index_add(0, atoms, values)
         energies = energies * self.output_scale
         if self.linear_skip:
-            energies = energies + self.linear_energies(functions, element_index)
+            energies = energies + self.linear_part(functions, element_index)
         return energies
 
 

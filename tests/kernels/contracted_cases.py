@@ -11,6 +11,7 @@ from tests.kernels.cases import CUTOFF, NEIGHBORS, make_case
 
 SHAPES = {
     "radial": {"num_densities": 5, "num_radial": 4, "max_degree": 0, "four_body": (0, 0)},
+    "many radial": {"num_densities": 3, "num_radial": 18, "max_degree": 0, "four_body": (0, 0)},
     "three-body": {"num_densities": 5, "num_radial": 3, "max_degree": 4, "four_body": (0, 0)},
     "four-body": {"num_densities": 4, "num_radial": 3, "max_degree": 3, "four_body": (2, 3)},
     "high degrees": {"num_densities": 3, "num_radial": 2, "max_degree": 5, "four_body": (4, 2)},

@@ -1,5 +1,7 @@
 """The CUDA kernels of contracted functions without a GPU, as in test_cuda_emulation."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -56,6 +58,14 @@ def test_every_tile_is_right(library, launch):
     case = density_case("two elements")
     expected, cotangent, directions = density_reference(case)
     compare(all_densities(library, case, cotangent, directions, launch), expected, ROUND_OFF)
+
+
+@pytest.mark.parametrize("cutoff", [1.5, 2.5])
+def test_pairs_far_beyond_the_cutoff(library, cutoff):
+    """As of angular functions whose cutoff is below that of the list; most pairs don't count."""
+    case = replace(density_case("300 neighbors"), cutoff=cutoff)
+    expected, cotangent, directions = density_reference(case)
+    compare(all_densities(library, case, cotangent, directions, LARGE_TILES), expected, ROUND_OFF)
 
 
 def test_result_does_not_depend_on_threads_and_blocks(library):

@@ -18,7 +18,7 @@ from tests.kernels.contracted_cases import (
 from tests.kernels.test_operators import assert_same, random_like
 from tests.tolerances import ROUND_OFF, SINGLE_PRECISION
 
-ANGULAR = [shape for shape in SHAPES if shape != "radial"]
+ANGULAR = [shape for shape, sizes in SHAPES.items() if sizes["max_degree"] > 0]
 NUM_ATOMS = (0, 1, 7, 45)
 
 
@@ -90,6 +90,13 @@ def test_moments_equal_torch(neighbors, shape):
 @pytest.mark.parametrize("cutoff_function", ["cosine", "polynomial", "tanh"])
 def test_cutoff_functions(cutoff_function):
     compare_densities(density_case("two elements", cutoff_function=cutoff_function))
+
+
+@pytest.mark.parametrize("shape", ["radial", "three-body"])
+@pytest.mark.parametrize("cutoff", [1.5, 2.5])
+def test_pairs_far_beyond_the_cutoff(shape, cutoff):
+    """As of angular functions whose cutoff is below that of the list; most pairs don't count."""
+    compare_densities(replace(density_case("300 neighbors", shape), cutoff=cutoff))
 
 
 @pytest.mark.parametrize("max_degree", [0, 1, 8, 20])

@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.build import bulk
 
 from mhdnn import MHDNNCalculator
-from mhdnn.deploy.model_file import metadata_of, save_model
+from mhdnn.deploy.model_file import load_model, metadata_of, save_model
 from mhdnn.domain import rounded
 from mhdnn.errors import ModelError
 from mhdnn.training.domain import fit_charge_range, fit_domain
@@ -145,3 +145,21 @@ def test_models_of_format_3_have_the_guard_of_then(pair_style, tmp_path):
     script = script_for(tmp_path, model, atoms=hot, elements="Sn", after=COUNT)
     assert f"COUNT {int(hot.calc.outside_training.sum())}\n" in run_lammps(tmp_path, script).stdout
     assert hot.calc.outside_training.all()
+
+
+def test_functions_alone_outside(fitted, tmp_path):
+    """Atoms whose distances and counts are known but one function isn't; those of the other elements are inside."""
+    script, metadata = load_model(fitted / "short.pt")
+    ranges = script.domain.function_range
+    ranges[3, ELEMENTS.index(14), 0] = ranges[0, ELEMENTS.index(14), 0]
+    model = tmp_path / "narrow.pt"
+    save_model(script, model, metadata)
+    atoms = structures()["triclinic"]
+    atoms.calc = MHDNNCalculator(model)
+    with pytest.warns(UserWarning, match="of the training data"):
+        atoms.get_potential_energy()
+    expected = int(atoms.calc.outside_training.sum())
+    assert expected == atoms.symbols.count("Si") > 0
+    for dtype in ("float32", "float64"):
+        output = run_lammps(tmp_path, script_for(tmp_path, model, f"dtype {dtype}", atoms=atoms, after=COUNT)).stdout
+        assert f"COUNT {expected}\n" in output

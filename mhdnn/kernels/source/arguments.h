@@ -28,6 +28,17 @@ struct Arguments {
     T* table_gradient;   // (num_groups or num_atoms, shape of the table), to be summed
 
     const std::int64_t* center_element = nullptr;  // (num_atoms), of contracted functions
+
+    // on the GPU room for the pairs nearer than the cutoff, listed anew for each evaluation (cuda/near.cuh); null: all
+    std::int64_t* near_pair = nullptr;  // (num_pairs)
+    std::int64_t* num_near = nullptr;   // (num_atoms)
 };
+
+/// Whether a pair counts: lists may reach further than the functions. NaN counts, so that it shows.
+template <class T>
+MHDNN_FUNCTION bool is_near(const Arguments<T>& arguments, std::int64_t pair) {
+    const T* v = arguments.pair_vectors + 3 * pair;
+    return !(v[0] * v[0] + v[1] * v[1] + v[2] * v[2] >= arguments.basis.cutoff * arguments.basis.cutoff);
+}
 
 }  // namespace mhdnn

@@ -136,6 +136,8 @@ struct ExponentialConstants<double> {
     static constexpr int highest_power = 13;
 };
 
+constexpr double factorial(int n) { return n > 1 ? n * factorial(n - 1) : 1.0; }
+
 /// exp(x) for x <= 88, and where x is below `smallest` that of `smallest`: 2^k times the Taylor polynomial of the rest, |rest| <= log(2)/2.
 template <class T>
 inline Lanes<T> exponential(Lanes<T> x) {
@@ -146,8 +148,9 @@ inline Lanes<T> exponential(Lanes<T> x) {
     const Native shifted = x.native * T(1.44269504088896340736) + C::rounding;
     const Native multiple = shifted - C::rounding;
     const Native rest = (x.native - multiple * C::log2_high) - multiple * C::log2_low;
-    Native value = Lanes<T>(T(1)).native;
-    for (int power = C::highest_power; power > 0; --power) value = value * (rest * (T(1) / T(power))) + T(1);
+    Native value = Lanes<T>(T(1 / factorial(C::highest_power))).native;
+#pragma GCC unroll 16
+    for (int power = C::highest_power - 1; power >= 0; --power) value = value * rest + T(1 / factorial(power));
     return Lanes<T>((Native)((Bits)value + ((Bits)shifted << C::mantissa_bits)));
 }
 

@@ -34,7 +34,7 @@ DensityOutputs evaluate_densities_cpu(
     AT_DISPATCH_FLOATING_TYPES(inputs.pair_vectors.scalar_type(), "density_moments", [&] {
         const std::int64_t gradient_shape[] = {
             cpu::num_groups<scalar_t>(inputs.num_atoms()), shape.num_elements, shape.num_elements, shape.num_radial,
-            cpu::Contraction<Lanes<scalar_t>>::row_length(shape.num_densities)};
+            cpu::num_rows<scalar_t>(shape.num_densities) * Lanes<scalar_t>::width};
         const auto arguments = arguments_of<scalar_t>(inputs, weights, directions, wanted, gradient_shape, outputs);
         if (directions.pair_vectors.defined()) {
             evaluate_in_parallel<Dual<Lanes<scalar_t>>>(shape, arguments);

@@ -67,7 +67,9 @@ DensityOutputs evaluate_densities_cuda(
         inputs.num_atoms(), shape.num_elements, shape.num_densities, shape.num_radial};
     DensityOutputs outputs;
     AT_DISPATCH_FLOATING_TYPES(inputs.pair_vectors.scalar_type(), "density_moments", [&] {
-        const auto arguments = arguments_of<scalar_t>(inputs, weights, directions, wanted, gradient_shape, outputs);
+        NearPairs near(inputs.first_pair, inputs.pair_vectors.size(0));
+        const auto arguments = near.given_to(
+            arguments_of<scalar_t>(inputs, weights, directions, wanted, gradient_shape, outputs));
         const auto evaluate = [&](auto number) {
             using Real = decltype(number);
             const cuda::Device device = current_device();

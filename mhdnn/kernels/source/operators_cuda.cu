@@ -57,7 +57,9 @@ Outputs evaluate_cuda(
         tangents ? Tangents{tangents->pair_vectors.contiguous(), tangents->channel_table.contiguous()} : Tangents{};
     Outputs outputs;
     AT_DISPATCH_FLOATING_TYPES(inputs.pair_vectors.scalar_type(), "symmetry_functions", [&] {
-        const auto arguments = arguments_of<scalar_t>(inputs, weights, directions, inputs.num_atoms(), outputs);
+        NearPairs near(inputs.first_pair, inputs.pair_vectors.size(0));
+        const auto arguments = near.given_to(
+            arguments_of<scalar_t>(inputs, weights, directions, inputs.num_atoms(), outputs));
         if (inputs.num_atoms() == 0) return;
         if (tangents) {
             evaluate_kind<Dual<scalar_t>>(inputs, arguments);

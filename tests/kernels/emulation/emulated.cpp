@@ -51,7 +51,11 @@ int evaluate_shape(const EmulatedCall& call, const Shape& shape, const Arguments
         plan.size.shared_bytes = cuda::shared_bytes<Real>(shape, arguments, plan.tile);
     }
     if (plan.size.shared_bytes > device.shared_bytes) return too_little_memory;
-    return cuda::evaluate<Real>(shape, arguments, call.num_pairs, plan, nullptr) == cudaSuccess ? ok : damaged_memory;
+    std::vector<std::int64_t> near(call.num_pairs + 1), num_near(call.num_atoms + 1);  // never without an address
+    Arguments<T> given = arguments;
+    given.near_pair = near.data();
+    given.num_near = num_near.data();
+    return cuda::evaluate<Real>(shape, given, call.num_pairs, plan, nullptr) == cudaSuccess ? ok : damaged_memory;
 }
 
 template <class Real, class T>

@@ -40,7 +40,10 @@ void take_launch(const Call& call, cuda::Plan& plan) {
 }
 
 template <class Real, class T>
-int evaluate_densities(const EmulatedDensities& c, const Arguments<T>& arguments) {
+int evaluate_densities(const EmulatedDensities& c, Arguments<T> arguments) {
+    std::vector<std::int64_t> near(c.num_pairs + 1), num_near(c.num_atoms + 1);  // never without an address
+    arguments.near_pair = near.data();
+    arguments.num_near = num_near.data();
     const DensityShape shape{int(c.num_elements), int(c.num_densities), int(c.num_radial), int(c.max_degree)};
     const cuda::Device device{std::size_t(c.device_shared_bytes), 1};
     cuda::Plan plan = cuda::plan_of<Real>(shape, arguments, device);

@@ -105,6 +105,7 @@ struct Model::Implementation {
   Tensor atomic_numbers;  // of the elements
 
   std::vector<double> squared_distance_limits, fewest_neighbors, most_neighbors;  // of the training data
+  Tensor lower_limits, upper_limits;  // of the functions for each element, in their precision
   double squared_reach = 0.0;  // of the repulsion of nuclei, Å²
 
   // of the pairs that were set
@@ -114,7 +115,7 @@ struct Model::Implementation {
   std::vector<char> outside;
   Tensor center, neighbor, element, center_element;
   // of the evaluation
-  Tensor electronegativity, by_functions, by_vectors, by_charges;
+  Tensor electronegativity, by_functions, by_vectors, by_charges, gradient;
 
   Tensor call(const char *name, std::vector<c10::IValue> arguments) const {
     return module.get_method(name)(std::move(arguments)).toTensor();
@@ -154,6 +155,9 @@ struct Model::Implementation {
       squared_distance_limits = numbers(domain.attr("distance_range").toTensor()[0].square());
       fewest_neighbors = numbers(domain.attr("count_range").toTensor()[0]);
       most_neighbors = numbers(domain.attr("count_range").toTensor()[3]);
+      const Tensor of_functions = domain.attr("function_range").toTensor().to(scalar_type(metadata.dtype));
+      lower_limits = of_functions[0].contiguous();
+      upper_limits = of_functions[3].contiguous();
     }
     if (module.hasattr("repulsion") && module.attr("repulsion").isModule())
       squared_reach = module.attr("repulsion").toModule().attr("outer").toTensor().max().square().item<double>();
@@ -173,6 +177,22 @@ struct Model::Implementation {
                    values("largest_error")[0], part.attr("outside_factor").toDouble()};
   }
 
+  // The twin of TrainingDomain.functions_outside in mhdnn/domain.py on the CPU: in one pass without tensors in between,
+  // which are as large as the functions.
+  template <typename T>
+  void mark_functions(const Tensor &functions) {
+    const std::int64_t size = functions.size(1);
+    const T *row = functions.const_data_ptr<T>();
+    for (std::int64_t center = 0; center < num_centers; ++center, row += size) {
+      const T *const lower = lower_limits.const_data_ptr<T>() + pairs->element[center] * size;
+      const T *const upper = upper_limits.const_data_ptr<T>() + pairs->element[center] * size;
+      int inside = 1;  // false for what is no number, too
+      for (std::int64_t f = 0; f < size; ++f)
+        inside &= static_cast<int>(row[f] >= lower[f]) & static_cast<int>(row[f] <= upper[f]);
+      outside[center] |= !inside;
+    }
+  }
+
   // The twin of TrainingDomain.distances_outside in mhdnn/domain.py: in one pass over the pairs, because tensors of
   // pairs cost a tenth of a step.
   void mark_distances() {
@@ -190,8 +210,14 @@ struct Model::Implementation {
         count += share * share;
         close |= square < limits[pairs->element[pairs->neighbor[pair]]];
       }
-      outside[center] = close || count < fewest_neighbors[element] || count > most_neighbors[element];
+      outside[center] |= close || count < fewest_neighbors[element] || count > most_neighbors[element];
     }
+  }
+
+  void add_marks(const Tensor &given) {
+    const Tensor marks = given.to(torch::kCPU).contiguous();
+    const bool *const found = marks.const_data_ptr<bool>();
+    for (std::int64_t center = 0; center < num_centers; ++center) outside[center] |= found[center];
   }
 
   // Of nuclei, for each centre; undefined if no pair is near enough.
@@ -264,21 +290,26 @@ bool Model::knows_training_domain() const {
 
 const std::vector<char> &Model::mark_outside(const std::vector<double> &charges) {
   auto &self = *implementation_;
-  Tensor marks;
   if (!charges.empty()) {
     if (self.is_older()) return self.outside;
     const Tensor own = view(charges, {self.num_centers}).to(self.device);
-    marks = self.ask_domain("charges_outside", own, self.center_element).toTensor();
-  } else {
-    self.outside.assign(self.num_centers, 0);
-    const Tensor functions = self.symmetry_functions.detach();
-    marks = self.is_older() ? self.call("outside_training", {functions})
-                            : self.ask_domain("functions_outside", functions, self.center_element).toTensor();
-    if (!self.is_older()) self.mark_distances();
+    self.add_marks(self.ask_domain("charges_outside", own, self.center_element).toTensor());
+    return self.outside;
   }
-  marks = marks.to(torch::kCPU).contiguous();
-  const bool *const found = marks.const_data_ptr<bool>();
-  for (std::int64_t center = 0; center < self.num_centers; ++center) self.outside[center] |= found[center];
+  self.outside.assign(self.num_centers, 0);
+  const Tensor functions = self.symmetry_functions.detach().contiguous();
+  if (self.is_older()) {
+    self.add_marks(self.call("outside_training", {functions}));
+    return self.outside;
+  }
+  if (!functions.is_cpu()) {
+    self.add_marks(self.ask_domain("functions_outside", functions, self.center_element).toTensor());
+  } else if (functions.scalar_type() == torch::kFloat) {
+    self.mark_functions<float>(functions);
+  } else {
+    self.mark_functions<double>(functions);
+  }
+  self.mark_distances();
   return self.outside;
 }
 
@@ -344,8 +375,8 @@ std::vector<double> Model::energies(const std::vector<double> &charges) {
 
 std::vector<double> Model::gradient_by_charge() const { return numbers(implementation_->by_charges); }
 
-std::vector<double> Model::gradient_by_vector(const std::vector<double> &response) const {
-  const auto &self = *implementation_;
+const double *Model::gradient_by_vector(const std::vector<double> &response) {
+  auto &self = *implementation_;
   Tensor by_functions = self.by_functions;
   if (!response.empty()) {
     const Tensor weights = view(response, {self.num_centers}).to(self.device);
@@ -354,7 +385,8 @@ std::vector<double> Model::gradient_by_vector(const std::vector<double> &respons
   }
   Tensor gradient = torch::autograd::grad({self.functions}, {self.vectors}, {by_functions})[0];
   if (self.by_vectors.defined()) gradient = gradient + self.by_vectors;
-  return numbers(gradient);
+  self.gradient = gradient.to(torch::kCPU, torch::kDouble).contiguous();
+  return self.gradient.const_data_ptr<double>();
 }
 
 }  // namespace mhdnn

@@ -72,8 +72,8 @@ class Model {
   // Derivative of their sum by the charges of all atoms, eV/e.
   std::vector<double> gradient_by_charge() const;
   // Derivative of the sum of energies, plus that of electronegativities times `response` (of the centres; empty
-  // without charges), by the pair vectors, eV/Å.
-  std::vector<double> gradient_by_vector(const std::vector<double> &response) const;
+  // without charges), by the pair vectors, 3 numbers a pair, eV/Å; valid until the next call.
+  const double *gradient_by_vector(const std::vector<double> &response);
 
  private:
   struct Implementation;

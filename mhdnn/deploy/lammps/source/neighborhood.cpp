@@ -58,25 +58,31 @@ void Neighborhood::number_atoms(const NeighList &list, const Atom &atom, const N
   for (int index = atom.nlocal; index < num_all; ++index) add(index);
 }
 
+// First the neighbours within the cutoff, without branches: half of the list may lie beyond it, and the processor can't
+// foresee which. Then their pairs.
 void Neighborhood::collect_pairs(const NeighList &list, const Atom &atom, double cutoff) {
   const auto num_centers = static_cast<int>(rows_.size());
   const double limit = cutoff * cutoff;
   const double *const *const x = atom.x;
-  const auto each_neighbor = [&](int row, auto &&use) {
-    const int i = rows_[row];
-    const int *const neighbors = list.firstneigh[i];
-    for (int k = 0; k < list.numneigh[i]; ++k) {
-      const int j = neighbors[k] & NEIGHMASK;
-      double vector[3];
-      subtract(x[j], x[i], vector);
-      if (squared_length(vector) < limit && node_[j] >= 0) use(node_[j], vector);
-    }
-  };
+  std::vector<std::int64_t> place(num_centers + 1, 0);  // of each centre in `near_`
+  for (int row = 0; row < num_centers; ++row) place[row + 1] = place[row] + list.numneigh[rows_[row]];
+  near_.resize(place[num_centers]);
   first_.assign(num_centers + 1, 0);
 #pragma omp parallel for schedule(static)
   for (int row = 0; row < num_centers; ++row) {
-    std::int64_t count = 0;
-    each_neighbor(row, [&count](int, const double *) { ++count; });
+    const int i = rows_[row], num_neighbors = list.numneigh[i];
+    const int *const neighbors = list.firstneigh[i];
+    const double *const center = x[i];
+    const int *const node = node_.data();
+    int *const near = near_.data() + place[row];
+    int count = 0;
+    for (int k = 0; k < num_neighbors; ++k) {
+      const int j = neighbors[k] & NEIGHMASK;
+      double vector[3];
+      subtract(x[j], center, vector);
+      near[count] = j;
+      count += static_cast<int>(squared_length(vector) < limit) & static_cast<int>(node[j] >= 0);
+    }
     first_[row + 1] = count;
   }
   for (int row = 0; row < num_centers; ++row) first_[row + 1] += first_[row];
@@ -86,13 +92,17 @@ void Neighborhood::collect_pairs(const NeighList &list, const Atom &atom, double
   pairs_.vectors.resize(3 * num_pairs);
 #pragma omp parallel for schedule(static)
   for (int row = 0; row < num_centers; ++row) {
-    std::int64_t pair = first_[row];
-    each_neighbor(row, [&](int node, const double *vector) {
-      pairs_.center[pair] = row;
-      pairs_.neighbor[pair] = node;
-      for (int axis = 0; axis < 3; ++axis) pairs_.vectors[3 * pair + axis] = vector[axis];
-      ++pair;
-    });
+    const int *const near = near_.data() + place[row];
+    const double *const center = x[rows_[row]];
+    const int *const node = node_.data();
+    double *const vectors = pairs_.vectors.data();
+    std::int64_t *const neighbor = pairs_.neighbor.data(), *const center_of = pairs_.center.data();
+    for (std::int64_t pair = first_[row]; pair < first_[row + 1]; ++pair) {
+      const int j = near[pair - first_[row]];
+      center_of[pair] = row;
+      neighbor[pair] = node[j];
+      subtract(x[j], center, vectors + 3 * pair);
+    }
   }
 }
 

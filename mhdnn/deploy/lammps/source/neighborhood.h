@@ -32,7 +32,7 @@ class Neighborhood {
   void number_atoms(const LAMMPS_NS::NeighList &, const LAMMPS_NS::Atom &, const LAMMPS_NS::Neighbor &);
   void collect_pairs(const LAMMPS_NS::NeighList &, const LAMMPS_NS::Atom &, double cutoff);
 
-  std::vector<int> element_of_type_, atoms_, node_, rows_;
+  std::vector<int> element_of_type_, atoms_, node_, rows_, near_;
   std::vector<std::int64_t> first_;
   Pairs pairs_;
 };

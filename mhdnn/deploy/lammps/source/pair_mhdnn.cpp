@@ -271,7 +271,7 @@ void PairMHDNN::add_energies(const std::vector<double> &energies, double &total)
   }
 }
 
-void PairMHDNN::add_pair_forces(const std::vector<double> &gradient) {
+void PairMHDNN::add_pair_forces(const double *gradient) {
   const auto &pairs = neighborhood_.pairs();
   const auto &atoms = neighborhood_.atoms();
   double *const *const f = atom->f;

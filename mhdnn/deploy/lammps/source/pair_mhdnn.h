@@ -52,7 +52,7 @@ class PairMHDNN : public Pair {
   void equilibrate();
   void short_range();
   void respond();
-  void add_pair_forces(const std::vector<double> &gradient);
+  void add_pair_forces(const double *gradient);
   void add_charge_derivatives(const mhdnn::Derivatives &);
   void add_energies(const std::vector<double> &energies, double &total);
   std::vector<double> of_nodes(const double *values) const;

@@ -112,7 +112,7 @@ private:
         harmonic_factors(coefficients_.data(), shape_.max_degree, u.x, u.y, u.z, factors());
         harmonics(shape_.max_degree, factors(), harmonics_.data());
         for (int n = 0; n < shape_.num_radial; ++n) by_radial_[n] = own_sum_gradient_[n] * values_[n] * T(2);
-        neighbor_gradient_in_blocks(
+        neighbor_gradient_in_blocks<1>(
             shape_.num_radial, shape_.num_harmonics(), sum_gradient_.data(), values_.data(), harmonics_.data(),
             by_harmonic_.data(), by_radial_.data());
         Real by_distance = constant<Real>(T(0)), by_x, by_y, by_z, x, y, z;

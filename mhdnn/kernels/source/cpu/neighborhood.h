@@ -10,13 +10,6 @@
 
 namespace mhdnn::cpu {
 
-/// Whether a pair counts: lists may reach further than the functions. NaN counts, so that it shows.
-template <class T>
-inline bool is_near(const Arguments<T>& arguments, std::int64_t pair) {
-    const T* v = arguments.pair_vectors + 3 * pair;
-    return !(v[0] * v[0] + v[1] * v[1] + v[2] * v[2] >= arguments.basis.cutoff * arguments.basis.cutoff);
-}
-
 /// Places 0 ... first_place[num_elements] hold the k-th neighbour of an element of every lane's atom. Where an
 /// atom has fewer neighbours than its companions, the place holds a neighbour at the cutoff, which counts nothing.
 /// With one element, all neighbours count as of this one.
@@ -33,26 +26,17 @@ public:
     void load(const std::int64_t* atoms, int num_atoms) {
         atoms_ = atoms;
         num_atoms_ = num_atoms;
+        find_near_pairs();
         count_places();
         const int num_places = first_place_[num_elements_];
-        x.assign(num_places, constant<Real>(arguments_.basis.cutoff));
-        y.assign(num_places, constant<Real>(T(0)));
-        z.assign(num_places, constant<Real>(T(0)));
-        pair_.assign(std::size_t(num_places) * width, -1);
+        for (auto* coordinate : {&x, &y, &z}) coordinate->resize(num_places);
+        pair_.resize(std::size_t(num_places) * width);
         std::vector<int> next(num_elements_);
-        for (int lane = 0; lane < num_atoms; ++lane) {
+        for (int lane = 0; lane < width; ++lane) {
             std::copy(first_place_.begin(), first_place_.end() - 1, next.begin());
-            const std::int64_t atom = atoms[lane];
-            for (std::int64_t p = arguments_.first_pair[atom]; p < arguments_.first_pair[atom + 1]; ++p) {
-                if (!is_near(arguments_, p)) {
-                    clear_gradient(p);
-                    continue;
-                }
-                const int place = next[element_of(p)]++;
-                pair_[std::size_t(place) * width + lane] = p;
-                set(x[place], lane, p, 0);
-                set(y[place], lane, p, 1);
-                set(z[place], lane, p, 2);
+            if (lane < num_atoms) fill(lane, next.data());
+            for (int e = 0; e < num_elements_; ++e) {
+                for (int place = next[e]; place < first_place_[e + 1]; ++place) leave_empty(place, lane);
             }
         }
     }
@@ -89,13 +73,30 @@ public:
     std::vector<Real> x, y, z;
 
 private:
+    /// Lists the pairs that count, without branches: where many don't, the processor could not foresee them.
+    void find_near_pairs() {
+        first_near_[0] = 0;
+        for (int lane = 0; lane < num_atoms_; ++lane) {
+            const std::int64_t first = arguments_.first_pair[atoms_[lane]], end = arguments_.first_pair[atoms_[lane] + 1];
+            std::size_t size = first_near_[lane];
+            if (near_.size() < size + (end - first)) near_.resize(2 * near_.size() + (end - first));
+            for (std::int64_t p = first; p < end; ++p) {
+                near_[size] = p;
+                size += is_near(arguments_, p) ? 1 : 0;
+            }
+            first_near_[lane + 1] = size;
+            if (std::int64_t(size - first_near_[lane]) < end - first) clear_gradients(first, end);
+        }
+    }
+
     void count_places() {
         std::vector<int> count(num_elements_), largest(num_elements_, 0);
         for (int lane = 0; lane < num_atoms_; ++lane) {
-            std::fill(count.begin(), count.end(), 0);
-            const std::int64_t atom = atoms_[lane];
-            for (std::int64_t p = arguments_.first_pair[atom]; p < arguments_.first_pair[atom + 1]; ++p) {
-                if (is_near(arguments_, p)) ++count[element_of(p)];
+            if (num_elements_ == 1) {
+                count[0] = int(first_near_[lane + 1] - first_near_[lane]);
+            } else {
+                std::fill(count.begin(), count.end(), 0);
+                for (std::size_t i = first_near_[lane]; i < first_near_[lane + 1]; ++i) ++count[element_of(near_[i])];
             }
             for (int e = 0; e < num_elements_; ++e) largest[e] = std::max(largest[e], count[e]);
         }
@@ -103,21 +104,60 @@ private:
         for (int e = 0; e < num_elements_; ++e) first_place_[e + 1] = first_place_[e] + largest[e];
     }
 
+    /// The neighbours of a lane's atom; `next` is where those of an element go, and in the end the first free place.
+    void fill(int lane, int* next) {
+        const std::int64_t* const pairs = near_.data() + first_near_[lane];
+        const int count = int(first_near_[lane + 1] - first_near_[lane]);
+        if (num_elements_ == 1) {
+            put(lane, pairs, count, [](int i) { return i; });
+            next[0] = count;
+        } else {
+            put(lane, pairs, count, [&](int i) { return next[element_of(pairs[i])]++; });
+        }
+    }
+
+    template <class PlaceOf>
+    void put(int lane, const std::int64_t* pairs, int count, PlaceOf place_of) {
+        constexpr int stride = sizeof(Real) / sizeof(T);
+        // copies, for a number written to x could be one of these pointers as far as the compiler knows
+        const T *const vectors = arguments_.pair_vectors, *const tangents = arguments_.pair_tangents;
+        T* const to[3] = {numbers(x) + lane, numbers(y) + lane, numbers(z) + lane};
+        std::int64_t* const pair_of = pair_.data() + lane;
+        for (int i = 0; i < count; ++i) {
+            const std::size_t place = place_of(i);
+            pair_of[place * width] = pairs[i];
+            for (int axis = 0; axis < 3; ++axis) to[axis][place * stride] = vectors[3 * pairs[i] + axis];
+            if constexpr (has_tangent<Real>) {
+                for (int axis = 0; axis < 3; ++axis) to[axis][place * stride + width] = tangents[3 * pairs[i] + axis];
+            }
+        }
+    }
+
+    /// Value of each lane, then their tangents if there are any.
+    static T* numbers(std::vector<Real>& coordinate) { return reinterpret_cast<T*>(coordinate.data()); }
+
+    void leave_empty(int place, int lane) {
+        pair_[std::size_t(place) * width + lane] = -1;
+        set(x[place], lane, arguments_.basis.cutoff);
+        set(y[place], lane, T(0));
+        set(z[place], lane, T(0));
+    }
+
     int element_of(std::int64_t pair) const {
         return num_elements_ == 1 ? 0 : int(arguments_.neighbor_element[pair]);
     }
 
-    void clear_gradient(std::int64_t pair) const {
+    void clear_gradients(std::int64_t first, std::int64_t end) const {
         if (arguments_.vector_gradient == nullptr) return;
-        for (int axis = 0; axis < 3; ++axis) arguments_.vector_gradient[3 * pair + axis] = T(0);
+        std::fill(arguments_.vector_gradient + 3 * first, arguments_.vector_gradient + 3 * end, T(0));
     }
 
-    void set(Real& coordinate, int lane, std::int64_t pair, int axis) const {
+    static void set(Real& coordinate, int lane, T value) {
         if constexpr (has_tangent<Real>) {
-            coordinate.value.set(lane, arguments_.pair_vectors[3 * pair + axis]);
-            coordinate.tangent.set(lane, arguments_.pair_tangents[3 * pair + axis]);
+            coordinate.value.set(lane, value);
+            coordinate.tangent.set(lane, T(0));
         } else {
-            coordinate.set(lane, arguments_.pair_vectors[3 * pair + axis]);
+            coordinate.set(lane, value);
         }
     }
 
@@ -126,7 +166,8 @@ private:
     const std::int64_t* atoms_ = nullptr;
     int num_atoms_ = 0;
     std::vector<int> first_place_;
-    std::vector<std::int64_t> pair_;
+    std::size_t first_near_[width + 1];  // of each lane in the list of pairs that count
+    std::vector<std::int64_t> near_, pair_;
 };
 
 /// Numbers of neighbours of the first four elements in the upper half (8 bits each), the atom in the lower half.
@@ -134,9 +175,14 @@ template <class T>
 std::uint64_t neighbor_key(const Arguments<T>& arguments, int num_elements, std::int64_t atom) {
     const int num_counted = std::min(num_elements, 4);
     std::uint64_t count[4] = {0, 0, 0, 0};
-    for (std::int64_t p = arguments.first_pair[atom]; p < arguments.first_pair[atom + 1]; ++p) {
-        const std::int64_t element = num_elements == 1 ? 0 : arguments.neighbor_element[p];
-        if (element < num_counted && is_near(arguments, p)) ++count[element];
+    const std::int64_t first = arguments.first_pair[atom], end = arguments.first_pair[atom + 1];
+    if (num_elements == 1) {
+        for (std::int64_t p = first; p < end; ++p) count[0] += is_near(arguments, p) ? 1 : 0;
+    } else {
+        for (std::int64_t p = first; p < end; ++p) {
+            const std::int64_t element = arguments.neighbor_element[p];
+            if (element < num_counted && is_near(arguments, p)) ++count[element];
+        }
     }
     std::uint64_t key = 0;
     for (int e = 0; e < num_counted; ++e) key = key << 8 | std::min<std::uint64_t>(count[e], 255);
@@ -145,8 +191,17 @@ std::uint64_t neighbor_key(const Arguments<T>& arguments, int num_elements, std:
 
 /// Atoms in an order in which companions have similar numbers of neighbours of each element, from their keys.
 inline std::vector<std::int64_t> order_of_keys(std::vector<std::uint64_t>& keys) {
-    if (!std::is_sorted(keys.begin(), keys.end())) std::sort(keys.begin(), keys.end());
     std::vector<std::int64_t> order(keys.size());
+    std::uint64_t largest = 0;
+    for (const std::uint64_t key : keys) largest = std::max(largest, key >> 32);
+    if (largest < 256) {  // one element: no need to compare
+        std::vector<std::size_t> next(largest + 2, 0);
+        for (const std::uint64_t key : keys) ++next[(key >> 32) + 1];
+        for (std::size_t count = 0; count <= largest; ++count) next[count + 1] += next[count];
+        for (const std::uint64_t key : keys) order[next[key >> 32]++] = std::int64_t(key & 0xffffffffu);
+        return order;
+    }
+    if (!std::is_sorted(keys.begin(), keys.end())) std::sort(keys.begin(), keys.end());
     for (std::size_t i = 0; i < keys.size(); ++i) order[i] = std::int64_t(keys[i] & 0xffffffffu);
     return order;
 }

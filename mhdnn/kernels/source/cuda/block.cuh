@@ -54,18 +54,28 @@ MHDNN_DEVICE void add_by_group(int first, int end, int step, const int* group, R
     sums[current * stride] = total;
 }
 
-/// The pairs of one atom.
+/// The pairs of one atom: all, or those listed as near.
 struct Neighbors {
     std::int64_t first;
     int count;
+    const std::int64_t* near;
+
+    MHDNN_FUNCTION std::int64_t pair(int i) const { return near == nullptr ? first + i : near[first + i]; }
 };
 
 template <class T>
-MHDNN_DEVICE Neighbors neighbors_of(const Arguments<T>& arguments, std::int64_t num_pairs, std::int64_t atom) {
+MHDNN_DEVICE Neighbors all_neighbors_of(const Arguments<T>& arguments, std::int64_t num_pairs, std::int64_t atom) {
     const std::int64_t first = arguments.first_pair[atom], end = arguments.first_pair[atom + 1];
     MHDNN_CHECK(0 <= first && first <= end && end <= num_pairs);
     MHDNN_CHECK((atom > 0 || first == 0) && (atom + 1 < arguments.num_atoms || end == num_pairs));
-    return {first, int(end - first)};
+    return {first, int(end - first), nullptr};
+}
+
+template <class T>
+MHDNN_DEVICE Neighbors neighbors_of(const Arguments<T>& arguments, std::int64_t num_pairs, std::int64_t atom) {
+    const Neighbors all = all_neighbors_of(arguments, num_pairs, atom);
+    if (arguments.near_pair == nullptr) return all;
+    return {all.first, int(arguments.num_near[atom]), arguments.near_pair};
 }
 
 /// Reads and writes the arrays of an evaluation; channel table and radial basis are copied to shared memory.
@@ -185,7 +195,7 @@ private:
     template <class Action>
     MHDNN_DEVICE int tile(Neighbors neighbors, int first, Action action) const {
         const int rest = neighbors.count - first, count = rest < size_ ? rest : size_;
-        share(count, [&](int i) { action(i, neighbors.first + first + i); });
+        share(count, [&](int i) { action(i, neighbors.pair(first + i)); });
         return count;
     }
 

@@ -43,12 +43,12 @@ public:
         for (int first = 0; first < neighbors.count; first += tile_) {
             const int rest = neighbors.count - first, count = rest < tile_ ? rest : tile_;
             __syncthreads();
-            share(count, [&](int i) { stage(i, neighbors.first + first + i); });
+            share(count, [&](int i) { stage(i, neighbors.pair(first + i)); });
             __syncthreads();
             if (moments != nullptr) add_neighbors(count);
             if (cotangent == nullptr) continue;
             __syncthreads();  // gradients take the place of harmonics
-            share(count, [&](int i) { neighbor_gradients(i, neighbors.first + first + i); });
+            share(count, [&](int i) { neighbor_gradients(i, neighbors.pair(first + i)); });
             if (table_gradient == nullptr) continue;
             __syncthreads();
             add_table_gradients(count, table_gradient);

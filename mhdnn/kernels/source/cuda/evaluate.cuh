@@ -6,6 +6,7 @@
 #include "densities.cuh"
 #include "invariants.cuh"
 #include "moments.cuh"
+#include "near.cuh"
 #include "radial.cuh"
 #include "triplets.cuh"
 
@@ -99,10 +100,20 @@ Plan plan_of(const InvariantShape& shape, const InvariantArguments<T>& arguments
     return {{num_blocks(arguments.num_atoms, device), threads, memory.size()}, 0};
 }
 
+/// Where there is room for the list.
+template <class T>
+cudaError_t list_near_pairs(
+    const Arguments<T>& arguments, std::int64_t num_pairs, const Plan& plan, cudaStream_t stream) {
+    if (arguments.near_pair == nullptr) return cudaSuccess;
+    const LaunchSize size{plan.size.blocks, plan.size.threads, 0};
+    return launch(&find_near_pairs<T>, size, stream, arguments, num_pairs);
+}
+
 template <class Real, class Shape, class T>
 cudaError_t evaluate(
     const Shape& shape, const Arguments<T>& arguments, std::int64_t num_pairs, const Plan& plan, cudaStream_t stream) {
     if (arguments.num_atoms == 0) return cudaSuccess;
+    if (const cudaError_t error = list_near_pairs(arguments, num_pairs, plan, stream); error != cudaSuccess) return error;
     return launch(&evaluate_atoms<Real, Shape, T>, plan.size, stream, shape, arguments, num_pairs, plan.tile);
 }
 
@@ -111,6 +122,7 @@ cudaError_t evaluate_densities(
     const DensityShape& shape, const Arguments<T>& arguments, std::int64_t num_pairs, const Plan& plan,
     cudaStream_t stream) {
     if (arguments.num_atoms == 0) return cudaSuccess;
+    if (const cudaError_t error = list_near_pairs(arguments, num_pairs, plan, stream); error != cudaSuccess) return error;
     return launch(&evaluate_density_atoms<Real, T>, plan.size, stream, shape, arguments, num_pairs, plan.tile);
 }
 

@@ -135,7 +135,7 @@ private:
         const int rest = neighbors.count - first;
         tile.count = rest < tile_ ? rest : tile_;
         share(tile.count, [&](int i) {
-            const std::int64_t pair = neighbors.first + first + i;
+            const std::int64_t pair = neighbors.pair(first + i);
             Side<Real>& side = tile.sides[i];
             model_.vector(pair, side.x, side.y, side.z);
             side.u = direction_of(side.x, side.y, side.z);
@@ -229,7 +229,7 @@ private:
             __syncthreads();
             share(first_.count, [&](int j) { add_gradients(j, second_, -1); });
         }
-        share(first_.count, [&](int j) { store_gradient(j, neighbors.first + first + j); });
+        share(first_.count, [&](int j) { store_gradient(j, neighbors.pair(first + j)); });
     }
 
     MHDNN_DEVICE void add_gradients(int j, const SideTile& others, int itself) {
