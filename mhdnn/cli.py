@@ -6,6 +6,7 @@ import argparse
 import difflib
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ mhdnn train [overrides]                          train a potential, e.g. data.tr
 mhdnn evaluate model=M data=D [output=m.json]    errors of a model on a dataset [report=folder]
 mhdnn data convert|check|split ...               HDF5 datasets from DFT output
 mhdnn data select POOL.h5 model=M num=50         structures of a pool that a model knows least
+mhdnn data label POOL.h5 calculator=module:name  energies and forces of a pool by any ASE calculator
 mhdnn export checkpoint=C output=M.pt            model file from a checkpoint
 mhdnn import n2p2|runner FOLDER OUT.pt [...]     model file from a potential of n2p2 or RuNNer
 mhdnn properties [NAME key=value ...]            elasticity, voltage, adhesion, ...; alone: what there is
@@ -163,13 +165,17 @@ def run_lammps(arguments: Sequence[str]) -> int:
     return 0
 
 
-def run_data(arguments: Sequence[str]) -> int:
-    if arguments and arguments[0] == "select":
-        from mhdnn.active.select import select
+ACTIVE_COMMANDS = {"select": "pool", "label": "pool"}
+"""Commands of `mhdnn data` that are functions of the same name in `mhdnn.active`, and their first key."""
 
+
+def run_data(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] in ACTIVE_COMMANDS:
+        name = arguments[0]
+        function = getattr(import_module(f"mhdnn.active.{name}"), name)
         first = len(arguments) > 1 and "=" not in arguments[1] and arguments[1] not in HELP
-        named = [f"pool={arguments[1]}", *arguments[2:]] if first else arguments[1:]
-        run_function("data select", select, named)
+        named = [f"{ACTIVE_COMMANDS[name]}={arguments[1]}", *arguments[2:]] if first else arguments[1:]
+        run_function(f"data {name}", function, named)
         return 0
     from mhdnn.data.commands import add_data_commands
 

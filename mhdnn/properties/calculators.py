@@ -18,27 +18,35 @@ from mhdnn.errors import ConfigError
 EXPECTED = "expected an ASE calculator, the path of a model file, or `module:name` (`ase.calculators.emt:EMT`)"
 
 
-def resolve_calculator(calculator: BaseCalculator | str | Path) -> BaseCalculator:
+def resolve_calculator(
+    calculator: BaseCalculator | str | Path, settings: Mapping[str, Any] | None = None
+) -> BaseCalculator:
     """The calculator that is meant.
 
     :param calculator: an ASE calculator, which is returned as it is; the path of a model file; or `module:name`, a
-        class or function that makes a calculator when it is called without arguments. The module may be a file
+        class or function that makes a calculator when it is called with the settings. The module may be a file
         of the working folder.
-    :raises ConfigError: if it is none of these
+    :param settings: keyword arguments of what makes the calculator
+    :raises ConfigError: if it is none of these, or does not take the settings
     :raises ModelError: if the file is no model
     """
     if isinstance(calculator, BaseCalculator):
+        if settings:
+            raise ConfigError("`settings`: expected none beside a calculator that is made already; make it with them")
         return calculator
     if not isinstance(calculator, str | Path):
         raise ConfigError(f"`calculator`: {EXPECTED}, got {type(calculator).__name__}")
     if Path(calculator).is_file():
         from mhdnn.deploy.calculator import MHDNNCalculator
 
-        return MHDNNCalculator(calculator)
+        try:
+            return MHDNNCalculator(calculator, **(settings or {}))
+        except TypeError as error:
+            raise ConfigError(f"`settings`: expected arguments of MHDNNCalculator, got others ({error})") from error
     module, separator, name = str(calculator).partition(":")
     if not separator:
         raise ConfigError(f"`calculator`: {EXPECTED}; there is no file {str(calculator)!r}")
-    return _made_by(module, name)
+    return _made_by(module, name, settings or {})
 
 
 def description_of(calculator: BaseCalculator) -> dict[str, Any]:
@@ -73,9 +81,9 @@ def _described(value: Any) -> Any:
     return f"{type(value).__qualname__} {re.sub(r' at 0x[0-9a-f]+', '', str(value))}"  # addresses differ each time
 
 
-def _made_by(module: str, name: str) -> BaseCalculator:
+def _made_by(module: str, name: str, settings: Mapping[str, Any]) -> BaseCalculator:
     try:
-        made = getattr(_import_module(module), name)()
+        made = getattr(_import_module(module), name)(**settings)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ConfigError(f"`calculator`: {EXPECTED}; `{module}:{name}` can't be made ({error})") from error
     if not isinstance(made, BaseCalculator):
