@@ -21,6 +21,7 @@ mhdnn train [overrides]                          train a potential, e.g. data.tr
 mhdnn evaluate model=M data=D [output=m.json]    errors of a model on a dataset [report=folder]
 mhdnn data convert|check|split ...               HDF5 datasets from DFT output
 mhdnn data select POOL.h5 model=M num=50         structures of a pool that a model knows least
+mhdnn data sample FILES output=POOL.h5 num=100   candidates for labelling: rattled, strained, with defects ...
 mhdnn data label POOL.h5 calculator=module:name  energies and forces of a pool by any ASE calculator
 mhdnn export checkpoint=C output=M.pt            model file from a checkpoint
 mhdnn import n2p2|runner FOLDER OUT.pt [...]     model file from a potential of n2p2 or RuNNer
@@ -165,7 +166,7 @@ def run_lammps(arguments: Sequence[str]) -> int:
     return 0
 
 
-ACTIVE_COMMANDS = {"select": "pool", "label": "pool"}
+ACTIVE_COMMANDS = {"sample": "source", "select": "pool", "label": "pool"}
 """Commands of `mhdnn data` that are functions of the same name in `mhdnn.active`, and their first key."""
 
 

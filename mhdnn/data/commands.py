@@ -44,6 +44,7 @@ def add_data_commands(subparsers: argparse._SubParsersAction) -> None:
     data = subparsers.add_parser("data", help="make, check and split dataset files")
     commands = data.add_subparsers(dest="data_command", required=True)
     commands.add_parser("select", help="structures of a pool that a model knows least: mhdnn data select --help")
+    commands.add_parser("sample", help="candidates for labelling from structures: mhdnn data sample --help")
     commands.add_parser("label", help="energies and forces by any ASE calculator: mhdnn data label --help")
     _add_convert(commands)
     checking = commands.add_parser("check", help="what a dataset holds and what looks wrong")

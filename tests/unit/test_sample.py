@@ -1,0 +1,142 @@
+"""Candidates of a pool: what each recipe does to a structure, by hand; distances; the same seed gives the same."""
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, graphene, molecule
+from ase.data import covalent_radii
+
+from mhdnn.active.sample import sample, smallest_distance
+from mhdnn.cli import main
+from mhdnn.data.store import StoreReader
+from mhdnn.errors import ConfigError, PropertyError
+from mhdnn.properties.interfaces import gap_of
+
+
+def made(tmp_path, source, **arguments):
+    output = tmp_path / "pool.h5"
+    sample([source], output, **arguments)
+    return list(StoreReader(output))
+
+
+def two_sheets() -> Atoms:
+    lower = graphene(vacuum=0.0)
+    lower.set_cell([*lower.cell[:2], [0, 0, 20.0]])
+    upper = lower.copy()
+    upper.positions[:, 2] += 3.4
+    atoms = lower + upper
+    atoms.set_array("slab", np.array([1, 1, 2, 2]))
+    atoms.positions[:, 2] += 5.0
+    atoms.pbc = (True, True, False)
+    return atoms
+
+
+def test_rattled_by_the_standard_deviation(tmp_path):
+    crystal = bulk("Cu", cubic=True).repeat(3)
+    moved = [one.positions - crystal.positions for one in made(tmp_path, crystal, recipe=["rattle:0.08"], num=20)]
+    assert np.std(moved) == pytest.approx(0.08, rel=0.03)
+    assert np.mean(moved) == pytest.approx(0.0, abs=0.005)
+
+
+@pytest.mark.parametrize("kind", ["strain", "shear"])
+def test_cells_are_deformed_up_to_the_amount(tmp_path, kind):
+    crystal = bulk("Cu")
+    tensors = []
+    for one in made(tmp_path, crystal, recipe=[f"{kind}:0.05"], num=40, rattled=0.0):
+        tensors.append(np.linalg.solve(crystal.cell[:], one.cell) - np.eye(3))
+        np.testing.assert_allclose(one.positions, crystal.positions @ (tensors[-1] + np.eye(3)), atol=1e-12)
+    tensors = np.array(tensors)
+    diagonal = np.eye(3, dtype=bool)
+    changed, same = (tensors[:, diagonal], tensors[:, ~diagonal])[:: 1 if kind == "strain" else -1]
+    np.testing.assert_allclose(same, 0.0, atol=1e-12)
+    np.testing.assert_allclose(tensors, tensors.transpose(0, 2, 1), atol=1e-12)
+    assert np.abs(changed).max() <= 0.05
+    assert np.abs(changed).max() > 0.045
+    assert changed.mean() == pytest.approx(0.0, abs=0.01)
+
+
+def test_a_sheet_is_strained_in_its_plane_only(tmp_path):
+    sheet = two_sheets()
+    for one in made(tmp_path, sheet, recipe=["strain", "shear"], num=4, rattled=0.0):
+        np.testing.assert_allclose(one.positions[:, 2], sheet.positions[:, 2], atol=1e-12)
+        np.testing.assert_allclose(one.cell[2], sheet.cell[2], atol=1e-12)
+        assert np.abs(one.cell[:2] - sheet.cell[:2]).max() > 1e-3
+
+
+def test_vacancies_and_insertions(tmp_path):
+    crystal = bulk("Si", cubic=True).repeat(2)
+    vacancies = made(tmp_path, crystal, recipe=["vacancy"], num=4, rattled=0.0)
+    assert [len(crystal) - one.num_atoms for one in vacancies] == [1, 2, 1, 2]
+    for one in made(tmp_path, crystal, recipe=["insertion:2"], ion="Li", num=3, rattled=0.0):
+        assert (one.atomic_numbers == 3).sum() == 2
+        atoms = Atoms(one.atomic_numbers, one.positions, cell=one.cell, pbc=True)
+        distances = atoms.get_all_distances(mic=True)[-2:]
+        assert distances[distances > 0].min() >= 1.5
+
+
+def test_dimers_by_covalent_radii(tmp_path):
+    for one in made(tmp_path, bulk("NaCl", "rocksalt", a=5.6), recipe=["dimer:1.2"], num=10):
+        length = np.linalg.norm(one.positions[1] - one.positions[0])
+        assert length == pytest.approx(1.2 * covalent_radii[one.atomic_numbers].sum())
+        assert not one.pbc.any()
+
+
+def test_gaps_and_registries(tmp_path):
+    atoms = two_sheets()
+    for one, change in zip(made(tmp_path, atoms, recipe=["gap"], num=3, rattled=0.0), (-0.5, -0.2, 0.3), strict=True):
+        assert np.ptp(one.positions[:, 2]) == pytest.approx(gap_of(atoms) + change)
+    for one in made(tmp_path, atoms, recipe=["registry:0.5"], num=10, rattled=0.0):
+        shift = one.positions - atoms.positions
+        np.testing.assert_allclose(shift[:2], 0.0, atol=1e-12)
+        np.testing.assert_allclose(shift[2], shift[3], atol=1e-12)
+        fractions = np.linalg.solve(atoms.cell[:].T, shift[2])
+        assert fractions[2] == pytest.approx(0.0)
+        assert (fractions[:2] >= 0).all()
+        assert (fractions[:2] <= 0.5).all()
+
+
+def test_no_atoms_are_too_close(tmp_path):
+    assert smallest_distance(bulk("Cu")) == pytest.approx(3.61 / 2**0.5 / 2 / covalent_radii[29])
+    for one in made(tmp_path, bulk("Cu", cubic=True), recipe=["rattle:0.35"], num=10, nearest=0.75):
+        assert smallest_distance(Atoms(one.atomic_numbers, one.positions, cell=one.cell, pbc=True)) >= 0.75
+    with pytest.raises(PropertyError, match=r"rattle by 0\.2 gave atoms closer"):
+        made(tmp_path, bulk("Cu", cubic=True), recipe=["rattle:0.2"], nearest=0.99)
+
+
+def test_command_is_reproducible(tmp_path, capsys):
+    ase.io.write(tmp_path / "cu.extxyz", bulk("Cu", cubic=True))
+    pools = []
+    for name, seed in (("a.h5", 3), ("b.h5", 3), ("c.h5", 4)):
+        arguments = [f"output={tmp_path / name}", "num=9", f"seed={seed}", "recipe=rattle,strain,shear,vacancy"]
+        assert main(["data", "sample", str(tmp_path / "cu.extxyz"), *arguments]) == 0
+        pools.append(list(StoreReader(tmp_path / name)))
+    assert [one.group for one in pools[0]][:5] == [
+        "rattle/0.03",
+        "strain/0.02",
+        "shear/0.02",
+        "vacancy/1",
+        "rattle/0.1",
+    ]
+    for one, again, other in zip(*pools, strict=True):
+        np.testing.assert_array_equal(one.positions, again.positions)
+        assert not np.allclose(one.positions, other.positions)
+    assert "9 structures" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"recipe": ["boil"]}, ConfigError, "boil"),
+        ({"recipe": ["rattle:much"]}, ConfigError, "after the colon"),
+        ({"recipe": ["insertion"]}, ConfigError, "`ion`"),
+        ({"num": 0}, ConfigError, "`num`"),
+        ({"recipe": ["strain"]}, PropertyError, "molecule"),
+        ({"recipe": ["vacancy:3"]}, PropertyError, "more than 3"),
+        ({"recipe": ["insertion"], "ion": "Li"}, PropertyError, "cell vectors"),
+    ],
+)
+def test_what_is_refused(tmp_path, arguments, error, words):
+    with pytest.raises(error, match=words):
+        sample([molecule("H2O")], tmp_path / "pool.h5", **arguments)
+    assert not (tmp_path / "pool.h5").exists()
