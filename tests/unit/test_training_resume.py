@@ -33,7 +33,7 @@ CHANGES = {
     "data.batch_size=3": "data.batch_size=3 (checkpoint: 2)",
     "loss.force_weight=2.0": "loss.force_weight=2.0 (checkpoint: 1.0)",
     "callbacks.average.decay=0.9": "callbacks.average.decay=0.9 (checkpoint: 0.999)",
-    "trainer.gradient_clip_val=null": "trainer.gradient_clip_val=null (checkpoint: 10.0)",
+    "trainer.gradient_clip_val=null": "trainer.gradient_clip_val=null (checkpoint: 0.1)",
     "+trainer.precision=32": "trainer.precision=32 (checkpoint: none)",
 }
 
