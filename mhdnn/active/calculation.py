@@ -177,9 +177,10 @@ def failure(kind: str, reason: str) -> dict[str, Any]:
 def labels_of(record: Record) -> dict[str, Any]:
     """Labels as they stand in the journal: JSON keeps every digit."""
     structure = record.structure
+    assert structure.energy is not None  # `computed` sees to it
     arrays = {name: getattr(structure, name) for name in ARRAYS}
     return {
-        "energy": float(structure.energy or 0.0),
+        "energy": float(structure.energy),
         "energy_kind": record.energy_kind,
         "charge_scheme": record.charge_scheme,
         **{name: np.asarray(array, dtype=float).tolist() for name, array in arrays.items() if array is not None},

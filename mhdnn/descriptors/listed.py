@@ -116,14 +116,14 @@ class ListedGroup(nn.Module):
         self.zetas = [function.zeta for function in functions] if is_angular else []
         self.lambdas = [function.lambda_ for function in functions] if is_angular else []
 
-    def forward(
+    def evaluate(
         self,
         pair_vectors: torch.Tensor,
         channel_table: torch.Tensor,
         first_pair: torch.Tensor,
         neighbor_element: torch.Tensor,
     ) -> torch.Tensor:
-        """Shape (num_atoms, num_functions)."""
+        """The operator with the functions of this group."""
         return torch.ops.mhdnn.symmetry_functions(
             pair_vectors,
             channel_table,
@@ -141,6 +141,16 @@ class ListedGroup(nn.Module):
             self.lambdas,
             self.elements,
         )
+
+    def forward(
+        self,
+        pair_vectors: torch.Tensor,
+        channel_table: torch.Tensor,
+        first_pair: torch.Tensor,
+        neighbor_element: torch.Tensor,
+    ) -> torch.Tensor:
+        """Shape (num_atoms, num_functions)."""
+        return self.evaluate(pair_vectors, channel_table, first_pair, neighbor_element)
 
 
 class ListedWideFunctions(ListedGroup):
@@ -183,23 +193,7 @@ class ListedWideFunctions(ListedGroup):
     ) -> torch.Tensor:
         """Shape (num_atoms, num_functions)."""
         if pair_vectors.shape[0] < self.fewest_neighbors * (first_pair.shape[0] - 1):
-            return torch.ops.mhdnn.symmetry_functions(
-                pair_vectors,
-                channel_table,
-                first_pair,
-                neighbor_element,
-                self.etas,
-                self.shifts,
-                self.cutoff,
-                self.cutoff_function,
-                "wide",
-                0,
-                False,
-                self.radial_index,
-                self.zetas,
-                self.lambdas,
-                self.elements,
-            )
+            return self.evaluate(pair_vectors, channel_table, first_pair, neighbor_element)
         sums = torch.ops.mhdnn.symmetry_functions(
             pair_vectors,
             channel_table,
