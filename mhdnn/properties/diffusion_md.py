@@ -11,7 +11,6 @@ import ase.io
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import BaseCalculator
-from ase.md.langevin import Langevin
 
 from mhdnn.errors import ConfigError, PropertyError
 from mhdnn.properties.elasticity_md import Dynamics
@@ -111,14 +110,7 @@ def _simulated(
     """Frames after so many steps each."""
     atoms = start.copy()
     atoms.calc = calculator
-    integrator = Langevin(
-        atoms,
-        dynamics.time_step * units.fs,
-        temperature_K=dynamics.temperature,
-        friction=dynamics.friction / units.fs,
-        fixcm=False,
-        rng=generator,
-    )
+    integrator = dynamics.integrator(atoms, generator)
     frames = []
     for steps in pieces:
         integrator.run(steps)

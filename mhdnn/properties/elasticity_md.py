@@ -67,6 +67,17 @@ class Dynamics:
             if not allowed:
                 raise ConfigError(f"`{name}`: expected {expected}, got {getattr(self, name)}")
 
+    def integrator(self, atoms: Atoms, generator: np.random.Generator) -> Langevin:
+        """Langevin dynamics of atoms with a calculator, whose momenta are as they are."""
+        return Langevin(
+            atoms,
+            self.time_step * units.fs,
+            temperature_K=self.temperature,
+            friction=self.friction / units.fs,
+            fixcm=False,
+            rng=generator,
+        )
+
 
 def elastic_constants_md(
     atoms: Atoms,
@@ -141,14 +152,7 @@ def stress_series(atoms: Atoms, dynamics: Dynamics, generator: np.random.Generat
     """
     spread = np.sqrt(units.kB * dynamics.temperature * atoms.get_masses())[:, None]
     atoms.set_momenta(spread * generator.normal(size=(len(atoms), 3)), apply_constraint=False)
-    integrator = Langevin(
-        atoms,
-        dynamics.time_step * units.fs,
-        temperature_K=dynamics.temperature,
-        friction=dynamics.friction / units.fs,
-        fixcm=False,
-        rng=generator,
-    )
+    integrator = dynamics.integrator(atoms, generator)
     integrator.run(dynamics.num_equilibration)
     stresses = []
     for _ in range(dynamics.num_steps):

@@ -7,19 +7,14 @@ from ase import Atoms
 from ase.build import bulk
 
 from mhdnn import MHDNNCalculator
-from mhdnn.deploy.model_file import load_model, metadata_of, save_model
+from mhdnn.deploy.model_file import load_model, save_model
 from mhdnn.domain import rounded
 from mhdnn.errors import ModelError
-from mhdnn.training.domain import fit_charge_range, fit_domain
 from tests.builders import (
-    batch_of,
-    charge_settings,
-    model_settings,
-    random_charge_potential,
-    random_potential,
     structures,
 )
 from tests.lammps.conftest import ELEMENTS
+from tests.lammps.fitted import save_fitted_models
 from tests.lammps.runs import Frame, run_lammps
 from tests.lammps.test_errors import message, script_for
 from tests.unit.test_archive import RELEASED
@@ -31,13 +26,7 @@ COUNT = 'compute own all pair mhdnn\nthermo_style custom step c_own[1]\nrun 0\np
 def fitted(pair_style, tmp_path_factory):
     """Models that were trained on the structures of the tests, as far as their ranges tell."""
     folder = tmp_path_factory.mktemp("fitted")
-    short, charges = random_potential(ELEMENTS), random_charge_potential(ELEMENTS)
-    batch = batch_of(*(atoms for atoms in structures().values() if atoms.pbc.sum() != 1), total_charge=0.0)
-    for potential in (short, charges):
-        fit_domain(potential, [batch])
-    fit_charge_range(charges, [batch])
-    save_model(short, folder / "short.pt", metadata_of(short, model_settings(ELEMENTS), {}))
-    save_model(charges, folder / "charges.pt", metadata_of(charges, charge_settings(ELEMENTS), {}))
+    save_fitted_models(folder)
     return folder
 
 

@@ -8,19 +8,12 @@ import pytest
 import torch
 
 from mhdnn import MHDNNCalculator
-from mhdnn.deploy.model_file import metadata_of, save_model
 from mhdnn.prediction import SeenAtoms, predict
-from mhdnn.training.domain import fit_charge_range, fit_domain
 from mhdnn.training.uncertainty import fit_posterior
 from tests.builders import (
-    batch_of,
-    charge_settings,
-    model_settings,
-    random_charge_potential,
-    random_potential,
     structures,
 )
-from tests.lammps.conftest import ELEMENTS
+from tests.lammps.fitted import save_fitted_models
 from tests.lammps.runs import Frame, run_lammps
 from tests.lammps.test_errors import message, script_for
 
@@ -59,14 +52,7 @@ def give_errors(potential, batch) -> None:
 @pytest.fixture(scope="module")
 def models(pair_style, tmp_path_factory):
     folder = tmp_path_factory.mktemp("graded")
-    short, charges = random_potential(ELEMENTS), random_charge_potential(ELEMENTS)
-    batch = batch_of(*(atoms for atoms in structures().values() if atoms.pbc.sum() != 1), total_charge=0.0)
-    for potential in (short, charges):
-        fit_domain(potential, [batch])
-        give_errors(potential, batch)
-    fit_charge_range(charges, [batch])
-    save_model(short, folder / "short.pt", metadata_of(short, model_settings(ELEMENTS), {}))
-    save_model(charges, folder / "charges.pt", metadata_of(charges, charge_settings(ELEMENTS), {}))
+    save_fitted_models(folder, give_errors)
     return folder
 
 

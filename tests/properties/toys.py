@@ -34,7 +34,21 @@ def square_pair(gap: float = 3.0, height: float = 40.0, length: float = 2.5) -> 
     return atoms
 
 
-class CosinePotential(Calculator):
+class CountingCalculator(Calculator):
+    """Counts its calculations, and is interrupted after so many."""
+
+    def __init__(self, most_calculations=None, **parameters):
+        super().__init__(**parameters)
+        self.num_calculations, self.most_calculations = 0, most_calculations
+
+    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        self.num_calculations += 1
+        if self.most_calculations is not None and self.num_calculations > self.most_calculations:
+            raise KeyboardInterrupt
+
+
+class CosinePotential(CountingCalculator):
     """The last atom in a sum of cosines along x, y, z; all others rest where they are.
 
     Minima are at multiples of the periods; a hop by one period along an axis has the barrier of that axis, exactly.
@@ -46,15 +60,8 @@ class CosinePotential(Calculator):
     implemented_properties = ["energy", "forces"]
     barriers, periods = (0.3, 0.5, 0.8), (3.0, 3.5, 4.0)
 
-    def __init__(self, most_calculations=None, **parameters):
-        super().__init__(**parameters)
-        self.num_calculations, self.most_calculations = 0, most_calculations
-
     def calculate(self, atoms=None, properties=None, system_changes=all_changes):
         super().calculate(atoms, properties, system_changes)
-        self.num_calculations += 1
-        if self.most_calculations is not None and self.num_calculations > self.most_calculations:
-            raise KeyboardInterrupt
         wave, heights = 2.0 * np.pi / np.array(self.periods), 0.5 * np.array(self.barriers)
         phase = wave * self.atoms.positions[-1]
         forces = np.zeros((len(self.atoms), 3))
