@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a fresh machine to a trained model: environment, training on the bundled DFT set, test errors,
-# an energy through ASE, and a report. About 5 minutes on 2 cores after the installation.
+# an energy through ASE, and a report. About 3 minutes on 2 cores after the installation.
 #
 #     scripts/quickstart.sh [hydra overrides]     e.g. scripts/quickstart.sh trainer.max_epochs=20
 
