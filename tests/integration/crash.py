@@ -25,4 +25,5 @@ class InterruptAtEpoch(pl.Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.current_epoch == self.epoch:
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background of a shell ignore it
             os.kill(os.getpid(), signal.SIGINT)
