@@ -2,11 +2,14 @@
 
     python benchmarks/lammps.py [--output F.json] [--quick]
 
-- Silicon at 300 K with the functions of benchmarks/descriptors.py ("wide", float32) and a network of 2 × 20 nodes: time
-  of a step and its parts, neighbour lists as LAMMPS builds them. The network is not trained: its output is made so
-  small that atoms fly freely, at the cost of any other. ``operators`` is the time of the same energies and forces for
-  pairs that are there already, in Python on one thread, in the same run; ``overhead`` is what LAMMPS's pair time (one
-  process) exceeds it by.
+- Silicon at 300 K: time of a step and its parts, neighbour lists as LAMMPS builds them, within 5.5 Å in float32.
+  ``wide`` are the functions of benchmarks/descriptors.py with a network of 2 × 20 nodes; ``four_body`` (the default for
+  one element), ``legendre`` and ``contracted`` are the shipped sets with the shipped network. Networks are not trained:
+  their output is made so small that atoms fly freely, at the cost of any other. ``guarded`` is the time of a step with
+  the test of the training data on (``extrapolation warn``), from which the others leave it out. ``operators`` is the
+  time of the same energies and forces for pairs that are there already, in Python on one thread, in the same run, and
+  ``network`` its part without functions; ``overhead`` is what LAMMPS's pair time (one process) exceeds ``operators``
+  by.
 - Rock salt with charge equilibration (accuracy 1e-6), warm steps.
 
 Every process has one thread. Efficiency is the time of one process over twice that of two.
@@ -29,7 +32,14 @@ import torch
 from ase import Atoms
 from ase.build import bulk
 from ase.io import write
-from descriptor_systems import System, descriptor_settings, network_settings, silicon
+from descriptor_systems import (
+    SILICON_CUTOFF,
+    System,
+    default_settings,
+    descriptor_settings,
+    network_settings,
+    silicon,
+)
 from rich.console import Console
 from rich.table import Table
 from timing import repeat
@@ -41,18 +51,21 @@ from mhdnn.training.initialization import fit_scaling
 
 SCRIPTS = Path(sys.executable).parent
 SILICON_REPEATS = (5, 10, 14, 18)
+SHIPPED = ("four_body", "legendre", "contracted")
+SHIPPED_REPEATS = 10
+"""Size of the crystal for the shipped sets of functions."""
 SALT_REPEATS = (4, 8, 11)
 QUIET = 1e-6
 """Scale of the networks' outputs: no forces to speak of."""
 COLUMNS = (
-    "system", "num_atoms", "charges", "ranks", "us_per_atom_step", "pair", "neigh", "comm", "operators", "overhead",
-    "efficiency",
+    "system", "functions", "num_atoms", "ranks", "us_per_atom_step", "guarded", "pair", "neigh", "comm", "operators",
+    "network", "overhead", "efficiency",
 )  # fmt: skip
 INPUT = """\
 units metal
 atom_style {style}
 read_data atoms.data
-pair_style mhdnn extrapolation off
+pair_style mhdnn extrapolation {extrapolation}
 pair_coeff * * {model} {elements}
 neighbor 1.0 bin
 neigh_modify every 1 delay 0 check yes
@@ -71,31 +84,35 @@ class Case:
     """Atoms and a model file for them."""
 
     system: str
+    functions: str
     atoms: Atoms
     model: Path
     charges: bool
     steps: int
 
 
-def model_settings(atoms: Atoms, charges: bool) -> dict[str, Any]:
-    cutoff = 5.5
+def model_settings(atoms: Atoms, charges: bool, functions: str = "wide") -> dict[str, Any]:
+    """Of the functions of the other benchmarks ("wide") or a shipped set, and the network that belongs to them."""
     settings = {
         "atomic_numbers": sorted(set(atoms.numbers.tolist())),
-        "cutoff": cutoff,
+        "cutoff": SILICON_CUTOFF,
         "dtype": "float32",
-        "descriptor": descriptor_settings("silicon", "wide", cutoff),
-        "network": network_settings(),
+        "descriptor": default_settings("descriptor", functions),
+        "network": default_settings("network", "shared"),
     }
+    if functions == "wide":
+        settings["descriptor"] = descriptor_settings("silicon", "wide", SILICON_CUTOFF)
+        settings["network"] = network_settings()
     if not charges:
         return settings
     own = {"widths": "covalent", "initial_hardness": 8.0, "screening": None, "accuracy": 1e-6}
     return {**settings, "charges": {**own, "network": network_settings()}}
 
 
-def write_model(atoms: Atoms, charges: bool, path: Path) -> None:
+def write_model(atoms: Atoms, charges: bool, path: Path, functions: str = "wide") -> None:
     """A model with random weights and hardly any short-range energy."""
     torch.manual_seed(0)
-    settings = model_settings(atoms, charges)
+    settings = model_settings(atoms, charges, functions)
     potential = build_potential(settings)
     fit_scaling(potential, [System("", atoms, settings["cutoff"]).batch])
     potential.network.output_scale.fill_(QUIET)
@@ -105,13 +122,13 @@ def write_model(atoms: Atoms, charges: bool, path: Path) -> None:
     save_model(potential, path, metadata_of(potential, settings, {}))
 
 
-def run(case: Case, ranks: int, folder: Path) -> dict[str, Any]:
+def run(case: Case, ranks: int, folder: Path, extrapolation: str = "off") -> dict[str, Any]:
     """Steps in LAMMPS; microseconds for each atom and step."""
     style = "charge" if case.charges else "atomic"
     write(folder / "atoms.data", case.atoms, format="lammps-data", atom_style=style, masses=True)
     elements = " ".join(sorted(set(case.atoms.symbols)))
     steps = {"warm": max(3, case.steps // 5), "steps": case.steps}
-    script = INPUT.format(style=style, model=case.model, elements=elements, **steps)
+    script = INPUT.format(style=style, model=case.model, elements=elements, extrapolation=extrapolation, **steps)
     (folder / "in.lammps").write_text(script)
     command = [SCRIPTS / "mpiexec", "-n", str(ranks), SCRIPTS / "lmp", "-in", "in.lammps", "-log", "none"]
     result = subprocess.run(
@@ -125,6 +142,7 @@ def run(case: Case, ranks: int, folder: Path) -> dict[str, Any]:
     loop = float(re.match(r"Loop time of ([\d.e+-]+)", last)[1]) * scale
     return {
         "system": case.system,
+        "functions": case.functions,
         "num_atoms": len(case.atoms),
         "charges": case.charges,
         "ranks": ranks,
@@ -133,12 +151,14 @@ def run(case: Case, ranks: int, folder: Path) -> dict[str, Any]:
     }
 
 
-def operators_alone(case: Case, system: System, budget: float) -> float:
-    """Energies and forces of the model for given pairs, microseconds for each atom, on one thread."""
+def operators_alone(case: Case, system: System, budget: float) -> dict[str, float]:
+    """Energies and forces of the model for given pairs, and its network, microseconds for each atom, on one thread."""
     script, _ = load_model(case.model)
     batch, vectors = system.batch, system.vectors
     pairs = (batch.center_index, batch.neighbor_index)
     torch.set_num_threads(1)
+    element = script.element_index(batch.atomic_numbers)
+    functions = script.symmetry_functions(vectors, *pairs, element, batch.num_atoms)
 
     def energy_and_forces() -> tuple[torch.Tensor, torch.Tensor]:
         leaf = vectors.detach().requires_grad_()
@@ -146,19 +166,29 @@ def operators_alone(case: Case, system: System, budget: float) -> float:
         (gradient,) = torch.autograd.grad(energy, leaf)
         return energy, forces_from_pairs(gradient, *pairs, batch.num_atoms)
 
-    return 1e6 * repeat(energy_and_forces, budget).median / len(case.atoms)
+    def network() -> torch.Tensor:
+        leaf = functions.detach().requires_grad_()
+        return torch.autograd.grad(script.energies_of(script.scaled(leaf), element, None).sum(), leaf)[0]
+
+    scale = 1e6 / len(case.atoms)
+    return {
+        "operators": scale * repeat(energy_and_forces, budget).fastest,
+        "network": scale * repeat(network, budget).fastest,
+    }
 
 
-def measure_silicon(repeats: int, quick: bool, folder: Path) -> list[dict[str, Any]]:
+def measure_silicon(repeats: int, quick: bool, folder: Path, functions: str = "wide") -> list[dict[str, Any]]:
     system = silicon(repeats)
-    model = folder / "silicon.pt"
+    model = folder / f"silicon_{functions}.pt"
     if not model.exists():
-        write_model(silicon(3).atoms, False, model)
+        write_model(silicon(3).atoms, False, model, functions)
     num_atoms = len(system.atoms)
-    case = Case("silicon", system.atoms, model, False, 10 if quick else max(20, 800_000 // num_atoms))
+    steps = 10 if quick else max(20, 800_000 // num_atoms)
+    case = Case("silicon", functions, system.atoms, model, False, steps)
     alone = operators_alone(case, system, 0.5 if quick else 3.0)
     one, two = (run(case, ranks, folder) for ranks in (1, 2))
-    one |= {"operators": alone, "overhead": one["pair"] / alone - 1.0}
+    guarded = run(case, 1, folder, "warn")["us_per_atom_step"]
+    one |= {"guarded": guarded, **alone, "overhead": one["pair"] / alone["operators"] - 1.0}
     two["efficiency"] = one["us_per_atom_step"] / (2.0 * two["us_per_atom_step"])
     return [one, two]
 
@@ -169,7 +199,7 @@ def measure_salt(repeats: int, quick: bool, folder: Path) -> list[dict[str, Any]
     model = folder / "salt.pt"
     if not model.exists():
         write_model(atoms, True, model)
-    case = Case("rock salt", atoms, model, True, 2 if quick else max(3, 20_000 // len(atoms)))
+    case = Case("rock salt", "wide", atoms, model, True, 2 if quick else max(3, 20_000 // len(atoms)))
     one, two = (run(case, ranks, folder) for ranks in (1, 2))
     two["efficiency"] = one["us_per_atom_step"] / (2.0 * two["us_per_atom_step"])
     return [one, two]
@@ -194,6 +224,8 @@ def main() -> None:
         folder = Path(name)
         for repeats in SILICON_REPEATS[:1] if chosen.quick else SILICON_REPEATS:
             records += measure_silicon(repeats, chosen.quick, folder)
+        for functions in SHIPPED:
+            records += measure_silicon(SHIPPED_REPEATS, chosen.quick, folder, functions)
         for repeats in SALT_REPEATS[:1] if chosen.quick else SALT_REPEATS:
             records += measure_salt(repeats, chosen.quick, folder)
     show(records)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import resource
 import sys
 import time
@@ -43,12 +44,14 @@ class Recorder(pl.Callback):
         self.path = Path(path)
         self.starts: list[tuple[float, float]] = []
         self.memory_before = 0.0
+        self.first_start = math.inf
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.memory_before = peak_memory()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.starts.append((time.perf_counter(), time.process_time()))
+        self.first_start = min(self.first_start, time.time())
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         times = [*self.starts, (time.perf_counter(), time.process_time())]
@@ -62,6 +65,7 @@ class Recorder(pl.Callback):
             "num_functions": pl_module.potential.descriptor.num_functions,
             "steps_per_epoch": trainer.num_training_batches,
             "cutoff": pl_module.settings["cutoff"],
+            "first_step_at": self.first_start,  # on the clock that all processes share
             "epoch_seconds": [seconds for seconds, _ in spans],
             "epoch_cpu_seconds": [seconds for _, seconds in spans],
             "peak_memory_mb": peak_memory(),
