@@ -1,20 +1,21 @@
 """Errors of `mhdnn train` with its defaults on datasets of one's own, on a random tenth held out.
 
-    python benchmarks/accuracy.py Si.extxyz Ge.extxyz [--trainings 5] [--output F.json]
+    python benchmarks/accuracy.py Si.extxyz Ge.extxyz [--split 2 3 4 5 6] [--trainings 1] [--output F.json]
 
-Anything `mhdnn data convert` reads will do. The held-out tenth is that of --split; --trainings trains with the seeds
-0, 1, ... Prints means and standard deviations over the trainings; --output writes the records as JSON.
-benchmarks/accuracy.md has what was found with it.
+Anything `mhdnn data convert` reads will do. A tenth is held out for each seed of --split; --trainings trains each with
+as many seeds, from that of the split on. Prints means and standard deviations over all trainings; --output writes the
+records as JSON, after each training. benchmarks/accuracy.md has what was found with it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
+import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ COLUMNS = {
     "energy_mae_mev_per_atom": ("energy MAE, meV/atom", "{:.2f}"),
     "force_mae_ev_per_angstrom": ("force MAE, eV/Å", "{:.4f}"),
     "stress_mae_gpa": ("stress MAE, GPa", "{:.3f}"),
-    "seconds": ("seconds", "{:.0f}"),
+    "cpu_seconds": ("CPU, s", "{:.0f}"),
+    "peak_memory_gb": ("memory, GB", "{:.1f}"),
 }
 
 
@@ -44,12 +46,16 @@ def divided(source: Path, folder: Path, split: int) -> tuple[Path, Path]:
 
 def measure(train: Path, test: Path, folder: Path, seed: int, overrides: list[str]) -> dict[str, Any]:
     """Train, and read the errors on what was held out."""
-    start = time.perf_counter()
     sets = (f"data.train={train}", f"data.test={test}", f"seed={seed}")
-    run("mhdnn", "train", *sets, f"hydra.run.dir={folder / f'run_{seed}'}", *overrides)
-    seconds = time.perf_counter() - start
+    command = ["mhdnn", "train", *sets, f"hydra.run.dir={folder / f'run_{seed}'}", *overrides]
+    process = subprocess.Popen([str(word) for word in command])
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
     errors = json.loads((folder / f"run_{seed}/errors.json").read_text())["test"]
-    return {"seconds": seconds, "seed": seed, **errors}
+    memory = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+    return {"seed": seed, "cpu_seconds": used.ru_utime + used.ru_stime, "peak_memory_gb": memory, **errors}
 
 
 def mean_and_deviation(values: list[float], form: str) -> str:
@@ -67,23 +73,26 @@ def cells_of(records: list[dict[str, Any]]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("sources", nargs="+", type=Path)
-    parser.add_argument("--split", type=int, default=0, help="seed of the held-out tenth")
-    parser.add_argument("--trainings", type=int, default=1)
+    parser.add_argument("--split", type=int, nargs="+", default=[0], help="seeds of the held-out tenths")
+    parser.add_argument("--trainings", type=int, default=1, help="for each split")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--override", action="append", default=[], help="of mhdnn train, e.g. cutoff=6.0")
     arguments = parser.parse_args()
     table = Table("dataset", "trainings", *(title for title, _ in COLUMNS.values()))
-    records: dict[str, list[dict[str, Any]]] = {}
+    records: list[dict[str, Any]] = []
     for source in arguments.sources:
         name = source.parent.name or source.stem
-        with tempfile.TemporaryDirectory() as folder:
-            train, test = divided(source, Path(folder), arguments.split)
-            seeds = range(arguments.trainings)
-            records[name] = [measure(train, test, Path(folder), seed, arguments.override) for seed in seeds]
-        table.add_row(name, str(arguments.trainings), *cells_of(records[name]))
+        for split in arguments.split:
+            with tempfile.TemporaryDirectory() as folder:
+                train, test = divided(source, Path(folder), split)
+                for seed in range(split, split + arguments.trainings):
+                    found = measure(train, test, Path(folder), seed, arguments.override)
+                    records.append({"dataset": name, "split": split, **found})
+                    if arguments.output:
+                        arguments.output.write_text(json.dumps(records, indent=1) + "\n")
+        chosen = [record for record in records if record["dataset"] == name]
+        table.add_row(name, str(len(chosen)), *cells_of(chosen))
     Console().print(table)
-    if arguments.output:
-        arguments.output.write_text(json.dumps(records, indent=2) + "\n")
 
 
 if __name__ == "__main__":
