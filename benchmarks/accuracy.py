@@ -35,6 +35,21 @@ def run(*command: object) -> None:
     subprocess.run([str(word) for word in command], check=True)
 
 
+def cost(*command: object) -> dict[str, float]:
+    """CPU seconds and memory of a command.
+
+    :raises subprocess.CalledProcessError: if it fails
+    """
+    words = [str(word) for word in command]
+    process = subprocess.Popen(words)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, words)
+    memory = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+    return {"cpu_seconds": used.ru_utime + used.ru_stime, "peak_memory_gb": memory}
+
+
 def divided(source: Path, folder: Path, split: int) -> tuple[Path, Path]:
     """Training and test set of a source, a random tenth held out."""
     store, parts = folder / "all.h5", folder / "parts"
@@ -47,15 +62,9 @@ def divided(source: Path, folder: Path, split: int) -> tuple[Path, Path]:
 def measure(train: Path, test: Path, folder: Path, seed: int, overrides: list[str]) -> dict[str, Any]:
     """Train, and read the errors on what was held out."""
     sets = (f"data.train={train}", f"data.test={test}", f"seed={seed}")
-    command = ["mhdnn", "train", *sets, f"hydra.run.dir={folder / f'run_{seed}'}", *overrides]
-    process = subprocess.Popen([str(word) for word in command])
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
+    used = cost("mhdnn", "train", *sets, f"hydra.run.dir={folder / f'run_{seed}'}", *overrides)
     errors = json.loads((folder / f"run_{seed}/errors.json").read_text())["test"]
-    memory = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
-    return {"seed": seed, "cpu_seconds": used.ru_utime + used.ru_stime, "peak_memory_gb": memory, **errors}
+    return {"seed": seed, **used, **errors}
 
 
 def mean_and_deviation(values: list[float], form: str) -> str:
