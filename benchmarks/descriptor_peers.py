@@ -35,8 +35,8 @@ from descriptor_systems import (
 )
 from timing import Timing, repeat
 
-from mhdnn.networks import build_network
-from mhdnn.potential import DTYPES, build_potential, default_dtype, forces_from_pairs
+from mhdnn.factory import build_network, build_potential
+from mhdnn.potential import DTYPES, default_dtype, forces_from_pairs
 
 os.environ.setdefault("TORCHANI_NO_WARN_EXTENSIONS", "1")  # its extensions need CUDA
 

@@ -47,7 +47,8 @@ from rich.console import Console
 from rich.table import Table
 from timing import repeat
 
-from mhdnn.potential import DTYPES, Potential, build_potential, forces_from_pairs
+from mhdnn.factory import build_potential
+from mhdnn.potential import DTYPES, Potential, forces_from_pairs
 from mhdnn.training.initialization import fit_scaling
 
 Record = dict[str, Any]

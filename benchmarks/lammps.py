@@ -46,7 +46,8 @@ from timing import repeat
 
 from mhdnn.deploy.lammps.build import build_plugin
 from mhdnn.deploy.model_file import load_model, metadata_of, save_model
-from mhdnn.potential import build_potential, forces_from_pairs
+from mhdnn.factory import build_potential
+from mhdnn.potential import forces_from_pairs
 from mhdnn.training.initialization import fit_scaling
 
 SCRIPTS = Path(sys.executable).parent

@@ -31,7 +31,7 @@ from rich.table import Table
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.data.dataset import collate
 from mhdnn.deploy.model_file import load_model
-from mhdnn.potential import build_potential
+from mhdnn.factory import build_potential
 from mhdnn.prediction import predict_charges
 from mhdnn.structure import Batch
 from mhdnn.training.assembly import model_settings

@@ -20,9 +20,9 @@ from torch import nn
 from mhdnn.descriptors import SymmetryFunctions
 from mhdnn.descriptors.cutoff import CUTOFF_FUNCTIONS, switching_value
 from mhdnn.errors import ConfigError
-from mhdnn.networks import AtomicNetwork, build_network
+from mhdnn.networks import AtomicNetwork
 from mhdnn.potential import Potential
-from mhdnn.repulsion import Repulsion, build_repulsion
+from mhdnn.repulsion import Repulsion
 from mhdnn.units import COULOMB_CONSTANT
 
 
@@ -236,30 +236,3 @@ def screening_from_settings(choice: Any, cutoff: float) -> Screening:
             f"`charges.screening`: expected 0 <= inner < outer <= cutoff ({cutoff} Å), got {inner} and {outer}"
         )
     return Screening(inner, outer, function, self_terms=True)
-
-
-def build_charge_potential(
-    settings: Mapping[str, Any], descriptor: SymmetryFunctions, atomic_numbers: Sequence[int]
-) -> ChargePotential:
-    """A potential with charges from the settings of `mhdnn.potential.build_potential`.
-
-    :raises ConfigError: if a setting is unknown or out of range
-    """
-    charges = settings["charges"]
-    initial_hardness = float(charges["initial_hardness"])
-    if not initial_hardness > 0:
-        raise ConfigError(f"`charges.initial_hardness`: expected a positive number in eV/e², got {initial_hardness}")
-    accuracy = float(charges["accuracy"])
-    if not 0 < accuracy < 1e-2:
-        raise ConfigError(f"`charges.accuracy`: expected a number between 0 and 0.01, got {accuracy}")
-    return ChargePotential(
-        descriptor,
-        build_network(settings["network"], atomic_numbers, descriptor.num_functions + 1),
-        atomic_numbers,
-        build_network(charges["network"], atomic_numbers, descriptor.num_functions),
-        widths_from_settings(charges["widths"], atomic_numbers),
-        initial_hardness,
-        screening_from_settings(charges["screening"], float(settings["cutoff"])),
-        accuracy,
-        build_repulsion(settings, atomic_numbers),
-    )

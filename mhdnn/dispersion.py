@@ -14,7 +14,6 @@ import numpy as np
 from ase import Atoms
 from ase.units import Bohr, Hartree
 
-from mhdnn.data.schema import Dispersion
 from mhdnn.errors import ConfigError
 
 DAMPINGS = ("bj", "zero", "bjm", "zerom")
@@ -23,6 +22,20 @@ CUTOFF = 30.0
 """Å; of the pairs. With `COORDINATION_CUTOFF` what this module prints for LAMMPS, so that both give the same."""
 COORDINATION_CUTOFF = 20.0
 """Å; of coordination numbers and triples."""
+
+
+@dataclass(frozen=True)
+class Dispersion:
+    """The part of a structure's labels that came from a dispersion correction; None where unknown.
+
+    :param energy: eV
+    :param forces: shape (num_atoms, 3), eV/Å
+    :param stress: shape (6,), eV/Å³
+    """
+
+    energy: float | None = None
+    forces: np.ndarray | None = None
+    stress: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

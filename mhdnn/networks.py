@@ -8,8 +8,7 @@ Both are a small multilayer perceptron plus a linear skip: the energy is
 x. The linear part can be fitted directly (ridge regression) before training starts.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -192,38 +191,3 @@ class PerElementNetwork(AtomicNetwork):
         if self.linear_skip:
             energies = energies + self.linear_part(functions, element_index)
         return energies
-
-
-def build_network(settings: Mapping[str, Any], atomic_numbers: Sequence[int], num_functions: int) -> AtomicNetwork:
-    """The network that the group ``network`` of the configuration describes.
-
-    :param settings: keys kind (shared, per_element), species_feature, embedding_dimension, hidden,
-        activation, linear_skip, num_members of an ensemble; or kind (layers) and elements (`mhdnn.layered_network`)
-    :raises ConfigError: for an unknown kind, species feature or activation
-    """
-    if settings["kind"] == "layers":
-        from mhdnn.layered_network import build_layered_network  # which is built upon this module
-
-        return build_layered_network(settings, atomic_numbers)
-    num_members = int(settings.get("num_members", 1))
-    shape = (list(settings["hidden"]), settings["activation"], bool(settings["linear_skip"]))
-    if settings["kind"] == "per_element":
-        if num_members > 1:
-            raise ConfigError("`ensemble.size`: members share their network; choose `network=shared`, or a size of 1")
-        return PerElementNetwork(num_functions, len(atomic_numbers), *shape)
-    if settings["kind"] != "shared":
-        raise ConfigError(f"`network.kind`: expected shared or per_element, got {settings['kind']!r}")
-    feature: AtomicNumberFeature | EmbeddingFeature
-    if settings["species_feature"] == "atomic_number":
-        feature = AtomicNumberFeature(atomic_numbers)
-    elif settings["species_feature"] == "embedding":
-        feature = EmbeddingFeature(len(atomic_numbers), int(settings["embedding_dimension"]))
-    else:
-        raise ConfigError(
-            f"`network.species_feature`: expected atomic_number or embedding, got {settings['species_feature']!r}"
-        )
-    if num_members > 1:
-        from mhdnn.ensemble import EnsembleNetwork  # which is built upon this module
-
-        return EnsembleNetwork(num_members, num_functions, feature, *shape)
-    return SharedNetwork(num_functions, feature, *shape)

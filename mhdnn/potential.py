@@ -4,18 +4,17 @@ The core knows neither cells nor periodic images: it takes atomic numbers, pairs
 pair vectors. Whatever makes pair vectors (an ASE cell, a batch of structures, ghost atoms) can use it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Optional
 
 import torch
 from torch import nn
 
-from mhdnn.descriptors import SymmetryFunctions, build_descriptor
+from mhdnn.descriptors import SymmetryFunctions
 from mhdnn.domain import TrainingDomain, with_older_ranges
-from mhdnn.errors import ConfigError
-from mhdnn.networks import AtomicNetwork, build_network
-from mhdnn.repulsion import Repulsion, build_repulsion
+from mhdnn.networks import AtomicNetwork
+from mhdnn.repulsion import Repulsion
 from mhdnn.segments import segment_sum
 from mhdnn.structure import VOIGT
 from mhdnn.uncertainty.model import ErrorModel, with_error_model
@@ -202,27 +201,3 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(previous)
-
-
-def build_potential(settings: Mapping[str, Any]) -> Potential:
-    """A potential from plain settings, as they stand in checkpoints and model files.
-
-    :param settings: keys atomic_numbers, cutoff, dtype, descriptor, network; for a potential with charge
-        equilibration also charges, for one with a repulsion of nuclei also repulsion
-    :raises ConfigError: if a setting is unknown or out of range
-    """
-    if settings["dtype"] not in DTYPES:
-        raise ConfigError(f"`dtype`: expected one of {sorted(DTYPES)}, got {settings['dtype']!r}")
-    atomic_numbers = sorted({int(number) for number in settings["atomic_numbers"]})
-    if not atomic_numbers or atomic_numbers[0] < 1 or atomic_numbers[-1] > MAX_ATOMIC_NUMBER:
-        raise ConfigError(f"`elements`: expected atomic numbers from 1 to 118, got {atomic_numbers}")
-    with default_dtype(DTYPES[settings["dtype"]]):
-        descriptor = build_descriptor(settings["descriptor"], atomic_numbers, float(settings["cutoff"]))
-        if settings.get("charges"):
-            if settings["network"].get("num_members", 1) > 1:
-                raise ConfigError("`ensemble.size`: with `charges=equilibration` only 1; train several seeds instead")
-            from mhdnn.charge_potential import build_charge_potential  # which is built upon this module
-
-            return build_charge_potential(settings, descriptor, atomic_numbers)
-        network = build_network(settings["network"], atomic_numbers, descriptor.num_functions)
-        return Potential(descriptor, network, atomic_numbers, build_repulsion(settings, atomic_numbers))

@@ -11,8 +11,9 @@ from ase import Atoms
 from ase.build import bulk, fcc111, graphene, molecule
 
 from mhdnn.data.dataset import collate
+from mhdnn.factory import build_potential
 from mhdnn.neighbors import find_pairs
-from mhdnn.potential import Potential, build_potential
+from mhdnn.potential import Potential
 from mhdnn.prediction import predict
 from mhdnn.structure import Batch, Structure
 

@@ -14,9 +14,9 @@ from mhdnn.data.folders import sources_below
 from mhdnn.data.label_kinds import charge_scheme, energy_kind
 from mhdnn.data.readers import UNITS, Frame, ReadOptions, detect_format, read_frames
 from mhdnn.data.reading import decompressed
-from mhdnn.data.schema import Dispersion, Record, validate_structure
+from mhdnn.data.schema import Record, validate_structure
 from mhdnn.data.store import StoreReader, StoreWriter
-from mhdnn.dispersion import DispersionCorrection
+from mhdnn.dispersion import Dispersion, DispersionCorrection
 from mhdnn.errors import DataError, UnconvergedError
 from mhdnn.structure import Structure
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mhdnn.dispersion import Dispersion
 from mhdnn.errors import DataError
 from mhdnn.structure import Structure
 
@@ -72,20 +73,6 @@ DISPERSION_FIELDS = tuple(
     Field(DISPERSION_PREFIX + field.name, field.per_atom, field.row_shape) for field in LABEL_FIELDS[:3]
 )
 NUMERIC_FIELDS = {field.name: field for field in (*GEOMETRY_FIELDS, *LABEL_FIELDS, WEIGHT, *DISPERSION_FIELDS)}
-
-
-@dataclass(frozen=True)
-class Dispersion:
-    """The part of a structure's labels that came from a dispersion correction; None where unknown.
-
-    :param energy: eV
-    :param forces: shape (num_atoms, 3), eV/Å
-    :param stress: shape (6,), eV/Å³
-    """
-
-    energy: float | None = None
-    forces: np.ndarray | None = None
-    stress: np.ndarray | None = None
 
 
 class Record(NamedTuple):

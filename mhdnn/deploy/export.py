@@ -12,7 +12,8 @@ import torch
 from mhdnn.archive import read_archive, write_archive
 from mhdnn.deploy.model_file import check_weights, first_line, metadata_of, save_model
 from mhdnn.errors import MHDNNError, ModelError
-from mhdnn.potential import Potential, build_potential
+from mhdnn.factory import build_potential
+from mhdnn.potential import Potential
 
 CHECKPOINT_KEY = "mhdnn"
 STATE_PREFIX = "potential."

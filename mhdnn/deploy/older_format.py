@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mhdnn.potential import build_potential
+from mhdnn.factory import build_potential
 
 FORMAT_VERSION = 3
 

@@ -25,8 +25,8 @@ from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.deploy.export import CHECKPOINT_KEY, read_checkpoint
 from mhdnn.deploy.model_file import first_line
 from mhdnn.errors import ConfigError, DataError, MHDNNError, NotFiniteError
+from mhdnn.factory import build_potential
 from mhdnn.files import unwritable
-from mhdnn.potential import build_potential
 from mhdnn.training.assembly import (
     build_module,
     build_trainer,

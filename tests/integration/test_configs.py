@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from mhdnn.cli import main
 from mhdnn.errors import ConfigError
-from mhdnn.potential import build_potential
+from mhdnn.factory import build_potential
 from mhdnn.training.assembly import build_loss
 from mhdnn.training.automatic import decided, with_cutoff_of_data
 from mhdnn.training.command import choices, groups

@@ -6,7 +6,7 @@ import torch
 
 from mhdnn.charge_potential import ChargePotential
 from mhdnn.errors import ConfigError, DataError
-from mhdnn.potential import build_potential
+from mhdnn.factory import build_potential
 from mhdnn.prediction import predict, predict_charges, predict_known
 from tests.builders import batch_of, charge_settings, random_charge_potential, structures
 from tests.differences import STEP, assert_close, numerical_forces, numerical_virial

@@ -15,8 +15,9 @@ from mhdnn.deploy.calculator import MHDNNCalculator
 from mhdnn.deploy.model_file import load_model, metadata_of, save_model
 from mhdnn.descriptors import build_descriptor
 from mhdnn.errors import ConfigError
+from mhdnn.factory import build_potential
 from mhdnn.neighbors import pair_vectors
-from mhdnn.potential import build_potential, default_dtype
+from mhdnn.potential import default_dtype
 from mhdnn.prediction import predict
 from tests.builders import batch_of, contracted_settings, legendre_settings, model_settings, structures
 from tests.tolerances import ROUND_OFF

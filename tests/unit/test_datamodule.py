@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mhdnn.data.datamodule import StoreDataModule
-from mhdnn.data.schema import Dispersion
 from mhdnn.data.writer import StoreWriter
+from mhdnn.dispersion import Dispersion
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.structure import Structure
 

@@ -9,7 +9,8 @@ from ase.build import bulk
 from mhdnn.charge_potential import ChargePotential
 from mhdnn.domain import FALSE_ALARM_RATE, TrainingDomain, rounded
 from mhdnn.errors import DataError
-from mhdnn.potential import Potential, build_potential
+from mhdnn.factory import build_potential
+from mhdnn.potential import Potential
 from mhdnn.prediction import SeenAtoms, predict_charges
 from mhdnn.structure import Batch
 from mhdnn.training.domain import (

@@ -7,7 +7,8 @@ import torch
 from mhdnn import MHDNNCalculator
 from mhdnn.deploy.model_file import metadata_of, save_model
 from mhdnn.errors import ConfigError
-from mhdnn.potential import Potential, build_potential
+from mhdnn.factory import build_potential
+from mhdnn.potential import Potential
 from mhdnn.prediction import mean_of, predict, predict_members, spread_of
 from mhdnn.training.loss import Loss, Ramp
 from tests.builders import batch_of, charge_settings, model_settings, structures

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mhdnn.networks import build_network
+from mhdnn.factory import build_network
 
 NUM_FUNCTIONS, NUM_ELEMENTS = 7, 3
 

@@ -9,7 +9,7 @@ from ase import Atoms
 from torch.optim.swa_utils import AveragedModel
 
 from mhdnn.errors import DataError
-from mhdnn.potential import build_potential
+from mhdnn.factory import build_potential
 from mhdnn.prediction import Prediction, predict, predict_charges
 from mhdnn.training.callbacks import MovingAverage
 from mhdnn.training.charges import choose_parameters

@@ -22,8 +22,9 @@ from mhdnn.deploy.model_file import metadata_of, save_model
 from mhdnn.descriptors.input_nn import LENGTH_UNITS, InputNN, read_input_nn
 from mhdnn.descriptors.listed import ListedFunctions, function_from_settings
 from mhdnn.errors import ConfigError, DataError
+from mhdnn.factory import build_potential
 from mhdnn.layered_network import LayeredNetwork
-from mhdnn.potential import Potential, build_potential
+from mhdnn.potential import Potential
 from mhdnn.units import COULOMB_CONSTANT, HARTREE
 
 ENERGY_UNITS = {"hartree": HARTREE, "ev": 1.0}
