@@ -200,7 +200,7 @@ def measure_salt(repeats: int, quick: bool, folder: Path) -> list[dict[str, Any]
     model = folder / "salt.pt"
     if not model.exists():
         write_model(atoms, True, model)
-    case = Case("rock salt", "wide", atoms, model, True, 2 if quick else max(3, 20_000 // len(atoms)))
+    case = Case("rock salt", "wide", atoms, model, True, 2 if quick else max(20, 100_000 // len(atoms)))
     one, two = (run(case, ranks, folder) for ranks in (1, 2))
     two["efficiency"] = one["us_per_atom_step"] / (2.0 * two["us_per_atom_step"])
     return [one, two]

@@ -43,33 +43,46 @@ void MPIProcesses::gather(const double *local, double *all, int width) const {
                  starts.data(), MPI_DOUBLE, communicator_);
 }
 
+void follow_atoms(MPI_Comm communicator, const std::vector<double> &tags, ChargeHistory &history) {
+  const MPIProcesses processes(communicator, static_cast<std::int64_t>(tags.size()));
+  history.follow(gathered(processes, tags, 1));
+}
+
 ChargeStep::ChargeStep(MPI_Comm communicator, const Box &box, const std::vector<double> &positions,
                        const std::vector<double> &widths, const std::vector<double> &hardness,
-                       const ChargeSettings &settings)
+                       const ChargeSettings &settings, ChargeHistory &history)
     : processes_(communicator, static_cast<std::int64_t>(widths.size())),
       total_charge_(settings.total_charge),
       box_(box),
       field_(settings.field),
+      history_(history),
       positions_(positions),
       external_(widths.size()) {
   for (std::size_t atom = 0; atom < external_.size(); ++atom)
     for (int axis = 0; axis < 3; ++axis) external_[atom] -= field_[axis] * positions_[3 * atom + axis];
-  system_ = std::make_unique<ChargeSystem>(box, gathered(processes_, positions, 3), gathered(processes_, widths, 1),
+  positions_all_ = gathered(processes_, positions, 3);
+  history_.predict(box, positions_all_);
+  system_ = std::make_unique<ChargeSystem>(box, positions_all_, gathered(processes_, widths, 1),
                                            gathered(processes_, hardness, 1), settings.accuracy, settings.solver,
                                            processes_);
 }
 
 std::vector<double> ChargeStep::equilibrate(const std::vector<double> &electronegativity,
                                             const std::vector<double> &start) {
-  double without_start = start.empty() && processes_.num_local > 0 ? 1.0 : 0.0;
-  processes_.sum(&without_start, 1);
-  std::vector<double> start_all;
-  if (without_start == 0.0) start_all = gathered(processes_, start, 1);
+  std::vector<double> start_all = history_.charges();
+  if (start_all.empty()) start_all = given_by_all(start);
   std::vector<double> in_field = electronegativity;
   for (std::size_t atom = 0; atom < in_field.size(); ++atom) in_field[atom] += external_[atom];
   system_->equilibrate(in_field.data(), total_charge_, start_all.empty() ? nullptr : start_all.data());
   potential_ = system_->potential_local();
   return local(system_->charges());
+}
+
+// What all processes have, or nothing.
+std::vector<double> ChargeStep::given_by_all(const std::vector<double> &local) const {
+  double missing = local.empty() && processes_.num_local > 0 ? 1.0 : 0.0;
+  processes_.sum(&missing, 1);
+  return missing == 0.0 ? gathered(processes_, local, 1) : std::vector<double>();
 }
 
 std::vector<double> ChargeStep::energies() const {
@@ -82,7 +95,9 @@ std::vector<double> ChargeStep::respond(const std::vector<double> &short_range_g
   std::vector<double> gradient = potential_;
   for (std::size_t atom = 0; atom < gradient.size(); ++atom)
     gradient[atom] += external_[atom] + short_range_gradient[atom];
-  adjoint_ = system_->adjoint(gradient.data());
+  const auto start = history_.adjoint();
+  adjoint_ = system_->adjoint(gradient.data(), start.empty() ? nullptr : start.data());
+  history_.add(positions_all_, system_->charges(), adjoint_);
   return local(adjoint_);
 }
 

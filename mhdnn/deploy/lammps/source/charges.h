@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "electrostatics/charge_system.h"
+#include "electrostatics/history.h"
 
 namespace mhdnn {
 
@@ -24,6 +25,9 @@ class MPIProcesses : public Processes {
   std::vector<int> counts_;  // rows of each process
 };
 
+// The history follows the atoms into the order of now.
+void follow_atoms(MPI_Comm, const std::vector<double> &tags_local, ChargeHistory &);
+
 struct ChargeSettings {
   double accuracy, total_charge;
   SolverChoice solver;
@@ -36,9 +40,9 @@ class ChargeStep {
  public:
   ChargeStep(MPI_Comm, const Box &, const std::vector<double> &positions_local,
              const std::vector<double> &widths_local, const std::vector<double> &hardness_local,
-             const ChargeSettings &);
+             const ChargeSettings &, ChargeHistory &);
 
-  // Charges of the local atoms, e; `start` is a guess of them, or empty.
+  // Charges of the local atoms, e; `start` is a guess of them where there is no history, or empty.
   std::vector<double> equilibrate(const std::vector<double> &electronegativity, const std::vector<double> &start);
   // Electrostatic energies of the local atoms, those in the field included, eV.
   std::vector<double> energies() const;
@@ -51,6 +55,7 @@ class ChargeStep {
 
  private:
   std::vector<double> local(const std::vector<double> &all) const;
+  std::vector<double> given_by_all(const std::vector<double> &local) const;
   void add_field(Derivatives &) const;
 
   MPIProcesses processes_;
@@ -58,9 +63,10 @@ class ChargeStep {
   std::unique_ptr<ChargeSystem> system_;
   Box box_;
   std::array<double, 3> field_;
+  ChargeHistory &history_;
   std::vector<double> positions_;  // of the local atoms
   std::vector<double> external_;   // -E.r of the local atoms, eV/e
-  std::vector<double> potential_, adjoint_;
+  std::vector<double> positions_all_, potential_, adjoint_;
 };
 
 }  // namespace mhdnn

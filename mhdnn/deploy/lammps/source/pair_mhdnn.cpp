@@ -157,7 +157,6 @@ void PairMHDNN::compute(int eflag, int vflag) {
                "`comm_modify cutoff`", comm->get_comm_cutoff(), cutoff);
   check_positions();
   if (neighbor->ago == 0) {
-    charges_known_ = false;
     surroundings_.check_pairs();
     surroundings_.check_list(*list);
   }
@@ -167,7 +166,10 @@ void PairMHDNN::compute(int eflag, int vflag) {
     const bool watched = settings_.extrapolation != "off";
     const bool with_charges = model_->metadata().charges && has_centers();
     if (watched) mark_outside();
-    if (with_charges) equilibrate();
+    if (with_charges) {
+      if (neighbor->ago == 0) follow_atoms();
+      equilibrate();
+    }
     if (watched) warn_of_extrapolation(with_charges ? of_centers(charge_of_atom_.data()) : std::vector<double>());
     if (has_grades()) forces_before_ = own_forces();
     short_range();
@@ -203,6 +205,15 @@ std::vector<double> PairMHDNN::of_centers(const double *values) const {
   return result;
 }
 
+// The history of charges goes along with the atoms, which have been sorted and sent to other processes.
+void PairMHDNN::follow_atoms() {
+  if (!atom->tag_enable) return charge_history_.forget();
+  std::vector<double> tags;
+  for (int node = 0; node < neighborhood_.num_centers(); ++node)
+    tags.push_back(static_cast<double>(atom->tag[neighborhood_.atoms()[node]]));
+  mhdnn::follow_atoms(world, tags, charge_history_);
+}
+
 void PairMHDNN::equilibrate() {
   const int num_centers = neighborhood_.num_centers();
   mhdnn::Box box{{{domain->xprd, 0.0, 0.0}, {domain->xy, domain->yprd, 0.0}, {domain->xz, domain->yz, domain->zprd}},
@@ -217,11 +228,11 @@ void PairMHDNN::equilibrate() {
   std::vector<double> start;
   charge_of_atom_.resize(atom->nmax, 0.0);
   if (atom->q_flag) start = of_centers(atom->q);
-  else if (charges_known_) start = of_centers(charge_of_atom_.data());
   const double accuracy = settings_.accuracy > 0.0 ? settings_.accuracy : model_->metadata().accuracy;
   charges_ = std::make_unique<mhdnn::ChargeStep>(
       world, box, positions, widths, hardness,
-      mhdnn::ChargeSettings{accuracy, settings_.total_charge, settings_.solver_choice(), settings_.field});
+      mhdnn::ChargeSettings{accuracy, settings_.total_charge, settings_.solver_choice(), settings_.field},
+      charge_history_);
   const auto charges = charges_->equilibrate(model_->electronegativity(), start);
   if (comm->me == 0) pvector[1] = charges_->iterations();
   for (int node = 0; node < num_centers; ++node)
@@ -233,7 +244,6 @@ void PairMHDNN::equilibrate() {
   for (int node = 0; node < num_centers; ++node) buffer_[neighborhood_.atoms()[node]] = charges[node];
   comm->forward_comm(this);
   charge_of_atom_ = buffer_;
-  charges_known_ = true;
   if (atom->q_flag)
     for (const int index : neighborhood_.atoms()) atom->q[index] = charge_of_atom_[index];
 }

@@ -49,6 +49,7 @@ class PairMHDNN : public Pair {
   std::vector<double> own_forces();
   void check_grades();
   void dump_structure(double largest);
+  void follow_atoms();
   void equilibrate();
   void short_range();
   void respond();
@@ -64,13 +65,13 @@ class PairMHDNN : public Pair {
   mhdnn::Neighborhood neighborhood_;
   mhdnn::Surroundings surroundings_;
   std::unique_ptr<mhdnn::ChargeStep> charges_;
+  mhdnn::ChargeHistory charge_history_;
   std::vector<double> charge_of_atom_;   // of every atom in LAMMPS's numbering, e
   std::vector<double> buffer_;           // of every atom, `width_` numbers: what is communicated
   int width_ = 1;
   std::vector<double> forces_before_;    // of every atom: those of other styles
   std::vector<double> grade_of_atom_;    // of every atom: expected error of its force, eV/Å
   std::vector<double> gradient_by_charge_;
-  bool charges_known_ = false;           // from the step before, in the numbering of now
   std::vector<char> outside_;            // of the centres: whether they are outside the training data
   bigint num_outside_ = 0;               // of all processes
   bigint num_extrapolating_steps_ = 0, next_warning_ = 1;

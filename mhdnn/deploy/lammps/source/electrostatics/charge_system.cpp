@@ -57,7 +57,9 @@ void ChargeSystem::equilibrate(const double *electronegativity, double total_cha
   charges_ = solve("electronegativity", electronegativity, total_charge, start);
 }
 
-std::vector<double> ChargeSystem::adjoint(const double *gradient) { return solve("gradient", gradient, 0.0, nullptr); }
+std::vector<double> ChargeSystem::adjoint(const double *gradient, const double *start) {
+  return solve("gradient", gradient, 0.0, start);
+}
 
 std::vector<double> ChargeSystem::solve(const char *name, const double *values, double total, const double *start) {
   std::vector<double> right_side(values, values + processes_.num_local);

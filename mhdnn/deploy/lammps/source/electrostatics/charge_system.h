@@ -63,8 +63,8 @@ class ChargeSystem {
   const std::vector<double> &charges() const { return charges_; }  // all
   // (A q) of own atoms, eV/e.
   std::vector<double> potential_local() const;
-  // Adjoint charges λ of all atoms: (A + J) λ + µ = -gradient, with the sum zero.
-  std::vector<double> adjoint(const double *gradient_local);
+  // Adjoint charges λ of all atoms: (A + J) λ + µ = -gradient, with the sum zero; `start_all` as above.
+  std::vector<double> adjoint(const double *gradient_local, const double *start_all = nullptr);
   // Derivatives of p A q, and their strain split over atoms if asked for.
   Derivatives derivatives(const std::vector<double> &p_all, const std::vector<double> &q_all, bool per_atom) const;
   // Of the last solution; 0 of the dense solver.
