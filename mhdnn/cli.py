@@ -23,6 +23,7 @@ mhdnn data convert|check|split ...               HDF5 datasets from DFT output
 mhdnn data select POOL.h5 model=M num=50         structures of a pool that a model knows least
 mhdnn data sample FILES output=POOL.h5 num=100   candidates for labelling: rattled, strained, with defects ...
 mhdnn data label POOL.h5 calculator=module:name  energies and forces of a pool by any ASE calculator
+mhdnn learn PLAN.yaml [key=value ...]            sample, label, train, explore, select, and again, until it is trusted
 mhdnn export checkpoint=C output=M.pt            model file from a checkpoint
 mhdnn import n2p2|runner FOLDER OUT.pt [...]     model file from a potential of n2p2 or RuNNer
 mhdnn properties [NAME key=value ...]            elasticity, voltage, adhesion, ...; alone: what there is
@@ -53,6 +54,32 @@ def run_train(arguments: Sequence[str]) -> int:
     from mhdnn.training.command import run_command
 
     return run_command(arguments)
+
+
+LEARN = """\
+mhdnn learn [PLAN.yaml] [key=value ...]
+
+From structures and an oracle (any ASE calculator) to a model that is trusted along molecular dynamics: candidates are
+labelled, a model is trained, it explores until it is uncertain, the most novel of what it met is labelled, and again.
+The same command continues after any interruption.
+
+"""
+
+
+def run_learn(arguments: Sequence[str]) -> int:
+    from mhdnn.active.learn import Learning
+    from mhdnn.active.plan import Plan, read_plan
+    from mhdnn.typed import keys_with_meanings
+
+    if not arguments or any(argument in HELP for argument in arguments):
+        print(LEARN, end="")
+        for key, kind, meaning in keys_with_meanings(Plan):
+            print(f"  {key:<24} {kind}\n{'':<27}{meaning}")
+        return 0
+    is_first = "=" not in arguments[0]
+    plan = read_plan(Path(arguments[0]) if is_first else None, arguments[1:] if is_first else arguments)
+    Learning(plan).run()
+    return 0
 
 
 def run_evaluate(arguments: Sequence[str]) -> int:
@@ -210,6 +237,7 @@ def run_doctor(arguments: Sequence[str]) -> int:
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": run_train,
+    "learn": run_learn,
     "evaluate": run_evaluate,
     "data": run_data,
     "export": run_export,

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 import math
+import re
 import types
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -90,6 +92,46 @@ def check(value: Any, kind: Any, key: str = "") -> None:
             check(item, arguments[1], f"{key}.{name}")
     elif not _is_simple(value, kind):
         raise _mismatch(value, kind, key)
+
+
+def made(value: Any, kind: Any) -> Any:
+    """Dataclasses from mappings that `check` has accepted, at any depth; everything else as it is."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return made(value, arguments[0])
+    if origin in (Union, types.UnionType):
+        forms = [one for one in arguments if dataclasses.is_dataclass(one)]
+        if not isinstance(value, Mapping) or not forms:
+            return value
+        return made(value, max(forms, key=lambda form: _num_shared(value, form)))
+    if dataclasses.is_dataclass(kind):
+        hints = get_type_hints(kind, include_extras=True)
+        return kind(**{name: made(item, hints[name]) for name, item in value.items()})  # type: ignore[operator]
+    if origin is list:
+        return [made(item, arguments[0]) for item in value]
+    if origin is dict:
+        return {name: made(item, arguments[1]) for name, item in value.items()}
+    return value
+
+
+def keys_with_meanings(kind: Any, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Each key of a dataclass and of those within: its dotted name, what it may be and its default, its meaning.
+
+    Meanings are what the docstrings say (``:ivar NAME: ...``).
+    """
+    hints = get_type_hints(kind, include_extras=True)
+    meanings = dict(re.findall(r":ivar (\w+): ((?:.+)(?:\n +(?!:).+)*)", inspect.getdoc(kind) or ""))
+    for field in dataclasses.fields(kind):
+        hint = hints[field.name]
+        if dataclasses.is_dataclass(hint):
+            yield from keys_with_meanings(hint, f"{prefix}{field.name}.")
+            continue
+        default = "required"
+        if field.default is not dataclasses.MISSING:
+            default = f"default {shown(field.default)}"
+        elif field.default_factory is not dataclasses.MISSING:
+            default = f"default {shown(field.default_factory())}"
+        yield f"{prefix}{field.name}", f"{described(hint)}; {default}", " ".join(meanings.get(field.name, "").split())
 
 
 def _is_simple(value: Any, kind: Any) -> bool:

@@ -118,7 +118,7 @@ def select(
 
     :param pool: dataset of candidates; labels are not needed
     :param model: path of a model file with uncertainties
-    :param num: how many structures; fewer, where the rest are duplicates
+    :param num: how many structures; fewer, where the rest are duplicates; nothing is written if all are
     :param labelled: dataset of what has labels, beside the landmarks of the model's training set
     :param output: dataset of the chosen structures, most novel first; default: NAME_selected.h5 beside the pool
     :raises ConfigError: if an argument is out of range
@@ -134,14 +134,16 @@ def select(
     for points, element in known_points(script, metadata, labelled):
         novelty.learn(points, element)
     chosen = list(choose(novelty, num))
+    console = Console(soft_wrap=True, highlight=False)
+    if not chosen:
+        console.print(f"{pool}: all structures have a novelty below {LEAST_NOVELTY}: duplicates of what is known")
+        return []
     output = output or pool.with_name(f"{pool.stem}_selected.h5")
     numbers = [number for number, _ in chosen]
     write_chosen(pool, numbers, output)
     picture = save_figure(map_figure(script, candidates, numbers), output.with_suffix(".png"))
-    console = Console(soft_wrap=True, highlight=False)
     console.print(f"{output}: {len(chosen)} of {candidates.num_structures} structures; map: {picture}")
-    if chosen:
-        console.print(f"novelty: from {chosen[0][1]:.3g} to {chosen[-1][1]:.3g}; above 1 is unlike the training set")
+    console.print(f"novelty: from {chosen[0][1]:.3g} to {chosen[-1][1]:.3g}; above 1 is unlike the training set")
     if len(chosen) < num:
         console.print(f"the others have a novelty below {LEAST_NOVELTY} beside these: they are duplicates")
     return numbers

@@ -9,13 +9,14 @@ from typing import Any
 
 import ase.io
 import numpy as np
-from ase import Atoms, units
+from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
 from mhdnn.errors import ConfigError, PropertyError
 from mhdnn.properties.elasticity_md import Dynamics
 from mhdnn.properties.journal import Journal, identity
 from mhdnn.properties.progress import tracked
+from mhdnn.properties.velocities import thermal_momenta
 
 FRAMES_OF_A_SEGMENT = 100
 
@@ -64,8 +65,7 @@ class Trajectories:
         :raises PropertyError: if an atom leaves all bounds
         """
         current = self.atoms.copy()
-        spread = np.sqrt(units.kB * temperature * current.get_masses())[:, None]
-        current.set_momenta(spread * self._generator(temperature, 0).normal(size=(len(current), 3)))
+        current.set_momenta(thermal_momenta(current, temperature, self._generator(temperature, 0)))
         whole, rest = divmod(self.dynamics.num_steps // self.sampling.interval, FRAMES_OF_A_SEGMENT)
         sizes = [1, *[FRAMES_OF_A_SEGMENT] * whole, *([rest] if rest else [])]
         frames: list[Atoms] = []

@@ -12,6 +12,8 @@ from ase.filters import FrechetCellFilter
 from ase.md.langevin import Langevin
 from ase.optimize import FIRE
 
+from mhdnn.properties.velocities import thermal_momenta
+
 
 class ConstantForce(FixConstraint):
     r"""A constant force on each of some atoms, with the energy :math:`-\sum \mathbf f \cdot \mathbf r`.
@@ -71,9 +73,7 @@ def drive(
     atoms.set_constraint([*constraints, ConstantForce(indices, force)])
     if temperature > 0:
         generator = generator or np.random.default_rng()
-        # Maxwell and Boltzmann's distribution; ASE's function of this name depends on ASE's version
-        widths = np.sqrt(units.kB * temperature * atoms.get_masses())[:, None]
-        atoms.set_momenta(widths * generator.standard_normal((len(atoms), 3)))
+        atoms.set_momenta(thermal_momenta(atoms, temperature, generator))
         Langevin(
             atoms,
             time_step * units.fs,

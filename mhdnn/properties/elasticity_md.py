@@ -32,6 +32,7 @@ from mhdnn.properties.points import Points
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.report import Report
 from mhdnn.properties.statistics import FEWEST_BLOCKS, standard_error
+from mhdnn.properties.velocities import thermal_momenta
 
 SYMMETRY_TOLERANCE = 0.1
 """Distance within which atoms are equivalent, Å: those of a supercell in motion are near their sites."""
@@ -150,8 +151,7 @@ def stress_series(atoms: Atoms, dynamics: Dynamics, generator: np.random.Generat
 
     :param atoms: with a calculator; they are moved
     """
-    spread = np.sqrt(units.kB * dynamics.temperature * atoms.get_masses())[:, None]
-    atoms.set_momenta(spread * generator.normal(size=(len(atoms), 3)), apply_constraint=False)
+    atoms.set_momenta(thermal_momenta(atoms, dynamics.temperature, generator), apply_constraint=False)
     integrator = dynamics.integrator(atoms, generator)
     integrator.run(dynamics.num_equilibration)
     stresses = []

@@ -59,7 +59,7 @@ class Journal:
         self.settings = plain(settings)
         self.results: dict[str, Any] = {}
         if self.path is not None and self.path.exists():
-            self.results = self._read(self.path)
+            self.results = self._checked(*read_journal(self.path))
 
     def get(self, step: str, compute: Callable[[], Any]) -> Any:
         """The result of a step: from the file, or computed and written to it.
@@ -68,39 +68,51 @@ class Journal:
         """
         if step not in self.results:
             self.results[step] = plain(compute())
-            if self.path is not None:
-                text = json.dumps({"settings": self.settings, "results": self.results}, indent=1)
-                write_text_atomically(self.path, text + "\n")
+            self.write()
         return self.results[step]
 
-    def _read(self, path: Path) -> dict[str, Any]:
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            settings, results = content["settings"], content["results"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(
-                f"`{path}`: expected a journal to continue, got another file; remove it or name another"
-            ) from error
-        if not isinstance(settings, dict) or not isinstance(results, dict):
-            raise ConfigError(f"`{path}`: expected a journal to continue, got another file; remove it or name another")
+    def write(self) -> None:
+        """Write the file, if there is one."""
+        if self.path is not None:
+            text = json.dumps({"settings": self.settings, "results": self.results}, indent=1)
+            write_text_atomically(self.path, text + "\n")
+
+    def _checked(self, settings: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
         differences = [
-            f"`{key}` {wanted}, got one with {found}" for key, wanted, found in _differences(self.settings, settings)
+            f"`{key}` {wanted}, got one with {found}" for key, wanted, found in differences_of(self.settings, settings)
         ]
         if differences:
             raise ConfigError(
-                f"`{path}`: expected a journal with {'; with '.join(differences)}; it is of another calculation: "
+                f"`{self.path}`: expected a journal with {'; with '.join(differences)}; it is of another calculation: "
                 "remove it to begin anew, or name another journal"
             )
         return results
 
 
-def _differences(wanted: dict[str, Any], found: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+def read_journal(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings and results of a file.
+
+    :raises ConfigError: if it is no journal
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        settings, results = content["settings"], content["results"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"`{path}`: expected a journal to continue, got another file; remove it or name another"
+        ) from error
+    if not isinstance(settings, dict) or not isinstance(results, dict):
+        raise ConfigError(f"`{path}`: expected a journal to continue, got another file; remove it or name another")
+    return settings, results
+
+
+def differences_of(wanted: dict[str, Any], found: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
     """Key, wanted and found value of whatever differs; keys of dictionaries within are joined by dots."""
     result: list[tuple[str, Any, Any]] = []
     for key in dict.fromkeys([*wanted, *found]):
         ours, theirs = wanted.get(key), found.get(key)
         if isinstance(ours, dict) and isinstance(theirs, dict):
-            result += _differences(ours, theirs, f"{prefix}{key}.")
+            result += differences_of(ours, theirs, f"{prefix}{key}.")
         elif not _same(ours, theirs, ENERGY_TOLERANCE if key == ENERGY else 1e-6):
             result.append((prefix + key, ours, theirs))
     return result

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mhdnn.errors import ConfigError, MHDNNError
@@ -64,6 +65,53 @@ def run_command(arguments: Sequence[str]) -> int:
     with _errors_of_hydra(arguments):
         run.main()
     return 0
+
+
+def train_in(folder: Path, overrides: Sequence[str]) -> Path:
+    """Train in this process as `mhdnn train` does in a folder; returns the path of the model file.
+
+    The settings stand in ``config.yaml`` of the folder.
+
+    :param overrides: as for `mhdnn train`
+    :raises MHDNNError: with a sentence for the user
+    """
+    from mhdnn.training.run import train
+
+    config = composed(overrides)
+    with _errors_of_hydra(overrides):
+        hydra = config.copy()
+        with open_dict(hydra):
+            hydra.hydra.runtime.output_dir = str(folder.absolute())
+        HydraConfig.instance().set_config(hydra)
+        with open_dict(config):
+            del config["hydra"]
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(config, folder / "config.yaml")
+        return train(config, folder)
+
+
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """The settings of a training, and Hydra's own.
+
+    :raises ConfigError: if Hydra refuses one
+    """
+    check_options(overrides)
+    check_choices(overrides)
+    with _errors_of_hydra(overrides), initialize_config_module(CONFIGS, version_base="1.3"):
+        return compose("train", overrides=list(overrides), return_hydra_config=True)
+
+
+def check_overrides(overrides: Sequence[str]) -> None:
+    """Refuse settings of a training before there are data.
+
+    :raises ConfigError: naming the key, what is expected and what came
+    """
+    from mhdnn.training.settings import check_settings
+
+    config = composed(overrides)
+    with open_dict(config):
+        del config["hydra"]
+    check_settings(config)
 
 
 def choices(group: str) -> list[str]:

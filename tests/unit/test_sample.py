@@ -7,7 +7,8 @@ from ase import Atoms
 from ase.build import bulk, graphene, molecule
 from ase.data import covalent_radii
 
-from mhdnn.active.sample import sample, smallest_distance
+from mhdnn.active.recipes import smallest_distance
+from mhdnn.active.sample import sample
 from mhdnn.cli import main
 from mhdnn.data.store import StoreReader
 from mhdnn.errors import ConfigError, PropertyError

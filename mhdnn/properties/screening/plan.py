@@ -8,8 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import yaml
 from ase.data import atomic_numbers
@@ -17,7 +16,7 @@ from ase.data import atomic_numbers
 from mhdnn.errors import ConfigError
 from mhdnn.properties.commands import COMMANDS, load
 from mhdnn.properties.structures.catalog import BUILDERS
-from mhdnn.typed import NOT_EMPTY, Count, CountOrZero, NotNegative, Positive, Range, Rule, check, suggestion
+from mhdnn.typed import NOT_EMPTY, Count, CountOrZero, NotNegative, Positive, Range, Rule, check, made, suggestion
 
 GIVEN = ("atoms", "frames", "structures", "calculator", "elements_2", "journal", "metal", "ion", "relax")
 """Arguments of a property's function that the screening gives; `relax` of `voltage` alone."""
@@ -164,24 +163,33 @@ def read_plan(path: str | Path) -> Plan:
     :raises ConfigError: if it can't be read, or naming the key that is wrong, what is expected and what came
     """
     file = Path(path)
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{file}: expected a plan in YAML, which can't be read ({reason})") from error
-    if not isinstance(content, Mapping):
-        raise ConfigError(f"{file}: expected a plan in YAML, keys with values, got {type(content).__name__}")
+    content = read_content(file)
     check(content, Plan)
-    plan = _made(content, Plan)
+    plan = made(content, Plan)
     _check_meaning(plan)
     return dataclasses.replace(
         plan,
-        calculators={label: _found(text, file.parent) for label, text in plan.calculators.items()},
+        calculators={label: path_from(text, file.parent) for label, text in plan.calculators.items()},
         partners=_located("partners", plan.partners, file.parent),
         materials=_located("materials", plan.materials, file.parent),
         metals=_located("metals", plan.metals, file.parent),
         properties={name: options or {} for name, options in plan.properties.items()},
     )
+
+
+def read_content(file: Path) -> dict[str, Any]:
+    """Keys with values of a plan in YAML.
+
+    :raises ConfigError: if it can't be read, or is something else
+    """
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{file}: expected a plan in YAML, which can't be read ({reason})") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{file}: expected a plan in YAML, keys with values, got {type(content).__name__}")
+    return content
 
 
 def structure_argument(name: str) -> str | None:
@@ -231,7 +239,7 @@ def _check_property(name: str, options: Mapping[str, Any]) -> None:
         check(value, hints[key], f"properties.{name}.{key}")
 
 
-def _found(text: str, folder: Path) -> str:
+def path_from(text: str, folder: Path) -> str:
     """A path that is relative to the plan; anything else as it is."""
     return str(folder / text) if not Path(text).exists() and (folder / text).is_file() else text
 
@@ -244,7 +252,7 @@ def _located(key: str, structures: Mapping[str, Structure], folder: Path) -> dic
     result: dict[str, Structure] = {}
     for label, one in structures.items():
         if isinstance(one, FileStructure):
-            one = dataclasses.replace(one, file=_found(one.file, folder))
+            one = dataclasses.replace(one, file=path_from(one.file, folder))
             if not Path(one.file).is_file():
                 raise ConfigError(
                     f"`{key}.{label}.file`: expected a structure file, found none at {one.file}; paths count from the "
@@ -254,23 +262,3 @@ def _located(key: str, structures: Mapping[str, Structure], folder: Path) -> dic
             raise ConfigError(f"`{key}.{label}.structure`: no such structure{suggestion(one.structure, BUILDERS)}")
         result[label] = one
     return result
-
-
-def _made(value: Any, kind: Any) -> Any:
-    """Dataclasses from checked mappings."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        return _made(value, arguments[0])
-    if origin in (Union, UnionType):
-        forms = [one for one in arguments if dataclasses.is_dataclass(one)]
-        if not isinstance(value, Mapping) or not forms:
-            return value
-        return _made(value, max(forms, key=lambda form: len(value.keys() & get_type_hints(form).keys())))
-    if dataclasses.is_dataclass(kind):
-        hints = get_type_hints(kind, include_extras=True)
-        return kind(**{name: _made(item, hints[name]) for name, item in value.items()})  # type: ignore[operator]
-    if origin is list:
-        return [_made(item, arguments[0]) for item in value]
-    if origin is dict:
-        return {name: _made(item, arguments[1]) for name, item in value.items()}
-    return value

@@ -1,0 +1,323 @@
+"""`mhdnn learn`: sample, label, train, explore, select, and again, until the model is trusted along its trajectories.
+
+Everything stands in one folder: ``test.h5``, and for each round ``round_NN`` with its pool, its labels, all labels so
+far, the training and the trajectories. What is finished is kept in ``journal.json``; the same command continues.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from ase import Atoms
+from rich.console import Console
+
+from mhdnn.active.calculation import mark_of
+from mhdnn.active.continuation import opened
+from mhdnn.active.exploration import TOTAL_CHARGE, check_start, explore, limit_of, read_frames
+from mhdnn.active.label import label
+from mhdnn.active.learning_report import Round, write_report
+from mhdnn.active.plan import Plan, identity, without_runs
+from mhdnn.active.recipes import Ingredients, parse
+from mhdnn.active.sample import candidates
+from mhdnn.active.select import select
+from mhdnn.data.ase_bridge import structure_from_atoms
+from mhdnn.data.store import StoreReader
+from mhdnn.data.writer import StoreWriter
+from mhdnn.errors import ConfigError
+from mhdnn.files import unwritable, write_text_atomically
+from mhdnn.properties.arguments import read_structures
+from mhdnn.properties.calculators import description_of, resolve_calculator
+from mhdnn.properties.journal import fingerprint
+from mhdnn.structure import Structure
+from mhdnn.training.command import check_overrides, train_in
+from mhdnn.training.uncertainty import FEWEST_ATOMS, FEWEST_STRUCTURES
+
+START = "start"
+"""Group of the structures that everything starts from."""
+TEST = "test"
+
+
+class Learning:
+    """The loop, as far as it has come.
+
+    :param plan: from `read_plan`
+    :raises ConfigError: if the plan contradicts itself, or the folder is of another one (names all that differs)
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.folder = plan, Path(plan.folder)
+        self.structures = [atoms for text in plan.structures for atoms in read_structures(text)]
+        check_start(self.structures, plan.exploration.nearest)
+        first = len(self.structures) + plan.sample.num + plan.test.num
+        if first > plan.max_labels:
+            raise ConfigError(
+                f"`max_labels`: expected at least {first}, the structures with `sample.num` and `test.num`, got "
+                f"{plan.max_labels}"
+            )
+        check_overrides([*plan.training, "data.train=train.h5"])
+        self.oracle = resolve_calculator(plan.calculator, plan.settings)
+        settings = identity(plan) | {
+            "structures": [fingerprint(atoms) for atoms in self.structures],
+            "oracle": description_of(self.oracle),
+        }
+        self.console = Console(soft_wrap=True, highlight=False)
+        self.journal, changes = opened(self.folder / "journal.json", settings, plan.changed)
+        for change in changes:
+            self.tell(f"changed: {change}")
+
+    def run(self) -> Path:
+        """Go on until there is a reason to stop; returns the path of the report."""
+        write_text_atomically(self.folder / "calculator.yaml", yaml.safe_dump(self.plan.settings))
+        rounds: list[Round] = []
+        reason = ""
+        while not reason:
+            number = len(rounds)
+            if number == 0:
+                self.begin()
+            self.acquire(number)
+            rounds.append(self.look(number, self.train(number)))
+            reason = self.reason_to_stop(rounds[-1])
+            report = write_report(self.folder, rounds, reason or "goes on", self.plan)
+        self.tell(f"stopped: {reason}")
+        self.tell(f"model:  {self.folder / 'model.pt'}")
+        self.tell(f"report: {report}")
+        return report
+
+    def place(self, number: int) -> Path:
+        """Folder of a round."""
+        return self.folder / f"round_{number:02d}"
+
+    def step(self, name: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The result of a step, from the journal or computed."""
+        result: dict[str, Any] = self.journal.get(name, compute)
+        return result
+
+    def tell(self, text: str) -> None:
+        """A line on the terminal and, with the time, in the log.
+
+        :raises OutputError: if the log can't be written
+        """
+        self.console.print(text, markup=False)
+        path = self.folder / "log.txt"
+        try:
+            with path.open("a", encoding="utf-8") as stream:
+                stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+        except OSError as error:
+            raise unwritable(path, error) from error
+
+    def begin(self) -> None:
+        """The first pool, all of which is labelled, and the test set."""
+        plan, pool = self.plan, self.place(0) / "pool.h5"
+
+        def write_first() -> dict[str, Any]:
+            given = (structure_from_atoms(atoms, group=START) for atoms in map(bare, self.structures))
+            made = self.sampled(plan.sample.num, plan.seed, plan.sample.recipe)
+            return {"num": write_unique(pool, [*given, *made], set())}
+
+        def write_test() -> dict[str, Any]:
+            recipes = plan.test.recipe or plan.sample.recipe
+            made = self.sampled(plan.test.num, plan.seed + 1, recipes)
+            return {"num": write_unique(self.folder / "test_pool.h5", made, marks_of(pool))}
+
+        self.step("round 0: pool", write_first)
+        self.step("test: pool", write_test)
+        self.step("test: labels", lambda: self.labelled(self.folder / "test_pool.h5", self.folder / "test.h5"))
+
+    def sampled(self, num: int, seed: int, recipes: list[str]) -> Iterator[Structure]:
+        """Candidates by recipes."""
+        chosen = self.plan.sample
+        ingredients = Ingredients(chosen.ion, chosen.particle, self.oracle, chosen.steps, chosen.time_step)
+        made = [parse(text, ingredients) for text in recipes]
+        return candidates(self.structures, num, seed, made, chosen.rattled, chosen.nearest)
+
+    def labelled(self, pool: Path, output: Path) -> dict[str, Any]:
+        """Label a pool; how many structures were computed, and how many have labels."""
+        chosen = self.plan.label
+        attributes = {name: getattr(chosen, name) for name in ("code", "functional", "dispersion", "energy_kind")}
+        path = self.folder / "calculator.yaml"
+        label(pool, self.plan.calculator, output, path, chosen.processes, limit=chosen.limit, **attributes)
+        return {"num": len(StoreReader(pool)), "num_labelled": len(StoreReader(output))}
+
+    def acquire(self, number: int) -> None:
+        """Labels of a round, and the training set with all so far."""
+        place = self.place(number)
+        pool = place / ("selected.h5" if number else "pool.h5")
+        found = self.step(f"round {number}: labels", lambda: self.labelled(pool, place / "labels.h5"))
+        self.tell(f"round {number}: {found['num_labelled']} of {found['num']} structures labelled")
+        self.step(f"round {number}: training set", lambda: self.gather(number))
+
+    def gather(self, number: int) -> dict[str, Any]:
+        """Write the training set: all labels so far, some of each round for validation."""
+        sources = [StoreReader(self.place(one) / "labels.h5") for one in range(number + 1)]
+        counts = {"train": 0, "validation": 0}
+        with StoreWriter(self.place(number) / "train.h5", sources[0].attributes) as writer:
+            for one, reader in enumerate(sources):
+                generator = np.random.default_rng([self.plan.seed, one])
+                validating = validation_of(reader.num_atoms, self.plan.validation, generator, is_first=one == 0)
+                for index in range(len(reader)):
+                    part = "validation" if index in validating else "train"
+                    counts[part] += 1
+                    record = reader.record(index)
+                    writer.append(record.structure, record.dispersion, part)
+        return counts
+
+    def train(self, number: int) -> Path:
+        """Train on all labels so far, or continue; returns the model file."""
+        place = self.place(number)
+        folder = place / "run"
+
+        def train_once() -> dict[str, Any]:
+            self.tell(f"round {number}: training")
+            paths = {"data.train": place / "train.h5", "data.test": self.folder / "test.h5"}
+            given = [f"{key}={quoted(path)}" for key, path in paths.items()]
+            saved = sorted((folder / "checkpoints").glob("*last.ckpt"), key=lambda path: path.stat().st_mtime_ns)
+            given += [f"resume={quoted(saved[-1])}"] if saved else []
+            train_in(folder, [f"seed={self.plan.seed}", *self.plan.training, *given])
+            errors = json.loads((folder / "errors.json").read_text(encoding="utf-8"))
+            return {"errors": errors[TEST]}
+
+        self.step(f"round {number}: training", train_once)
+        shutil.copyfile(folder / "model.pt", self.folder / "model.pt")
+        return folder / "model.pt"
+
+    def look(self, number: int, model: Path) -> Round:
+        """Explore with the model of a round; what is to be told of the round."""
+        explored = self.step(f"round {number}: exploration", lambda: self.explored(number, model))
+        results = self.journal.results
+        labels = [results[f"round {one}: labels"] for one in range(number + 1)]
+        result = Round(
+            number,
+            sum(one["num_labelled"] for one in labels),
+            results["test: labels"]["num_labelled"],
+            results["test: labels"]["num"] + sum(one["num"] for one in labels),
+            results[f"round {number}: training"]["errors"],
+            explored["limit"],
+            explored["trajectories"],
+        )
+        self.tell(f"round {number}: {result}")
+        return result
+
+    def explored(self, number: int, model: Path) -> dict[str, Any]:
+        """All trajectories of a round, each of which is a step of its own."""
+        settings = self.plan.exploration
+        limit = self.step(f"round {number}: limit", lambda: {"limit": limit_of(settings, model)})["limit"]
+        trajectories = {}
+        for index, name in enumerate(self.starts()):
+            compute = partial(self.run_trajectory, number, index, model, limit)
+            trajectories[name] = self.step(f"round {number}: {name}", compute)
+        return {"limit": limit, "trajectories": trajectories}
+
+    def starts(self) -> dict[str, tuple[int, float, int]]:
+        """Structure, temperature and repetition of each trajectory, by its name."""
+        settings = self.plan.exploration
+        all_of_them = product(range(len(self.structures)), settings.temperatures, range(settings.trajectories))
+        return {f"structure {one[0]}, {one[1]:g} K, {one[2]}": one for one in all_of_them}
+
+    def run_trajectory(self, number: int, index: int, model: Path, limit: float) -> dict[str, Any]:
+        """Run a trajectory, write its frames, and tell how far it went and where they are."""
+        place, temperature, repetition = list(self.starts().values())[index]
+        generator = np.random.default_rng([self.plan.seed, number, index])
+        found = explore(self.structures[place], model, self.plan.exploration, temperature, limit, generator)
+        file = f"{place:02d}_{temperature:g}K_{repetition}.extxyz"
+        found.write(self.place(number) / "exploration" / file)
+        return found.summary(limit) | {"file": file, "temperature": temperature}
+
+    def reason_to_stop(self, last: Round) -> str:
+        """Why no further round follows `last`; empty if one does."""
+        if last.is_trusted:
+            return f"converged: no grade above {last.limit:.3g} eV/Å along {len(last.trajectories)} trajectories"
+        if last.number + 1 >= self.plan.max_rounds:
+            return f"`max_rounds`: {self.plan.max_rounds} rounds are done, and the model is not trusted everywhere"
+        if last.num_computed >= self.plan.max_labels:
+            return f"`max_labels`: {last.num_computed} structures are computed, and the model is not trusted everywhere"
+        if not self.chosen(last)["num"]:
+            return "nothing new: the model is not trusted everywhere, but what it met is like what is labelled"
+        return ""
+
+    def chosen(self, last: Round) -> dict[str, Any]:
+        """Select structures that were met in a round for the next one."""
+        number = last.number + 1
+        place = self.place(number)
+
+        def write_pool() -> dict[str, Any]:
+            return {"num": write_unique(place / "pool.h5", self.met(last), marks_of(self.folder / "test_pool.h5"))}
+
+        def select_some() -> dict[str, Any]:
+            num = min(self.plan.selection.num, self.plan.max_labels - last.num_computed)
+            before = self.place(last.number)
+            if not self.step(f"round {number}: pool", write_pool)["num"]:
+                return {"num": 0}
+            model, known = before / "run/model.pt", before / "train.h5"
+            return {"num": len(select(place / "pool.h5", model, num, known, place / "selected.h5"))}
+
+        return self.step(f"round {number}: selection", select_some)
+
+    def met(self, last: Round) -> Iterator[Structure]:
+        """What the next round can choose from: frames of the trajectories of the last, and candidates by recipes."""
+        for one in last.trajectories.values():
+            for frame in read_frames(self.place(last.number) / "exploration" / one["file"]):
+                yield structure_from_atoms(bare(frame), group=f"exploration/{one['temperature']:g}K")
+        num = self.plan.exploration.candidates
+        if num:
+            yield from self.sampled(num, self.plan.seed + 2 + last.number, without_runs(self.plan.sample.recipe))
+
+
+def bare(atoms: Atoms) -> Atoms:
+    """A copy without labels, remarks and constraints; the total charge stays."""
+    result = atoms.copy()
+    result.set_constraint()
+    result.info = {key: value for key, value in atoms.info.items() if key == TOTAL_CHARGE}
+    result.arrays = {key: atoms.arrays[key].copy() for key in ("numbers", "positions")}
+    return result
+
+
+def validation_of(num_atoms: np.ndarray, part: float, generator: np.random.Generator, is_first: bool) -> set[int]:
+    """Which structures validate: a part of them at random, of the first round enough for expected errors.
+
+    :param num_atoms: of each structure
+    :param part: of the structures
+    :param is_first: whether at least `FEWEST_ATOMS` atoms are taken, if half of the structures have so many
+    """
+    order = generator.permutation(len(num_atoms))
+    count = round(part * len(num_atoms))
+    if is_first:
+        enough = 1 + int(np.searchsorted(np.cumsum(num_atoms[order]), FEWEST_ATOMS))
+        count = max(count, min(max(enough, FEWEST_STRUCTURES), len(num_atoms) // 2))
+    return set(order[:count].tolist())
+
+
+def marks_of(path: Path) -> set[str]:
+    """What tells the structures of a dataset from others."""
+    return {mark_of(structure) for structure in StoreReader(path)}
+
+
+def write_unique(path: Path, structures: Iterable[Structure], known: set[str]) -> int:
+    """Write a dataset of structures that differ from each other and from what is known; returns how many.
+
+    Nothing is written if there are none.
+    """
+    unique: dict[str, Structure] = {}
+    for structure in structures:
+        mark = mark_of(structure)
+        if mark not in known:
+            unique.setdefault(mark, structure)
+    if unique:
+        with StoreWriter(path, {"source": "mhdnn learn"}) as writer:
+            for structure in unique.values():
+                writer.append(structure)
+    return len(unique)
+
+
+def quoted(path: Path) -> str:
+    """A path as a value in Hydra's grammar."""
+    text = str(path).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{text}'"

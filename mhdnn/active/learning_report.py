@@ -1,0 +1,154 @@
+"""The page of a loop: errors of each round on the fixed test set, labels, grades of the exploration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mhdnn.active.plan import Plan
+from mhdnn.evaluation.errors import ENERGY, FORCE, Errors, Quantity
+from mhdnn.evaluation.page import html_figure, html_page, html_section, html_table
+from mhdnn.evaluation.plots import PALETTE, label_axes, new_figure, save_figure, style_axes
+from mhdnn.evaluation.report import errors_table
+from mhdnn.evaluation.table import format_number
+from mhdnn.files import write_text_atomically
+
+
+@dataclass(frozen=True)
+class Round:
+    """What is to be told of a round.
+
+    :param num_labels: that training and validation have
+    :param num_test: structures of the test set
+    :param num_computed: structures that the oracle was asked for so far, failures and the test set included
+    :param errors: on the test set, as from `mhdnn.evaluation.errors.compute_errors`
+    :param limit: grade up to which its model is trusted, eV/Å
+    :param trajectories: by name, as from `Trajectory.summary`
+    """
+
+    number: int
+    num_labels: int
+    num_test: int
+    num_computed: int
+    errors: Errors
+    limit: float
+    trajectories: dict[str, dict[str, Any]]
+
+    @property
+    def largest_grade(self) -> float:
+        """Of all trajectories, eV/Å; infinite where one came to a number that is none."""
+        grades = [one["largest_grade"] for one in self.trajectories.values()]
+        return max(float("inf") if grade is None else float(grade) for grade in grades)
+
+    @property
+    def num_trusted(self) -> int:
+        """Trajectories that stayed below the limit."""
+        return sum(one["is_trusted"] for one in self.trajectories.values())
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether all did."""
+        return self.num_trusted == len(self.trajectories)
+
+    def __str__(self) -> str:
+        shown = [
+            f"{quantity.name} RMSE {format_number(self.errors.get(quantity.key('rmse')))} {quantity.unit}"
+            for quantity in (ENERGY, FORCE)
+        ]
+        return (
+            f"{self.num_labels} labels, test: {', '.join(shown)}; {self.num_trusted} of {len(self.trajectories)} "
+            f"trajectories trusted, largest grade {self.largest_grade:.3g}, limit {self.limit:.3g} eV/Å"
+        )
+
+
+def write_report(folder: Path, rounds: Sequence[Round], reason: str, plan: Plan) -> Path:
+    """Write report.html and its picture rounds.png; returns the path of the page.
+
+    :param reason: why the loop has stopped, or that it goes on
+    """
+    picture = save_figure(rounds_figure(rounds), folder / "rounds.png")
+    last = rounds[-1]
+    summary = {
+        "state": reason,
+        "oracle": plan.calculator,
+        "structures": ", ".join(plan.structures),
+        "labels": f"{last.num_labels} to train and validate, {last.num_test} to test",
+        "computed": f"{last.num_computed} structures of at most {plan.max_labels}",
+        "model": str(folder / "model.pt"),
+    }
+    parts = [
+        ("summary", "Summary", html_table(["", ""], list(summary.items()), text_columns=2)),
+        ("rounds", "Rounds", html_figure(picture.read_bytes(), "Errors and grades of each round") + _rounds(rounds)),
+        ("errors", "Errors on the test set", errors_table("Round", {str(one.number): one.errors for one in rounds})),
+        ("exploration", "Exploration of the last round", _trajectories(last)),
+    ]
+    maps = [_map(folder, one.number) for one in rounds[1:]]
+    if any(maps):
+        parts.append(("selection", "What was chosen", f'<div class="figures">\n{"".join(maps)}</div>'))
+    page = html_page(
+        f"Learning: {folder.name}",
+        {anchor: heading for anchor, heading, _ in parts},
+        "".join(html_section(*part) for part in parts),
+    )
+    path = folder / "report.html"
+    write_text_atomically(path, page)
+    return path
+
+
+def _rounds(rounds: Sequence[Round]) -> str:
+    heads = ["Round", "Labels", "Computed", "Trajectories trusted", "Largest grade (eV/Å)", "Limit (eV/Å)"]
+    rows = [
+        (
+            str(one.number), one.num_labels, one.num_computed, f"{one.num_trusted} of {len(one.trajectories)}",
+            one.largest_grade, one.limit,
+        )
+        for one in rounds
+    ]  # fmt: skip
+    return html_table(heads, rows)
+
+
+def _trajectories(last: Round) -> str:
+    heads = ["Trajectory", "Ended", "Steps", "Largest grade (eV/Å)", "First step above the limit"]
+    rows = [
+        (name, one["ended"], one["num_steps"], one["largest_grade"], one["first_above"])
+        for name, one in last.trajectories.items()
+    ]
+    return html_table(heads, rows, text_columns=2)
+
+
+def _map(folder: Path, number: int) -> str:
+    """The map of what a round chose, as `mhdnn data select` draws it."""
+    path = folder / f"round_{number:02d}" / "selected.png"
+    return html_figure(path.read_bytes(), f"Chosen for round {number}") if path.is_file() else ""
+
+
+def rounds_figure(rounds: Sequence[Round]) -> Figure:
+    """Errors against labels, and grades against rounds."""
+    figure = new_figure(11.0, 3.4)
+    force, energy, grades = figure.subplots(1, 3)
+    for axes, quantity, color in ((force, FORCE, PALETTE[0]), (energy, ENERGY, PALETTE[2])):
+        _draw_errors(axes, rounds, quantity, color)
+    numbers = [one.number for one in rounds]
+    grades.plot(numbers, [one.largest_grade for one in rounds], "o-", color=PALETTE[1], label="largest grade")
+    grades.plot(numbers, [one.limit for one in rounds], "s--", color=PALETTE[0], label="limit")
+    grades.set_yscale("log")
+    grades.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    grades.legend(frameon=False, fontsize=9)
+    style_axes(grades)
+    label_axes(grades, "Round", "Grade (eV/Å)")
+    return figure
+
+
+def _draw_errors(axes: Axes, rounds: Sequence[Round], quantity: Quantity, color: str) -> None:
+    known = [(one.num_labels, one.errors[quantity.key("rmse")]) for one in rounds if quantity.key("rmse") in one.errors]
+    if known:
+        axes.plot(*zip(*known, strict=True), "o-", color=color)
+    axes.set_ylim(bottom=0.0)
+    style_axes(axes)
+    label_axes(axes, "Labels", f"{quantity.label} RMSE, test ({quantity.unit})")
