@@ -87,7 +87,7 @@ class Exploration:
     ensemble: Literal["nvt", "nve"] = "nvt"
     friction: Positive = 0.01
     limit: Literal["auto"] | Positive = "auto"
-    beyond: Annotated[float, Range(least=1)] = 5.0
+    beyond: Annotated[float, Range(least=1)] = 3.0
     interval: Count = 20
     nearest: NotNegative = 0.6
     candidates: CountOrZero = 0

@@ -1,6 +1,6 @@
 """The structures that silicon_graphene.yaml starts from: Si(111) on graphene, in touch and apart, and with lithium.
 
-    python scripts/learn/structures.py FOLDER     writes clean.extxyz and lithiated.extxyz
+python scripts/learn/structures.py FOLDER     writes clean.extxyz and lithiated.extxyz
 """
 
 from __future__ import annotations

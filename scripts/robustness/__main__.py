@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from scripts.robustness.batches import Counts, run_batch
 from scripts.robustness.kills import KillCounts, run_kills
 from scripts.robustness.targets import targets
+from scripts.robustness.works import works
 
 MUTATIONS, KILLS = 525, 11
 SHORT_MUTATIONS, SHORT_KILLS = 12, 1
@@ -22,13 +23,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--short", action="store_true", help="a few of each, in a minute")
     parser.add_argument("--mutations", type=int, help="of each kind of file")
     parser.add_argument("--kills", type=int, help="of each kind of work")
+    parser.add_argument("--work", choices=[work.name for work in works()], help="the only one that is killed")
     chosen = parser.parse_args(arguments)
     mutations = chosen.mutations if chosen.mutations is not None else (SHORT_MUTATIONS if chosen.short else MUTATIONS)
     kills = chosen.kills if chosen.kills is not None else (SHORT_KILLS if chosen.short else KILLS)
     with ThreadPoolExecutor(PROCESSES) as pool:
         counts = list(pool.map(lambda target: run_batch(target, mutations), targets() if mutations else []))
     print_mutations(counts)
-    killed = run_kills(kills) if kills else []
+    killed = run_kills(kills, chosen.work) if kills else []
     print_kills(killed)
     examples = [text for item in (*counts, *killed) for text in item.examples]
     for text in examples[:40]:

@@ -31,10 +31,10 @@ class KillCounts:
     examples: list[str] = field(default_factory=list)
 
 
-def run_kills(count: int) -> list[KillCounts]:
-    """Kill each kind of work so many times."""
+def run_kills(count: int, name: str | None = None) -> list[KillCounts]:
+    """Kill each kind of work, or that of a name, so many times."""
     _run(Path.exists, Path.cwd(), None)  # what all processes import is there before one is timed
-    return [kill_work(work, count) for work in works()]
+    return [kill_work(work, count) for work in works() if name in (None, work.name)]
 
 
 def kill_work(work: Work, count: int) -> KillCounts:

@@ -12,6 +12,7 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import torch
+import yaml
 from ase.build import bulk, fcc100
 from ase.calculators.emt import EMT
 
@@ -33,6 +34,16 @@ SMALL = [
 ]  # fmt: skip
 SUMMATION = 1e-6
 """A fresh calculator finds the neighbours in another order, and dynamics lets round-off grow."""
+COUNTING_ORACLE = """\
+from ase.calculators.emt import EMT
+
+
+class CountingOracle(EMT):
+    def calculate(self, atoms=None, *rest):
+        with open("calls", "a") as stream:
+            stream.write("call\\n")
+        super().calculate(atoms, *rest)
+"""
 COMPILER = """\
 #!/bin/sh
 # Takes its time; what it "compiles" is the library that is there, in two halves.
@@ -72,6 +83,7 @@ def works() -> list[Work]:
         Work("split", _prepare_split, _split, _split_is_there, _whole_split),
         Work("train", _prepare_training, _train, _epoch, _weights),
         Work("properties", _prepare_charging, _charge, _steps, _records, SUMMATION),
+        Work("learn", _prepare_learning, _learn, _steps_of_learning, _learned),
         Work("build", _prepare_build, _build, _library_is_there, _library),
     ]
 
@@ -184,6 +196,59 @@ def _steps(folder: Path) -> float:
 
 def _records(folder: Path) -> object:
     return json.loads((folder / "out" / "charging.json").read_text())["records"]
+
+
+def _prepare_learning(folder: Path) -> None:
+    ase.io.write(folder / "copper.extxyz", bulk("Cu", cubic=True))
+    (folder / "oracle.py").write_text(COUNTING_ORACLE)
+    training = [*SMALL[:-2], "trainer.max_epochs=3", *SMALL[-2:]]
+    plan = {
+        "structures": "copper.extxyz",
+        "calculator": "oracle:CountingOracle",
+        "sample": {"num": 12, "recipe": ["rattle:0.05"]},
+        "test": {"num": 4},
+        "training": training,
+        "exploration": {"temperatures": [500], "steps": 20, "interval": 2, "limit": 0.001, "beyond": 100},
+        "selection": {"num": 4},
+        "max_rounds": 2,
+    }
+    (folder / "plan.yaml").write_text(yaml.safe_dump(plan))
+
+
+def _learn(folder: Path) -> None:
+    os.chdir(folder)
+    with (folder / "starts").open("a") as stream:
+        stream.write("start\n")
+    status = main(["learn", "plan.yaml"])
+    if status:
+        raise SystemExit(status)
+
+
+def _steps_of_learning(folder: Path) -> float:
+    """Steps in the journal; each start may have lost the label that was being computed, and no other."""
+    calls, starts = (
+        len(path.read_text().splitlines()) if path.exists() else 0 for path in (folder / "calls", folder / "starts")
+    )
+    kept = set()
+    for path in folder.rglob("labels-*.jsonl"):
+        for line in path.read_text().splitlines():
+            if line.endswith("}") and line.startswith("{"):
+                result = json.loads(line)
+                kept.add((path.parent, result["structure"]))
+    if calls > len(kept) + starts:
+        raise ValueError(f"{calls} calls of the oracle for {len(kept)} labels in {starts} starts")
+    journal = folder / "learning" / "journal.json"
+    return float(len(json.loads(journal.read_text())["results"])) if journal.exists() else 0.0
+
+
+def _learned(folder: Path) -> object:
+    _steps_of_learning(folder)
+    results = json.loads((folder / "learning" / "journal.json").read_text())["results"]
+    labels = {
+        str(path.relative_to(folder)): StoreReader(path).energies().tolist()
+        for path in sorted(folder.glob("learning/round_*/labels.h5"))
+    }
+    return {"results": results, "labels": labels}
 
 
 def _prepare_build(folder: Path) -> None:

@@ -29,7 +29,7 @@ def test_short_form():
     *_, total = mutations.splitlines()
     assert [int(word) for word in total.split()[-3:]] == [0, 0, 0]
     assert int(total.split()[1]) >= 240
-    assert kills.splitlines()[-1].split() == ["all", "5", "0"]
+    assert kills.splitlines()[-1].split() == ["all", "6", "0"]
 
 
 def write_text(folder):

@@ -3,9 +3,11 @@
 import ase.io
 import numpy as np
 import pytest
-from ase import Atoms
+from ase import Atoms, units
 from ase.build import bulk, graphene, molecule
+from ase.calculators.emt import EMT
 from ase.data import covalent_radii
+from ase.md.langevin import Langevin
 
 from mhdnn.active.recipes import smallest_distance
 from mhdnn.active.sample import sample
@@ -13,6 +15,7 @@ from mhdnn.cli import main
 from mhdnn.data.store import StoreReader
 from mhdnn.errors import ConfigError, PropertyError
 from mhdnn.properties.interfaces import gap_of
+from mhdnn.properties.structures.particles import nanoparticle
 
 
 def made(tmp_path, source, **arguments):
@@ -97,6 +100,53 @@ def test_gaps_and_registries(tmp_path):
         assert (fractions[:2] <= 0.5).all()
 
 
+EMT_NAME = "ase.calculators.emt:EMT"
+
+
+def test_molecular_dynamics_is_that_of_ase(tmp_path):
+    crystal = bulk("Cu", cubic=True)
+    (one,) = made(tmp_path, crystal, recipe=["md:700"], num=1, seed=5, calculator=EMT_NAME, steps=30, time_step=2.0)
+    generator = np.random.default_rng([5, 0])
+    atoms = crystal.copy()
+    atoms.calc = EMT()
+    atoms.set_momenta(np.sqrt(units.kB * 700.0 * atoms.get_masses())[:, None] * generator.normal(size=(4, 3)))
+    friction = 0.02 / units.fs
+    Langevin(
+        atoms, 2.0 * units.fs, temperature_K=700.0, friction=friction, fixcm=False, rng=generator
+    ).run(30)  # fmt: skip
+    np.testing.assert_allclose(one.positions, atoms.positions, atol=1e-12)
+    assert one.group == "md/700"
+    assert one.forces is None
+
+
+def test_melts_are_disordered_and_cold(tmp_path):
+    crystal = bulk("Cu", cubic=True).repeat(2)
+    settings = tmp_path / "emt.yaml"
+    settings.write_text("asap_cutoff: true\n")
+    (one,) = made(
+        tmp_path, crystal, recipe=["melt:6000"], num=1, calculator=EMT_NAME, settings=settings, steps=300, time_step=3.0
+    )
+    moved = Atoms(one.atomic_numbers, one.positions, cell=one.cell, pbc=True)
+    distances = moved.get_all_distances(mic=True)[np.triu_indices(32, 1)]
+    sites = crystal.get_all_distances(mic=True)[np.triu_indices(32, 1)]
+    empty = (distances > 2.9) & (distances < 3.3)  # no shell of the crystal is there
+    assert not ((sites > 2.9) & (sites < 3.3)).any()
+    assert empty.sum() > 10
+
+
+def test_particles_on_a_sheet(tmp_path):
+    sheet = graphene(vacuum=10.0)
+    for one in made(tmp_path, sheet, recipe=["particle:6"], particle="Si", num=2, rattled=0.0):
+        silicon = one.atomic_numbers == 14
+        assert silicon.sum() == (nanoparticle("Si", diameter=6.0).numbers == 14).sum()
+        gap = one.positions[silicon, 2].min() - one.positions[~silicon, 2].max()
+        assert 2.2 <= gap <= 3.6
+        ball = Atoms(one.atomic_numbers, one.positions, cell=one.cell, pbc=one.pbc)[silicon]
+        images = ball.get_all_distances(mic=False)
+        assert images.max() <= 6.0
+        assert np.linalg.norm(one.cell[:2], axis=1).min() >= 6.0 + 8.0 - 3.0  # spheres of nuclei, 8 Å apart
+
+
 def test_no_atoms_are_too_close(tmp_path):
     assert smallest_distance(bulk("Cu")) == pytest.approx(3.61 / 2**0.5 / 2 / covalent_radii[29])
     for one in made(tmp_path, bulk("Cu", cubic=True), recipe=["rattle:0.35"], num=10, nearest=0.75):
@@ -132,6 +182,11 @@ def test_command_is_reproducible(tmp_path, capsys):
         ({"recipe": ["rattle:much"]}, ConfigError, "after the colon"),
         ({"recipe": ["insertion"]}, ConfigError, "`ion`"),
         ({"num": 0}, ConfigError, "`num`"),
+        ({"recipe": ["particle"]}, ConfigError, "`particle`: expected an element"),
+        ({"recipe": ["md"]}, ConfigError, "`calculator`: expected a calculator"),
+        ({"recipe": ["md"], "calculator": "no:where"}, ConfigError, "no:where"),
+        ({"recipe": ["md"], "calculator": EMT_NAME, "steps": 0}, ConfigError, "`steps`"),
+        ({"recipe": ["md"], "calculator": EMT_NAME, "time_step": -1.0}, ConfigError, "`time_step`"),
         ({"recipe": ["strain"]}, PropertyError, "molecule"),
         ({"recipe": ["vacancy:3"]}, PropertyError, "more than 3"),
         ({"recipe": ["insertion"], "ion": "Li"}, PropertyError, "cell vectors"),

@@ -1,0 +1,311 @@
+"""The loop with a cheap oracle: it converges, errors fall, it continues; wrong plans; trajectories that end."""
+
+import json
+import re
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import ase.io
+import numpy as np
+import pytest
+import yaml
+from ase.build import bulk
+from ase.calculators.emt import EMT
+
+from mhdnn.active import exploration
+from mhdnn.active.calculation import mark_of
+from mhdnn.active.exploration import COMPLETE, GRADE, NOT_FINITE, UNCERTAIN, explore
+from mhdnn.active.learn import Learning, quoted, validation_of, write_unique
+from mhdnn.active.plan import Exploration, read_plan
+from mhdnn.active.recipes import smallest_distance
+from mhdnn.cli import main
+from mhdnn.data.store import StoreReader
+from mhdnn.errors import ConfigError
+from mhdnn.properties.calculators import resolve_calculator
+from mhdnn.training.command import check_overrides, composed
+from tests.builders import structure_of
+
+TRAINING = [
+    "cutoff=5.5", "descriptor=legendre", "descriptor.radial.num=8", "descriptor.angular.legendre.max_degree=1",
+    "descriptor.angular.legendre.radial.num=2", "network.hidden=[8]", "trainer.max_epochs=10", "report=false",
+    "trainer.enable_progress_bar=false", "trainer.log_every_n_steps=1",
+]  # fmt: skip
+PLAN = {
+    "structures": "copper.extxyz",
+    "calculator": "ase.calculators.emt:EMT",
+    "settings": {"asap_cutoff": True},
+    "sample": {"num": 24, "recipe": ["rattle:0.05", "strain:0.02"]},
+    "test": {"num": 8, "recipe": ["md:700"]},
+    "validation": 0.2,
+    "training": TRAINING,
+    "exploration": {"temperatures": [700], "steps": 150, "interval": 5, "trajectories": 2, "limit": 0.04, "beyond": 5.0},
+    "selection": {"num": 25},
+    "max_rounds": 4,
+}
+
+
+def write_plan(folder, **changes):
+    ase.io.write(folder / "copper.extxyz", bulk("Cu", cubic=True))
+    path = folder / "plan.yaml"
+    path.write_text(yaml.safe_dump(PLAN | {"folder": str(folder / "learning")} | changes))
+    return path
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    """Folder of a loop that ran to its end."""
+    folder = tmp_path_factory.mktemp("learn")
+    assert main(["learn", str(write_plan(folder))]) == 0
+    return folder
+
+
+def journal_of(folder):
+    return json.loads((folder / "learning/journal.json").read_text())["results"]
+
+
+@pytest.mark.slow
+def test_errors_fall_until_the_model_is_trusted(learned):
+    results, folder = journal_of(learned), learned / "learning"
+    errors = [
+        results[f"round {number}: training"]["errors"]["force_rmse_ev_per_angstrom"]
+        for number in range(4) if f"round {number}: training" in results
+    ]  # fmt: skip
+    assert 2 <= len(errors) <= 4
+    assert errors[-1] < 0.3 * errors[0]
+    last = results[f"round {len(errors) - 1}: exploration"]
+    assert all(one["is_trusted"] and one["largest_grade"] <= 0.04 for one in last["trajectories"].values())
+    assert not all(one["is_trusted"] for one in results["round 0: exploration"]["trajectories"].values())
+    assert "converged" in (folder / "log.txt").read_text()
+    assert (folder / "model.pt").read_bytes() == (folder / f"round_{len(errors) - 1:02d}/run/model.pt").read_bytes()
+
+
+@pytest.mark.slow
+def test_labels_are_the_oracles_and_the_test_set_is_never_trained_on(learned):
+    folder = learned / "learning"
+    last = max(folder.glob("round_*"))
+    train = StoreReader(last / "train.h5")
+    tested = {mark_of(structure) for structure in StoreReader(folder / "test.h5")}
+    assert not tested & {mark_of(structure) for structure in train}
+    assert len(tested) == 8
+    for structure in (train[0], train[len(train) - 1]):
+        atoms = bulk("Cu", cubic=True)
+        atoms.set_cell(structure.cell)
+        atoms.positions = structure.positions
+        atoms.calc = EMT(asap_cutoff=True)
+        np.testing.assert_allclose(structure.forces, atoms.get_forces(), atol=1e-12)
+    counts = [len(StoreReader(place / "labels.h5")) for place in sorted(folder.glob("round_*"))]
+    assert len(train) == sum(counts)
+    assert train.groups[0] == "start"
+    assert any(group == "exploration/700K" for group in train.groups)
+    for number in range(len(counts) - 1):  # who validates once does so in every round
+        before, after = (StoreReader(folder / f"round_{one:02d}/train.h5") for one in (number, number + 1))
+        np.testing.assert_array_equal(before.split, after.split[: len(before)])
+
+
+@pytest.mark.slow
+def test_report_tells_all_rounds(learned):
+    page = (learned / "learning/report.html").read_text()
+    results = journal_of(learned)
+    for key, value in results.items():
+        if re.fullmatch(r"round \d+: exploration", key):
+            largest = max(one["largest_grade"] for one in value["trajectories"].values())
+            assert f"{largest:.4g}"[:5] in page
+    assert "converged" in page
+    assert "Chosen for round 1" in page
+    assert 'src="http' not in page
+    assert (learned / "learning/rounds.png").stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_the_same_command_computes_nothing_again(learned, capsys):
+    files = {path: path.stat().st_mtime_ns for path in (learned / "learning").rglob("*.h5")}
+    assert main(["learn", str(learned / "plan.yaml"), "max_rounds=7", "label.processes=2"]) == 0
+    assert files == {path: path.stat().st_mtime_ns for path in (learned / "learning").rglob("*.h5")}
+    assert "stopped: converged" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_other_settings_are_refused_or_listed(learned, capsys):
+    plan = str(learned / "plan.yaml")
+    before = journal_of(learned)
+    assert main(["learn", plan, "exploration.steps=10"]) == 1
+    told = capsys.readouterr().err
+    assert "`exploration.steps` 10 (there: 150)" in told
+    assert "changed=true" in told
+    assert main(["learn", plan, "sample.num=20", "changed=true"]) == 1
+    assert "`sample.num` 20, got one with 24" in capsys.readouterr().err
+    assert main(["learn", plan, "settings={}"]) == 1
+    assert "got one with" in capsys.readouterr().err
+    assert journal_of(learned) == before
+    assert main(["learn", plan, "exploration.steps=10", "exploration.temperatures=[300]", "changed=true"]) == 0
+    assert "changed: `exploration.steps` 10, was 150" in capsys.readouterr().out
+    after = journal_of(learned)
+    last = max(int(key.split()[1][:-1]) for key in after if key.startswith("round"))
+    assert list(after[f"round {last}: exploration"]["trajectories"]) == [
+        "structure 0, 300 K, 0",
+        "structure 0, 300 K, 1",
+    ]
+    assert after["round 0: exploration"] == before["round 0: exploration"]
+    assert after[f"round {last}: labels"] == before[f"round {last}: labels"]
+
+
+@pytest.mark.slow
+def test_a_trajectory_ends_where_the_model_is_lost(learned):
+    """From a crystal to 1500 K: what was kept is above the limit in part, never far beyond, and not too dense."""
+    model = learned / "learning/round_00/run/model.pt"
+    settings = Exploration(steps=400, interval=2, beyond=8.0, nearest=0.6)
+    found = explore(bulk("Cu", cubic=True), model, settings, 1500.0, 0.05, np.random.default_rng(0))
+    assert found.ended == UNCERTAIN
+    assert found.grades[-1] > 8.0 * 0.05
+    assert max(found.grades[:-1]) <= 8.0 * 0.05
+    grades = [frame.info[GRADE] for frame in found.frames]
+    assert max(grades) <= 8.0 * 0.05
+    assert any(grade > 0.05 for grade in grades)
+    assert min(smallest_distance(frame) for frame in found.frames) >= 0.6
+    assert found.frames[-1].info["step"] == len(found.grades) - 2
+    assert not found.is_trusted(0.05)
+    again = explore(bulk("Cu", cubic=True), model, settings, 1500.0, 0.05, np.random.default_rng(0))
+    np.testing.assert_array_equal(again.grades, found.grades)
+
+
+@pytest.mark.slow
+def test_numbers_that_are_none_end_a_trajectory(learned, monkeypatch):
+    model, original = learned / "learning/model.pt", exploration._grade_after
+    settings = Exploration(steps=20, interval=5, ensemble="nve")
+
+    def spoilt(integrator, atoms, num_steps):
+        grade = original(integrator, atoms, num_steps)
+        return np.inf if integrator.nsteps == 12 else grade
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        whole = explore(bulk("Cu", cubic=True), model, settings, 100.0, 10.0, np.random.default_rng(0))
+    assert (whole.ended, len(whole.grades)) == (COMPLETE, 21)
+    assert whole.is_trusted(10.0)
+    monkeypatch.setattr(exploration, "_grade_after", spoilt)
+    found = explore(bulk("Cu", cubic=True), model, settings, 100.0, 10.0, np.random.default_rng(0))
+    assert (found.ended, found.summary(10.0)["is_trusted"]) == (NOT_FINITE, False)
+    assert [frame.info["step"] for frame in found.frames] == [0, 5, 10, 11]
+
+
+@pytest.mark.slow
+def test_budget_of_labels_is_kept(tmp_path):
+    plan = read_plan(write_plan(tmp_path), ["max_labels=35"])
+    Learning(plan).run()
+    text = (tmp_path / "learning/log.txt").read_text()
+    assert "stopped: `max_labels`: 35 structures are computed" in text
+    with pytest.raises(ConfigError, match=r"`max_labels`: expected at least 33, .* got 30"):
+        Learning(replace(plan, max_labels=30))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (["exploration.step=5"], r"`exploration.step`: no such key; did you mean steps"),
+        (["exploration.steps=0"], "`exploration.steps`: expected an integer at least 1, got 0"),
+        (["exploration.limit=none"], "`exploration.limit`: expected auto or a number greater than 0"),
+        (["exploration.ensemble=npt"], "`exploration.ensemble`: expected nvt or nve"),
+        (["validation=1.0"], "`validation`: expected a number greater than 0 and less than 1"),
+        (["sample.recipe=[boil]"], "`sample.recipe`: .*boil"),
+        (["test.recipe=[insertion]"], "`test.recipe`: `ion`"),
+        (["sample.ion=Xx"], "`sample.ion`: expected the symbol of an element"),
+        (["training=[data.train=x.h5]"], r"`training\[0\]`: .*the loop gives it"),
+        (["training=[cutoff]"], r"`training\[0\]`: .*key=value"),
+        (["training=[cutof=5.0]"], "`cutof`: no such key; did you mean cutoff"),
+        (["training=[cutoff=-5.0]"], "`cutoff`: expected"),
+        (["training=[descriptor=none]"], "`descriptor=none`: no such choice"),
+        (["sample.num=495"], "`max_labels`: expected at least"),
+        (["seed.more=1"], "`seed.more`: `seed` is no group of keys"),
+        (["seed"], "`seed`: expected a key of the plan as key=value"),
+        (["structures=nothing.cif"], "nothing.cif: expected a structure file, found none"),
+        (["calculator=nothing:here"], "nothing:here"),
+        (["settings=nothing.yaml"], "nothing.yaml"),
+        (["exploration.nearest=1.5"], "`structures`: expected atoms 1.5 sums of covalent radii apart"),
+        (["exploration.candidates=3", "sample.recipe=[md]"], "`exploration.candidates`"),
+        (["calculator=3"], "`calculator`: expected a text, got 3"),
+        (["folder=[a"], "`folder`: expected a value as YAML has it"),
+    ],
+)
+def test_wrong_plans_are_refused_before_anything_is_computed(tmp_path, changes, words):
+    path = write_plan(tmp_path, seed=0)
+    with pytest.raises(ConfigError, match=words):
+        Learning(read_plan(path, changes))
+    assert not (tmp_path / "learning").exists()
+
+
+def test_files_that_are_no_plans(tmp_path, capsys):
+    (tmp_path / "list.yaml").write_text("- a\n")
+    assert main(["learn", str(tmp_path / "list.yaml")]) == 1
+    assert main(["learn", str(tmp_path / "none.yaml")]) == 1
+    assert main(["learn", "calculator=ase.calculators.emt:EMT"]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert "expected a plan in YAML, keys with values, got list" in told[0]
+    assert "can't be read" in told[1]
+    assert "`structures`: is missing" in told[2]
+
+
+def test_help_names_every_key(capsys):
+    assert main(["learn", "--help"]) == 0
+    text = capsys.readouterr().out
+    for key in ("structures", "exploration.limit", "sample.recipe", "label.processes", "max_labels", "changed"):
+        assert f"  {key} " in text
+    assert "an integer at least 1; default 2000" in text
+    assert "largest grade (expected error of a force, eV/Å)" in text
+
+
+def test_paths_count_from_the_plan(tmp_path, monkeypatch):
+    path = write_plan(tmp_path, settings="oracle.yaml")
+    (tmp_path / "oracle.yaml").write_text("asap_cutoff: true\n")
+    monkeypatch.chdir("/")
+    plan = read_plan(path)
+    assert plan.structures == [str(tmp_path / "copper.extxyz")]
+    assert plan.settings == {"asap_cutoff": True}
+
+
+class NotGPAW(EMT):
+    """Takes GPAW's keywords."""
+
+    def __init__(self, **keywords):
+        super().__init__()
+        self.keywords = keywords
+
+
+def test_the_plan_with_gpaw_makes_its_calculator(monkeypatch):
+    """GPAW itself isn't needed: what it would be given, and that the loop's settings hold."""
+    monkeypatch.setitem(sys.modules, "gpaw", SimpleNamespace(GPAW=NotGPAW))
+    path = Path(__file__).parents[2] / "scripts/learn/silicon_graphene_gpaw.yaml"
+    plan = read_plan(path)
+    calculator = resolve_calculator(plan.calculator, plan.settings)
+    keywords = calculator.inner.keywords
+    assert keywords["mode"] == {"name": "pw", "ecut": 500}
+    assert keywords["kpts"] == {"size": [4, 4, 1], "gamma": True}
+    assert str(calculator.correction) == plan.label.dispersion == "d3 bj pbe"
+    teacher = read_plan(path.with_name("silicon_graphene.yaml"))
+    assert (plan.sample, plan.exploration, plan.training) == (teacher.sample, teacher.exploration, teacher.training)
+    check_overrides([*plan.training, "data.train=train.h5"])
+
+
+def test_pools_hold_nothing_twice(tmp_path):
+    atoms, other = bulk("Cu"), bulk("Cu", a=3.7)
+    structures = [structure_of(one, group="a/1") for one in (atoms, other, atoms.copy())]
+    known = {mark_of(structures[1])}
+    assert write_unique(tmp_path / "pool.h5", structures, known) == 1
+    assert write_unique(tmp_path / "none.h5", structures, known | {mark_of(structures[0])}) == 0
+    assert not (tmp_path / "none.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "part", "is_first", "expected"),
+    [([4] * 40, 0.1, True, 5), ([4] * 40, 0.5, True, 20), ([4] * 40, 0.1, False, 4), ([1] * 8, 0.1, True, 4)],
+)
+def test_enough_structures_validate(sizes, part, is_first, expected):
+    generator = np.random.default_rng(0)
+    assert len(validation_of(np.array(sizes), part, generator, is_first)) == expected
+
+
+def test_paths_in_hydras_grammar(tmp_path):
+    for name in ("it's, a=folder", "with {braces} and [x]", "plain"):
+        assert composed([f"data.train={quoted(tmp_path / name)}"]).data.train == str(tmp_path / name)
