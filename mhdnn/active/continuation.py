@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,22 @@ from mhdnn.active.plan import CHANGEABLE
 from mhdnn.errors import ConfigError
 from mhdnn.properties.journal import Journal, differences_of, read_journal
 from mhdnn.properties.report import plain
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes from working in a folder; the lock goes with the process, however it ends.
+
+    :raises ConfigError: if there is one
+    """
+    with (folder / "lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"`folder`: expected one that no other process works in, got {folder}; wait for it, or choose another"
+            ) from error
+        yield
 
 
 def opened(path: Path, settings: dict[str, Any], changed: bool) -> tuple[Journal, list[str]]:

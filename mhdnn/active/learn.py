@@ -21,7 +21,7 @@ from ase import Atoms
 from rich.console import Console
 
 from mhdnn.active.calculation import mark_of
-from mhdnn.active.continuation import opened
+from mhdnn.active.continuation import alone_in, opened
 from mhdnn.active.exploration import TOTAL_CHARGE, check_start, explore, limit_of, read_frames
 from mhdnn.active.label import label
 from mhdnn.active.learning_report import Round, write_report
@@ -33,7 +33,7 @@ from mhdnn.data.ase_bridge import structure_from_atoms
 from mhdnn.data.store import StoreReader
 from mhdnn.data.writer import StoreWriter
 from mhdnn.errors import ConfigError
-from mhdnn.files import unwritable, write_text_atomically
+from mhdnn.files import unwritable, write_atomically, write_text_atomically
 from mhdnn.properties.arguments import read_structures
 from mhdnn.properties.calculators import description_of, resolve_calculator
 from mhdnn.properties.journal import fingerprint
@@ -73,9 +73,20 @@ class Learning:
         self.journal, changes = opened(self.folder / "journal.json", settings, plan.changed)
         for change in changes:
             self.tell(f"changed: {change}")
+        if any(change.startswith(("`training", "`validation")) for change in changes):
+            self.forget_training()
 
     def run(self) -> Path:
-        """Go on until there is a reason to stop; returns the path of the report."""
+        """Go on until there is a reason to stop; returns the path of the report.
+
+        :raises ConfigError: if another process works in the folder
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with alone_in(self.folder):
+            return self.go_on()
+
+    def go_on(self) -> Path:
+        """`run`, in a folder of its own."""
         write_text_atomically(self.folder / "calculator.yaml", yaml.safe_dump(self.plan.settings))
         rounds: list[Round] = []
         reason = ""
@@ -91,6 +102,12 @@ class Learning:
         self.tell(f"model:  {self.folder / 'model.pt'}")
         self.tell(f"report: {report}")
         return report
+
+    def forget_training(self) -> None:
+        """Leave a training with other settings that has begun, and its training set."""
+        number = sum(f"round {one}: training" in self.journal.results for one in range(self.plan.max_rounds))
+        self.journal.results.pop(f"round {number}: training set", None)
+        shutil.rmtree(self.place(number) / "run", ignore_errors=True)
 
     def place(self, number: int) -> Path:
         """Folder of a round."""
@@ -186,7 +203,7 @@ class Learning:
             return {"errors": errors[TEST]}
 
         self.step(f"round {number}: training", train_once)
-        shutil.copyfile(folder / "model.pt", self.folder / "model.pt")
+        write_atomically(self.folder / "model.pt", (folder / "model.pt").read_bytes())
         return folder / "model.pt"
 
     def look(self, number: int, model: Path) -> Round:

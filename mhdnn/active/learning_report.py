@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mhdnn.active.plan import Plan
 from mhdnn.evaluation.errors import ENERGY, FORCE, Errors, Quantity
+from mhdnn.evaluation.learning_curves import PlainLogFormatter
 from mhdnn.evaluation.page import html_figure, html_page, html_section, html_table
 from mhdnn.evaluation.plots import PALETTE, label_axes, new_figure, save_figure, style_axes
 from mhdnn.evaluation.report import errors_table
@@ -138,6 +139,8 @@ def rounds_figure(rounds: Sequence[Round]) -> Figure:
     grades.plot(numbers, [one.largest_grade for one in rounds], "o-", color=PALETTE[1], label="largest grade")
     grades.plot(numbers, [one.limit for one in rounds], "s--", color=PALETTE[0], label="limit")
     grades.set_yscale("log")
+    grades.yaxis.set_major_formatter(PlainLogFormatter())
+    grades.yaxis.set_minor_formatter(PlainLogFormatter(labelOnlyBase=False, minor_thresholds=(1.0, 0.3)))
     grades.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     grades.legend(frameon=False, fontsize=9)
     style_axes(grades)

@@ -45,3 +45,13 @@ class MovingAverage(WeightAveraging):
         share = 1.0 - min(self.decay, (1.0 + count) / (10.0 + count)) if count > 0 else 1.0
         torch._foreach_lerp_(*self._pairs, share)
         self._average_model.n_averaged += 1
+
+
+def settle_average(trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    """The averaged weights become those of the module.
+
+    Lightning does so when the last epoch ends; a training that is resumed after it has none.
+    """
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, MovingAverage):
+            callback.on_train_end(trainer, module)

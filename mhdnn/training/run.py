@@ -35,6 +35,7 @@ from mhdnn.training.assembly import (
     stages_of,
 )
 from mhdnn.training.automatic import decided
+from mhdnn.training.callbacks import settle_average
 from mhdnn.training.initialization import initialize
 from mhdnn.training.module import ENERGIES, StageModule
 from mhdnn.training.overview import describe
@@ -131,6 +132,7 @@ def fit(trainer: pl.Trainer, module: StageModule, data: StoreDataModule, resume:
         try:
             with failures_of_threads():
                 trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+            settle_average(trainer, module)
         except SystemExit as error:
             if trainer.interrupted:
                 raise KeyboardInterrupt from error

@@ -17,6 +17,7 @@ from ase.calculators.emt import EMT
 
 from mhdnn.active import exploration
 from mhdnn.active.calculation import mark_of
+from mhdnn.active.continuation import alone_in
 from mhdnn.active.exploration import COMPLETE, GRADE, NOT_FINITE, UNCERTAIN, explore
 from mhdnn.active.learn import Learning, quoted, validation_of, write_unique
 from mhdnn.active.plan import Exploration, read_plan
@@ -41,7 +42,7 @@ PLAN = {
     "test": {"num": 8, "recipe": ["md:700"]},
     "validation": 0.2,
     "training": TRAINING,
-    "exploration": {"temperatures": [700], "steps": 150, "interval": 5, "trajectories": 2, "limit": 0.04, "beyond": 5.0},
+    "exploration": {"temperatures": [700], "steps": 150, "interval": 5, "trajectories": 2, "limit": 0.04, "beyond": 5},
     "selection": {"num": 25},
     "max_rounds": 4,
 }
@@ -286,6 +287,25 @@ def test_the_plan_with_gpaw_makes_its_calculator(monkeypatch):
     teacher = read_plan(path.with_name("silicon_graphene.yaml"))
     assert (plan.sample, plan.exploration, plan.training) == (teacher.sample, teacher.exploration, teacher.training)
     check_overrides([*plan.training, "data.train=train.h5"])
+
+
+def test_a_folder_is_for_one_process(tmp_path):
+    loop = Learning(read_plan(write_plan(tmp_path)))
+    (tmp_path / "learning").mkdir()
+    with alone_in(tmp_path / "learning"), pytest.raises(ConfigError, match="no other process works in"):
+        loop.run()
+    assert [path.name for path in (tmp_path / "learning").iterdir()] == ["lock"]
+
+
+def test_a_training_with_other_settings_begins_anew(tmp_path):
+    folder = tmp_path / "learning"
+    settings = Learning(read_plan(write_plan(tmp_path))).journal.settings
+    results = {"round 0: labels": {"num": 25}, "round 0: training set": {"train": 20}}
+    (folder / "round_00/run/checkpoints").mkdir(parents=True)
+    (folder / "journal.json").write_text(json.dumps({"settings": settings, "results": results}))
+    loop = Learning(read_plan(tmp_path / "plan.yaml", ["validation=0.3", "changed=true"]))
+    assert loop.journal.results == {"round 0: labels": {"num": 25}}
+    assert not (folder / "round_00/run").exists()
 
 
 def test_pools_hold_nothing_twice(tmp_path):

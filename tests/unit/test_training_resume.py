@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 
 from mhdnn.deploy.export import read_checkpoint, write_checkpoint
+from mhdnn.deploy.model_file import load_model
 from mhdnn.errors import ConfigError, ModelError
 from mhdnn.training.optimization import carry_state, warmup_cosine
 from mhdnn.training.resume import check_same_architecture, check_same_training
@@ -54,6 +55,15 @@ def test_what_does_not_matter_may_change(store, trained, tmp_path):
     more = ["name=other", "data.num_workers=0", "data.cache_megabytes=1", "~callbacks.learning_rate", "weights=last"]
     run(store, tmp_path, f"resume={trained}", "trainer.log_every_n_steps=2", *more)
     assert (tmp_path / "model.pt").is_file()
+
+
+def test_resumed_after_the_last_epoch_gives_the_same_model(store, trained, tmp_path):
+    """Killed while the model file is written: the averaged weights are the model's, not those of the last step."""
+    run(store, tmp_path, f"resume={trained}")
+    first, second = (load_model(folder / "model.pt")[0].state_dict() for folder in (trained.parents[1], tmp_path))
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
 
 
 def test_other_data_are_refused(trained, tmp_path):
