@@ -14,7 +14,7 @@ from scripts.robustness.batches import run_batch
 from scripts.robustness.kills import kill_work
 from scripts.robustness.mutations import mutated
 from scripts.robustness.targets import Target
-from scripts.robustness.works import Work
+from scripts.robustness.works import Work, works
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,6 +80,15 @@ def test_damages_are_the_same_each_time():
     assert first == [mutated(data, "target", number) for number in range(200)]
     assert sum(other != data for other in first) > 190
     assert len(set(first)) > 190
+
+
+@pytest.mark.slow
+def test_a_killed_loop_loses_one_label_at_most_and_ends_as_if_left_alone():
+    """Of `mhdnn learn`; calls of the oracle are counted, journals and labels compared to the last digit."""
+    (work,) = (one for one in works() if one.name == "learn")
+    counts = kill_work(work, 3)
+    assert counts.kills == 3
+    assert counts.examples == []
 
 
 def nothing(folder):
