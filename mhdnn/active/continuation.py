@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mhdnn.active.plan import CHANGEABLE
+from mhdnn.active.plan import CHANGEABLE, EXPLORING
 from mhdnn.errors import ConfigError
 from mhdnn.properties.journal import Journal, differences_of, read_journal
 from mhdnn.properties.report import plain
+
+FINAL = "final training"
+"""In the name of a step of the last training."""
 
 
 @contextmanager
@@ -34,7 +37,8 @@ def opened(path: Path, settings: dict[str, Any], changed: bool) -> tuple[Journal
     """The journal of a loop, and what its settings differ in from those that it had, in words.
 
     :param settings: what the results depend on
-    :param changed: whether those of `CHANGEABLE` may differ; what is done stays, but the exploration of the last round
+    :param changed: whether those of `CHANGEABLE` may differ; what is done stays, but with other ones of `EXPLORING` the
+        exploration of the last round
     :raises ConfigError: if it is of another loop, or settings differ that must not
     """
     if not path.exists():
@@ -52,8 +56,9 @@ def opened(path: Path, settings: dict[str, Any], changed: bool) -> tuple[Journal
     journal = Journal(path, settings | old)  # refuses whatever else differs
     if differences:
         journal.settings = wanted
-        for key in of_last_exploration(journal.results):
-            del journal.results[key]
+        if any(key.startswith(EXPLORING) for key, _, _ in differences):
+            for key in of_last_exploration(journal.results):
+                del journal.results[key]
         journal.write()
     return journal, [f"`{key}` {value}, was {there}" for key, value, there in differences]
 
@@ -65,5 +70,5 @@ def of_last_exploration(results: dict[str, Any]) -> list[str]:
     if last is None or results.get(f"round {last + 1}: selection", {}).get("num"):
         return []
     kept = [f"round {last}: {name}" for name in ("pool", "selection", "labels", "training set", "training")]
-    own = [key for key in results if key.startswith(f"round {last}: ") and key not in kept]
+    own = [key for key in results if key.startswith(f"round {last}: ") and key not in kept and FINAL not in key]
     return own + [key for key in results if key.startswith(f"round {last + 1}: ")]

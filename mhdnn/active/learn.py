@@ -21,10 +21,10 @@ from ase import Atoms
 from rich.console import Console
 
 from mhdnn.active.calculation import mark_of
-from mhdnn.active.continuation import alone_in, opened
+from mhdnn.active.continuation import FINAL, alone_in, opened
 from mhdnn.active.exploration import TOTAL_CHARGE, check_start, explore, limit_of, read_frames
 from mhdnn.active.label import label
-from mhdnn.active.learning_report import Round, write_report
+from mhdnn.active.learning_report import Round, in_words, write_report
 from mhdnn.active.plan import Plan, identity, without_runs
 from mhdnn.active.recipes import Ingredients, parse
 from mhdnn.active.sample import candidates
@@ -33,6 +33,7 @@ from mhdnn.data.ase_bridge import structure_from_atoms
 from mhdnn.data.store import StoreReader
 from mhdnn.data.writer import StoreWriter
 from mhdnn.errors import ConfigError
+from mhdnn.evaluation.errors import Errors
 from mhdnn.files import unwritable, write_atomically, write_text_atomically
 from mhdnn.properties.arguments import read_structures
 from mhdnn.properties.calculators import description_of, resolve_calculator
@@ -63,7 +64,8 @@ class Learning:
                 f"`max_labels`: expected at least {first}, the structures with `sample.num` and `test.num`, got "
                 f"{plan.max_labels}"
             )
-        check_overrides([*plan.training, "data.train=train.h5"])
+        for overrides in (plan.training, [*plan.training, *plan.final]):
+            check_overrides([*overrides, "data.train=train.h5"])
         self.oracle = resolve_calculator(plan.calculator, plan.settings)
         settings = identity(plan) | {
             "structures": [fingerprint(atoms) for atoms in self.structures],
@@ -99,6 +101,10 @@ class Learning:
             reason = self.reason_to_stop(rounds[-1])
             report = write_report(self.folder, rounds, reason or "goes on", self.plan)
         self.tell(f"stopped: {reason}")
+        final = self.finish(rounds[-1])
+        if final is not None:
+            report = write_report(self.folder, rounds, reason, self.plan, final)
+            self.tell(f"final training: test: {in_words(final)}")
         self.tell(f"model:  {self.folder / 'model.pt'}")
         self.tell(f"report: {report}")
         return report
@@ -189,22 +195,37 @@ class Learning:
 
     def train(self, number: int) -> Path:
         """Train on all labels so far, or continue; returns the model file."""
-        place = self.place(number)
-        folder = place / "run"
+        folder = self.place(number) / "run"
+        self.step(f"round {number}: training", lambda: self.trained(number, folder, self.plan.training))
+        return self.published(folder)
 
-        def train_once() -> dict[str, Any]:
-            self.tell(f"round {number}: training")
-            paths = {"data.train": place / "train.h5", "data.test": self.folder / "test.h5"}
-            given = [f"{key}={quoted(path)}" for key, path in paths.items()]
-            saved = sorted((folder / "checkpoints").glob("*last.ckpt"), key=lambda path: path.stat().st_mtime_ns)
-            given += [f"resume={quoted(saved[-1])}"] if saved else []
-            train_in(folder, [f"seed={self.plan.seed}", *self.plan.training, *given])
-            errors = json.loads((folder / "errors.json").read_text(encoding="utf-8"))
-            return {"errors": errors[TEST]}
+    def trained(self, number: int, folder: Path, settings: list[str]) -> dict[str, Any]:
+        """Train, or continue, on the labels up to a round; returns the errors on the test set."""
+        self.tell(f"round {number}: training in {folder}")
+        paths = {"data.train": self.place(number) / "train.h5", "data.test": self.folder / "test.h5"}
+        given = [f"{key}={quoted(path)}" for key, path in paths.items()]
+        saved = sorted((folder / "checkpoints").glob("*last.ckpt"), key=lambda path: path.stat().st_mtime_ns)
+        given += [f"resume={quoted(saved[-1])}"] if saved else []
+        train_in(folder, [f"seed={self.plan.seed}", *settings, *given])
+        errors = json.loads((folder / "errors.json").read_text(encoding="utf-8"))
+        return {"errors": errors[TEST]}
 
-        self.step(f"round {number}: training", train_once)
+    def published(self, folder: Path) -> Path:
+        """The model file of a training, copied to where the last one is."""
         write_atomically(self.folder / "model.pt", (folder / "model.pt").read_bytes())
         return folder / "model.pt"
+
+    def finish(self, last: Round) -> Errors | None:
+        """The last training, with settings of its own, if the plan has one: its errors on the test set."""
+        if not self.plan.final:
+            return None
+        folder = self.place(last.number) / "final"
+        settings = [*self.plan.training, *self.plan.final]
+        name = f"round {last.number}: {FINAL} {json.dumps(settings)}"
+        found = self.step(name, lambda: self.trained(last.number, folder, settings))
+        self.published(folder)
+        errors: Errors = found["errors"]
+        return errors
 
     def look(self, number: int, model: Path) -> Round:
         """Explore with the model of a round; what is to be told of the round."""

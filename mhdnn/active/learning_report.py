@@ -58,20 +58,25 @@ class Round:
         return self.num_trusted == len(self.trajectories)
 
     def __str__(self) -> str:
-        shown = [
-            f"{quantity.name} RMSE {format_number(self.errors.get(quantity.key('rmse')))} {quantity.unit}"
-            for quantity in (ENERGY, FORCE)
-        ]
         return (
-            f"{self.num_labels} labels, test: {', '.join(shown)}; {self.num_trusted} of {len(self.trajectories)} "
+            f"{self.num_labels} labels, test: {in_words(self.errors)}; {self.num_trusted} of {len(self.trajectories)} "
             f"trajectories trusted, largest grade {self.largest_grade:.3g}, limit {self.limit:.3g} eV/Å"
         )
 
 
-def write_report(folder: Path, rounds: Sequence[Round], reason: str, plan: Plan) -> Path:
+def in_words(errors: Errors) -> str:
+    """Errors of energies and forces."""
+    return ", ".join(
+        f"{quantity.name} RMSE {format_number(errors.get(quantity.key('rmse')))} {quantity.unit}"
+        for quantity in (ENERGY, FORCE)
+    )
+
+
+def write_report(folder: Path, rounds: Sequence[Round], reason: str, plan: Plan, final: Errors | None = None) -> Path:
     """Write report.html and its picture rounds.png; returns the path of the page.
 
     :param reason: why the loop has stopped, or that it goes on
+    :param final: errors of the last training, if there is one with settings of its own
     """
     picture = save_figure(rounds_figure(rounds), folder / "rounds.png")
     last = rounds[-1]
@@ -83,10 +88,11 @@ def write_report(folder: Path, rounds: Sequence[Round], reason: str, plan: Plan)
         "computed": f"{last.num_computed} structures of at most {plan.max_labels}",
         "model": str(folder / "model.pt"),
     }
+    by_round = {str(one.number): one.errors for one in rounds} | ({} if final is None else {"final": final})
     parts = [
         ("summary", "Summary", html_table(["", ""], list(summary.items()), text_columns=2)),
         ("rounds", "Rounds", html_figure(picture.read_bytes(), "Errors and grades of each round") + _rounds(rounds)),
-        ("errors", "Errors on the test set", errors_table("Round", {str(one.number): one.errors for one in rounds})),
+        ("errors", "Errors on the test set", errors_table("Round", by_round)),
         ("exploration", "Exploration of the last round", _trajectories(last)),
     ]
     maps = [_map(folder, one.number) for one in rounds[1:]]

@@ -22,8 +22,10 @@ GIVEN = ("data.train", "data.validation", "data.test", "resume", "resume_changed
 """Settings of a training that the loop gives itself."""
 MAY_CHANGE = ("folder", "max_rounds", "max_labels", "changed", "label.processes", "label.limit")
 """Keys that may have other values when a loop continues: nothing that is there depends on them."""
-CHANGEABLE = ("training", "validation", "exploration", "selection")
+CHANGEABLE = ("training", "final", "validation", "exploration", "selection")
 """Keys that may have other values with ``changed=true``: what is done stays as it is."""
+EXPLORING = ("exploration", "selection")
+"""Of these, those with which the last exploration is done again."""
 
 
 @dataclass(frozen=True)
@@ -132,12 +134,14 @@ class Plan:
     :ivar settings: of the oracle: keys with values, or a YAML file
     :ivar folder: where everything is written
     :ivar training: settings of `mhdnn train`, as in [trainer.max_epochs=100, descriptor=contracted]
+    :ivar final: further settings of one more training on all labels at the end, as in [trainer.max_epochs=300]; none if
+        empty
     :ivar validation: part of the labels that validates each training, and calibrates its expected errors
     :ivar max_rounds: trainings, at most
     :ivar max_labels: calculations of the oracle, those of the test set included, at most
     :ivar seed: of everything random
-    :ivar changed: go on although training, validation, exploration or selection differ from those of the folder; only
-        the exploration of the last round is done again
+    :ivar changed: go on although training, final, validation, exploration or selection differ from those of the
+        folder; with another exploration or selection, that of the last round is done again
     """
 
     structures: Annotated[list[str], NOT_EMPTY]
@@ -147,6 +151,7 @@ class Plan:
     sample: Sampling = Sampling()
     test: Testing = Testing()
     training: list[str] = field(default_factory=list)
+    final: list[str] = field(default_factory=list)
     validation: Annotated[float, Range(above=0, below=1)] = 0.15
     exploration: Exploration = Exploration()
     selection: Selection = Selection()
@@ -208,11 +213,12 @@ def _check_meaning(plan: Plan) -> None:
                 raise ConfigError(f"`{name}.recipe`: {error}") from error
     if plan.exploration.candidates and not without_runs(plan.sample.recipe):
         raise ConfigError("`exploration.candidates`: expected a recipe beside md and melt in `sample.recipe`, got none")
-    for number, text in enumerate(plan.training):
-        key, separator, _ = text.partition("=")
-        if not separator or key.lstrip("+~") in GIVEN:
-            reason = "the loop gives it" if separator else "is not of the form key=value"
-            raise ConfigError(f"`training[{number}]`: `{text}`: {reason}; expected settings of `mhdnn train`")
+    for name, settings in (("training", plan.training), ("final", plan.final)):
+        for number, text in enumerate(settings):
+            key, separator, _ = text.partition("=")
+            if not separator or key.lstrip("+~") in GIVEN:
+                reason = "the loop gives it" if separator else "is not of the form key=value"
+                raise ConfigError(f"`{name}[{number}]`: `{text}`: {reason}; expected settings of `mhdnn train`")
 
 
 def without_runs(recipes: Sequence[str]) -> list[str]:

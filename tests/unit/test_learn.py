@@ -154,6 +154,25 @@ def test_other_settings_are_refused_or_listed(learned, capsys):
 
 
 @pytest.mark.slow
+def test_the_last_training_has_settings_of_its_own(learned, capsys):
+    before = {key: value for key, value in journal_of(learned).items() if "exploration" in key}
+    present = json.loads((learned / "learning/journal.json").read_text())["settings"]["exploration"]
+    changes = ["final=[trainer.max_epochs=30]", f"exploration={json.dumps(present)}", "changed=true"]
+    plan = read_plan(learned / "plan.yaml", changes)
+    Learning(plan).run()
+    assert "final training: test: energy RMSE" in capsys.readouterr().out
+    results = journal_of(learned)
+    assert {key: value for key, value in results.items() if "exploration" in key} == before
+    (name,) = (key for key in results if "final training" in key)
+    number = int(name.split()[1][:-1])
+    folder = learned / "learning"
+    assert (folder / "model.pt").read_bytes() == (folder / f"round_{number:02d}/final/model.pt").read_bytes()
+    first = results[f"round {number}: training"]["errors"]["force_rmse_ev_per_angstrom"]
+    assert results[name]["errors"]["force_rmse_ev_per_angstrom"] < first
+    assert ">final<" in (folder / "report.html").read_text()
+
+
+@pytest.mark.slow
 def test_a_trajectory_ends_where_the_model_is_lost(learned):
     """From a crystal to 1500 K: what was kept is above the limit in part, never far beyond, and not too dense."""
     model = learned / "learning/round_00/run/model.pt"
@@ -214,6 +233,8 @@ def test_budget_of_labels_is_kept(tmp_path):
         (["test.recipe=[insertion]"], "`test.recipe`: `ion`"),
         (["sample.ion=Xx"], "`sample.ion`: expected the symbol of an element"),
         (["training=[data.train=x.h5]"], r"`training\[0\]`: .*the loop gives it"),
+        (["final=[resume=x.ckpt]"], r"`final\[0\]`: .*the loop gives it"),
+        (["final=[trainer.max_epochs=0]"], "`trainer.max_epochs`: expected an integer at least 1"),
         (["training=[cutoff]"], r"`training\[0\]`: .*key=value"),
         (["training=[cutof=5.0]"], "`cutof`: no such key; did you mean cutoff"),
         (["training=[cutoff=-5.0]"], "`cutoff`: expected"),
