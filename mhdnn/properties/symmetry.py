@@ -120,3 +120,23 @@ def _twofold_axis(rotations: list[np.ndarray], z: np.ndarray, a: np.ndarray) -> 
             axis = vectors[:, np.argmax(values)]
             found.append(axis * (1.0 if axis @ a >= 0 else -1.0))
     return max(found, key=lambda axis: round(float(axis @ a), 6), default=a)
+
+
+def site_permutations(atoms: Atoms, sites: np.ndarray, tolerance: float) -> np.ndarray:
+    """What the operations of the space group, the translations of a supercell among them, do to sites.
+
+    :param sites: numbers of atoms of one element
+    :param tolerance: distance within which atoms are equivalent, Å
+    :return: at ``[g, n]`` the place in ``sites`` to which g moves the n-th, shape (num_operations, num_sites)
+    :raises ConfigError: if spglib is not installed
+    :raises PropertyError: if no symmetry, not even the identity, is found
+    """
+    symmetry_of(atoms, tolerance)  # the errors
+    dataset = check_symmetry(atoms, tolerance)
+    fractions = atoms.get_scaled_positions()[sites]
+    found = []
+    for rotation, translation in zip(dataset.rotations, dataset.translations, strict=True):
+        apart = (fractions @ rotation.T + translation)[:, None] - fractions
+        distances = np.linalg.norm((apart - np.rint(apart)) @ atoms.cell[:], axis=2)
+        found.append(distances.argmin(axis=1))
+    return np.array(found)

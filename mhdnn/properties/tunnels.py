@@ -60,6 +60,54 @@ def widest_tunnel(atoms: Atoms) -> Tunnel:
     raise AssertionError("the network of a crystal has a way to its image")
 
 
+@dataclass
+class TunnelSet:
+    """A way through a crystal that does not cross others above a radius.
+
+    :param radius: at its narrowest place, Å
+    :param direction: cells to the next image, shape (3,)
+    :param places: cavities and windows in it, in the cell, shape (num_places, 3), Å
+    :param radii: of spheres there, shape (num_places,), Å
+    """
+
+    radius: float
+    direction: np.ndarray
+    places: np.ndarray
+    radii: np.ndarray
+
+
+def all_tunnels(atoms: Atoms, least_radius: float) -> list[TunnelSet]:
+    """Every tunnel at least so wide, the widest first; those that join in a wider way than their narrowest are one.
+
+    :param atoms: the framework alone, without ions that move in it
+    :param least_radius: to the centres of atoms, Å
+    :raises ConfigError: if it has fewer than three periodic directions
+    """
+    network, places, cells = _voronoi(atoms)
+    edges, radii = _edges(network, places, cells)
+    forest = PeriodicForest(places.max() + 1)
+    vertices = np.array([places[n] for n in range(len(places)) if places[n] >= 0 and not cells[n].any()])
+    found: list[tuple[float, np.ndarray, np.ndarray]] = []
+    taken: set[int] = set()
+    for number in np.argsort(-radii, kind="stable"):
+        if radii[number] < least_radius:
+            break
+        one, two = edges[number]
+        way = forest.join(places[one], places[two], cells[two] - cells[one])
+        if way.any():
+            root = forest.root(places[one])[0]
+            members = np.array([v for v in np.unique(vertices) if forest.root(v)[0] == root])
+            if not taken & set(members.tolist()):
+                taken |= set(members.tolist())
+                found.append((float(radii[number]), _pointing_up(way), members))
+    result = []
+    inside = {int(places[n]): n for n in reversed(range(len(places))) if places[n] >= 0 and not cells[n].any()}
+    for radius, way, members in found:
+        positions = network.vertices[[inside[int(member)] for member in members]]
+        result.append(TunnelSet(radius, way, positions, cKDTree(network.points).query(positions)[0]))
+    return result
+
+
 def cavities(atoms: Atoms, least_radius: float) -> tuple[np.ndarray, np.ndarray]:
     """Centres of the spheres that touch four atoms or more and hold none, the largest first.
 

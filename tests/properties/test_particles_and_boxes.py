@@ -237,7 +237,9 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert len(ase.io.read("box.cif")) == 60
     particle = ["name=nanoparticle", "element=Si", "diameter=12", "shape=faceted", "facets=111:1,100:1.1"]
     assert main(["properties", "structures", *particle]) == 0
-    assert main(["properties", "structures", "name=mo_v_o", "metals=Mo:2,V:1", "file=cell.vasp"]) == 0
+    assert (
+        main(["properties", "structures", "name=mo_v_o", "phase=hexagonal", "metals=Mo:2,V:1", "file=cell.vasp"]) == 0
+    )
     capsys.readouterr()
 
 

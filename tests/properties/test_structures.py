@@ -13,8 +13,9 @@ from ase.neighborlist import neighbor_list
 
 from mhdnn.errors import ConfigError
 from mhdnn.properties.blocks import find_blocks
+from mhdnn.properties.bond_valence import bond_valence_sums
 from mhdnn.properties.polyhedra import find_polyhedra
-from mhdnn.properties.structures.crystals import CRYSTALS, element_crystal
+from mhdnn.properties.structures.crystals import CRYSTALS, compound_crystal, element_crystal
 from mhdnn.properties.structures.defects import defective_graphene
 from mhdnn.properties.structures.layers import dichalcogenide, graphene_sheet, lithium_cobalt_oxide
 from mhdnn.properties.structures.mxenes import mxene
@@ -181,12 +182,39 @@ def test_terminated_mxenes(formula, metals, carbons, termination, length, site):
 def test_bare_mxene():
     assert mxene("Ti3C2", None).get_chemical_formula() == "C2Ti3"
     with pytest.raises(ConfigError, match="termination"):
-        mxene("Ti3C2", "Cl")
+        mxene("Ti3C2", "Br")
+
+
+def test_mixed_terminations():
+    """Shares of all places of both sides, each at its own distance from three titanium atoms, chosen by the seed."""
+    sheet = mxene("Ti3C2", {"O": 2, "OH": 1, "Cl": 1}, size=(4, 3), seed=2)
+    assert Counter(sheet.get_chemical_symbols()) == {"Ti": 36, "C": 24, "O": 18, "H": 6, "Cl": 6}
+    lengths, counts = bonds(sheet, "Cl", "Ti", 2.6)
+    assert lengths == pytest.approx(2.48)
+    assert set(counts) == {3}
+    lengths, counts = bonds(sheet, "O", "Ti", 2.3)
+    assert set(counts) == {3}
+    assert Counter(lengths.round(2).tolist()) == {1.97: 36, 2.18: 18}
+    upper = sheet.positions[sheet.numbers == 17, 2] > sheet.positions[:, 2].mean()
+    assert 0 < upper.sum() < 6
+    assert np.array_equal(sheet.positions, mxene("Ti3C2", {"O": 2, "OH": 1, "Cl": 1}, size=(4, 3), seed=2).positions)
+    assert not np.array_equal(sheet.symbols, mxene("Ti3C2", {"O": 2, "OH": 1, "Cl": 1}, size=(4, 3), seed=3).symbols)
+    with pytest.raises(ConfigError, match="divides the 2 places"):
+        mxene("Ti2C", {"O": 2, "F": 1})
 
 
 @pytest.mark.parametrize(
     ("element", "group", "atoms_of_cell", "density"),
-    [("Si", 227, 8, 2.33), ("Ge", 227, 8, 5.32), ("Sn", 141, 4, 7.28), ("Se", 152, 3, 4.81), ("S", 70, 128, 2.07)],
+    [
+        ("Si", 227, 8, 2.33),
+        ("Ge", 227, 8, 5.32),
+        ("Sn", 141, 4, 7.28),
+        ("Se", 152, 3, 4.81),
+        ("S", 70, 128, 2.07),
+        ("alpha-Sn", 227, 8, 5.77),
+        ("monoclinic-Se", 14, 32, 4.39),
+        ("Li", 229, 2, 0.534),
+    ],
 )
 def test_element_crystals(element, group, atoms_of_cell, density):
     """Space groups and the densities of handbooks."""
@@ -195,11 +223,35 @@ def test_element_crystals(element, group, atoms_of_cell, density):
     assert space_group(atoms) == group
     found = atoms.get_masses().sum() / atoms.get_volume() * 1.66054
     assert found == pytest.approx(density, rel=0.01)
-    lengths, counts = bonds(atoms, element, element, CRYSTALS[element].bond)
-    neighbors = {"Si": 4, "Ge": 4, "Sn": 6, "Se": 2, "S": 2}
+    lengths, counts = bonds(atoms, *[atoms.symbols[0]] * 2, CRYSTALS[element].bond)
+    neighbors = {"Si": 4, "Ge": 4, "Sn": 6, "Se": 2, "S": 2, "alpha-Sn": 4, "monoclinic-Se": 2, "Li": 8}
     assert set(counts) == {neighbors[element]}
-    literature = {"Si": 2.352, "Ge": 2.450, "Sn": 3.06, "Se": 2.373, "S": 2.046}
+    literature = {"Si": 2.352, "Ge": 2.450, "Sn": 3.06, "Se": 2.373, "S": 2.046, "alpha-Sn": 2.81, "Li": 3.04,
+                  "monoclinic-Se": 2.34}  # fmt: skip
     assert lengths.mean() == pytest.approx(literature[element], rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "group", "density", "pair", "length", "count"),
+    [
+        ("LiF", 225, 2.64, ("Li", "F"), 2.009, 6),
+        ("Li2O", 225, 2.01, ("Li", "O"), 2.000, 4),
+        ("Li2CO3", 15, 2.11, ("C", "O"), 1.284, 3),
+        ("graphite", 194, 2.27, ("C", "C"), 1.421, 3),
+    ],
+)
+def test_crystals_of_interphases(name, group, density, pair, length, count):
+    """Space groups, densities of handbooks, bonds; lithium has its valence in Li2CO3."""
+    atoms = compound_crystal(name)
+    assert space_group(atoms) == group
+    assert atoms.get_masses().sum() / atoms.get_volume() * 1.66054 == pytest.approx(density, rel=0.01)
+    lengths, counts = bonds(atoms, *pair, 2.3)
+    assert lengths.mean() == pytest.approx(length, abs=0.003)
+    assert set(counts) == {count}
+    if name == "Li2CO3":
+        sums = bond_valence_sums(atoms)
+        assert sums[atoms.numbers == 3] == pytest.approx(1.0, abs=0.15)
+        assert sums[atoms.numbers == 6] == pytest.approx(4.0, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -293,6 +345,17 @@ def test_the_block_phase_of_twelve_niobium():
     assert (atoms.get_tags()[atoms.numbers == 74] == TETRAHEDRAL).all()
     (block,) = {found.size for found in find_blocks(find_polyhedra(atoms, ["Nb", "W"], ["O"]))}
     assert block == (3, 4, np.inf)
+
+
+@pytest.mark.parametrize("formula", ["TiNb2O7", "Nb12WO33", "Nb14W3O44", "Nb16W5O55"])
+def test_bond_valences_of_shear_phases(formula):
+    """Ideal octahedra in the measured cell: the mean of the metals is right, none is far from it."""
+    atoms = shear_phase(formula)
+    sums = bond_valence_sums(uniform(atoms))
+    metals = atoms.numbers != 8
+    assert sums[metals].mean() == pytest.approx(2.0 * (~metals).sum() / metals.sum(), rel=0.12)
+    assert sums[metals].min() > 4.3
+    assert sums[metals].max() < 7.0
 
 
 @pytest.mark.parametrize(("formula", "central"), [("Nb14W3O44", 4), ("Nb16W5O55", 6)])

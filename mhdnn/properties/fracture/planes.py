@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from math import gcd
+from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -96,19 +97,59 @@ def _turned_cell(atoms: Atoms, plane: np.ndarray) -> Atoms:
     return turned(cell, axes_with(normal, cell.cell[0] / np.linalg.norm(cell.cell[0])))
 
 
+class Cut(NamedTuple):
+    """A gap between planes of atoms.
+
+    :param height: of its middle, Å
+    :param width: Å
+    :param below: symbols of the atoms next to it below
+    :param above: symbols of the atoms next to it above
+    """
+
+    height: float
+    width: float
+    below: list[str]
+    above: list[str]
+
+
+def cuts_along(atoms: Atoms, plane: np.ndarray) -> list[Cut]:
+    """All gaps between planes of atoms along (hkl) of a crystal, the widest first."""
+    return _cuts(_turned_cell(atoms, plane))
+
+
+def _cuts(atoms: Atoms) -> list[Cut]:
+    """Gaps of a cell with two vectors across z."""
+    period = float(atoms.cell[2, 2])
+    heights = atoms.positions[:, 2] % period
+    ordered = np.sort(heights)
+    gaps = np.diff(np.append(ordered, ordered[0] + period))
+    found = []
+    for place in np.argsort(-np.round(gaps, 4), kind="stable"):
+        if gaps[place] > SAME_PLACE:
+            low, high = ordered[place], ordered[(place + 1) % len(ordered)]
+            near = [
+                [str(atoms.symbols[n]) for n in np.flatnonzero(_apart(heights, edge, period) < SAME_PLACE)]
+                for edge in (low, high)
+            ]
+            found.append(Cut(float(low + 0.5 * gaps[place]), float(gaps[place]), *near))
+    return found
+
+
+def _apart(heights: np.ndarray, edge: float, period: float) -> np.ndarray:
+    offsets = heights - edge
+    return np.abs(offsets - period * np.rint(offsets / period))
+
+
 def _cut_height(atoms: Atoms, cut: int) -> float:
     """Where a cell with two vectors across z is cut: the middle of a gap between heights of atoms, Å.
 
     :param cut: 0 the widest gap, 1 the next
     :raises ConfigError: if there are fewer gaps
     """
-    period = float(atoms.cell[2, 2])
-    heights = np.sort(atoms.positions[:, 2] % period)
-    gaps = np.diff(np.append(heights, heights[0] + period))
-    order = [place for place in np.argsort(-np.round(gaps, 4), kind="stable") if gaps[place] > SAME_PLACE]
-    if not 0 <= cut < len(order):
-        raise ConfigError(f"`cut`: expected a number from 0 to {len(order) - 1}, the gaps between planes, got {cut}")
-    return float(heights[order[cut]] + 0.5 * gaps[order[cut]])
+    cuts = _cuts(atoms)
+    if not 0 <= cut < len(cuts):
+        raise ConfigError(f"`cut`: expected a number from 0 to {len(cuts) - 1}, the gaps between planes, got {cut}")
+    return cuts[cut].height
 
 
 def slab_of(atoms: Atoms, plane: np.ndarray, cut: int, thickness: float) -> Atoms:

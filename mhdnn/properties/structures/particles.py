@@ -1,4 +1,4 @@
-"""Nanoparticles of Si, Ge, Sn, Se and S: balls and polyhedra cut from their crystals."""
+"""Nanoparticles of Si, Ge, Sn, Se, S and Li: balls and polyhedra cut from their crystals."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def nanoparticle(
     that would have no bond are left out. The polyhedron is Wulff's (1901): faces at distances
     proportional to their surface energies.
 
-    :param element: Si, Ge, Sn, Se or S
+    :param element: one of `CRYSTALS`
     :param num_atoms: how many, without hydrogen; or
     :param diameter: Å
     :param shape: sphere or faceted

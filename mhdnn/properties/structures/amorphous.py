@@ -1,0 +1,178 @@
+"""Amorphous solids by melting and quenching with any calculator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms, units
+from ase.build import make_supercell
+from ase.calculators.calculator import Calculator
+from ase.md.langevin import Langevin
+from ase.neighborlist import neighbor_list
+
+from mhdnn.errors import ConfigError, PropertyError
+from mhdnn.evaluation.plots import label_axes, new_figure, style_axes
+from mhdnn.properties.relaxation import relaxed
+from mhdnn.properties.report import Curve, Report
+
+HISTOGRAM_WIDTH = 0.1
+"""Å"""
+INTERVAL = 10
+"""Steps between changes of the temperature."""
+
+
+@dataclass(frozen=True)
+class Quench:
+    """Langevin dynamics from the melt to the glass at constant volume.
+
+    :param melt_temperature: K
+    :param end_temperature: K
+    :param melt_steps: at the first temperature
+    :param quench_steps: while the temperature falls steadily
+    :param time_step: fs
+    :param friction: of the thermostat, 1/fs
+    :param seed: of velocities and thermostat
+    :raises ConfigError: if a number is not positive, or the end is hotter than the melt
+    """
+
+    melt_temperature: float = 3000.0
+    end_temperature: float = 300.0
+    melt_steps: int = 10000
+    quench_steps: int = 100000
+    time_step: float = 1.0
+    friction: float = 0.01
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("melt_temperature", "end_temperature", "melt_steps", "quench_steps", "time_step", "friction"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"`{name}`: expected a positive number, got {getattr(self, name)}")
+        if self.end_temperature >= self.melt_temperature:
+            raise ConfigError(
+                f"`end_temperature`: expected less than `melt_temperature`={self.melt_temperature:g} K, got "
+                f"{self.end_temperature:g} K"
+            )
+
+    @property
+    def rate(self) -> float:
+        """K/ps."""
+        return 1000.0 * (self.melt_temperature - self.end_temperature) / (self.quench_steps * self.time_step)
+
+
+def melt_quench(
+    atoms: Atoms, calculator: Calculator, quench: Quench, max_force: float = 0.01, cell: bool = True
+) -> Atoms:
+    """The relaxed glass that a crystal becomes.
+
+    :param atoms: supercell of the crystal
+    :param max_force: of the relaxation at the end, eV/Å
+    :param cell: whether its cell relaxes, too
+    :raises PropertyError: if atoms leave all bounds, or the relaxation does not end
+    """
+    current = atoms.copy()
+    current.calc = calculator
+    generator = np.random.default_rng(quench.seed)
+    spread = np.sqrt(units.kB * quench.melt_temperature * current.get_masses())[:, None]
+    current.set_momenta(spread * generator.normal(size=(len(current), 3)))
+    dynamics = Langevin(
+        current,
+        quench.time_step * units.fs,
+        temperature_K=quench.melt_temperature,
+        friction=quench.friction / units.fs,
+        rng=generator,
+    )
+    dynamics.run(quench.melt_steps)
+    pieces = max(1, quench.quench_steps // INTERVAL)
+    for temperature in np.linspace(quench.melt_temperature, quench.end_temperature, pieces):
+        dynamics.set_temperature(temperature_K=float(temperature))
+        dynamics.run(INTERVAL)
+        if not np.isfinite(current.positions).all():
+            raise PropertyError("`time_step`: atoms left all bounds; take a shorter one or another model")
+    current.set_momenta(np.zeros((len(current), 3)))
+    return relaxed(current, calculator, max_force, cell)
+
+
+def radial_distribution(atoms: Atoms, reach: float) -> tuple[np.ndarray, np.ndarray]:
+    """g(r): the density at a distance from an atom by the mean density.
+
+    :param reach: largest distance, Å
+    :return: middles of the bins, Å, and g, both of shape (num_bins,)
+    """
+    edges = np.arange(0.0, reach + 1e-9, HISTOGRAM_WIDTH)
+    counts, _ = np.histogram(neighbor_list("d", atoms, reach), edges)
+    shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
+    return 0.5 * (edges[1:] + edges[:-1]), counts * atoms.get_volume() / (len(atoms) ** 2 * shells)
+
+
+def first_minimum(distances: np.ndarray, distribution: np.ndarray) -> float:
+    """The distance where g(r) is least between its first and its second maximum, Å."""
+    top = int(distribution.argmax())
+    end = top + max(2, round(0.75 * top))
+    return float(distances[top + int(distribution[top:end].argmin())])
+
+
+def amorphous_report(
+    calculator: Calculator,
+    atoms: Atoms,
+    quench: Quench,
+    min_length: float = 10.0,
+    density: float | None = None,
+    max_force: float = 0.01,
+    relax_cell: bool = True,
+    structure: Path = Path("amorphous.extxyz"),
+) -> Report:
+    """Amorphous silicon, and other glasses: a crystal is melted, quenched and relaxed; g(r) and coordination.
+
+    :param calculator: of the energies
+    :param atoms: crystal
+    :param min_length: least length of the supercell, Å
+    :param density: of melt and quench, relative to the crystal's; none: the same
+    :param max_force: of the relaxation at the end, eV/Å
+    :param relax_cell: whether its cell relaxes at the end, too
+    :param structure: file that it is written to
+    :raises ConfigError: for numbers that can't be
+    :raises PropertyError: if atoms leave all bounds, or the relaxation does not end
+    """
+    from mhdnn.properties.structures.files import write_structure
+
+    heights = 1.0 / np.linalg.norm(atoms.cell.reciprocal()[:], axis=1)
+    crystal = make_supercell(atoms, np.diag(np.ceil(min_length / heights - 1e-6).astype(int)))
+    if density is not None:
+        if not density > 0:
+            raise ConfigError(f"`density`: expected a positive number, got {density}")
+        crystal.set_cell(crystal.cell[:] * density ** (-1 / 3), scale_atoms=True)
+    glass = melt_quench(crystal, calculator, quench, max_force, relax_cell)
+    write_structure(glass, structure, "structure")
+    reach = min(8.0, min_length)
+    distances, distribution = radial_distribution(glass, reach)
+    cutoff = first_minimum(distances, distribution)
+    coordination = np.bincount(neighbor_list("i", glass, cutoff), minlength=len(glass))
+    energy = glass.get_potential_energy() / len(glass)
+    reference = crystal.copy()
+    reference.set_cell(make_supercell(atoms, np.diag(np.ceil(min_length / heights - 1e-6).astype(int))).cell, True)
+    reference.calc = calculator
+    values = {
+        "num_atoms": len(glass),
+        "quench_rate_k_per_ps": quench.rate,
+        "volume_per_atom_angstrom3": glass.get_volume() / len(glass),
+        "volume_to_crystal": glass.get_volume() / reference.get_volume(),
+        "energy_above_crystal_ev_per_atom": energy - reference.get_potential_energy() / len(glass),
+        "first_peak_angstrom": float(distances[distribution.argmax()]),
+        "first_minimum_angstrom": cutoff,
+        "mean_coordination": float(coordination.mean()),
+        "coordination_shares": {str(n): float((coordination == n).mean()) for n in np.unique(coordination)},
+        "structure": structure,
+    }
+    figure = new_figure(5.2, 3.8, f"{glass.get_chemical_formula()}, {quench.rate:.3g} K/ps")
+    axes = figure.subplots()
+    style_axes(axes)
+    axes.plot(distances, distribution, label="quenched")
+    before = radial_distribution(reference, reach)[1]
+    axes.plot(distances, before / before.max() * distribution.max(), lw=0.8, color="0.6", label="crystal (scaled)")
+    axes.axvline(cutoff, color="0.4", ls=":", lw=0.9)
+    axes.legend(frameon=False, fontsize=9)
+    label_axes(axes, "distance, Å", "g(r)")
+    curves = {"g": Curve(distances, distribution, "distance, Å", "g(r)")}
+    return Report("amorphous", values, figure, structures=[glass], curves=curves)
