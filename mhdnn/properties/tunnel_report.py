@@ -55,7 +55,7 @@ def tunnels_report(
     unknown = [name for name in tried if name not in ION_RADII]
     if unknown:
         raise ConfigError(f"`ions`: expected some of {', '.join(ION_RADII)}, got {unknown[0]}")
-    host = atoms[atoms.symbols != ion] if ion is not None else atoms
+    host = atoms[~(atoms.symbols == ion)] if ion is not None else atoms
     tunnels = all_tunnels(host, least_radius)
     if not tunnels:
         raise PropertyError(f"`least_radius`: expected a tunnel of {least_radius} Å or more, found none; choose less")

@@ -53,7 +53,8 @@ def test_silicon_cracks_around_griffith(tmp_path):
 
     The unrelaxed (111) surface has one dangling bond of -ε/2 each: 2γ is one bond's energy by the area for it, and with
     the potential's known elastic constants (151.4, 76.4 and 56.4 GPa) K_G is 0.6 MPa√m. The lattice traps this crack
-    in a wide range, in the middle of which it lies; no brittle advance follows, for which the potential is known.
+    in a wide range around it; no brittle advance follows, for which the potential is known. That a crack under K_G gains
+    as much as it costs is tested by energies alone in `test_crack_energy`.
     """
     settings = CrackSettings(
         (1, 1, 1), (1, -1, 0), radius=25.0, intensity_step=0.1, max_force=0.02, smallest_intensity=0.4,
@@ -68,7 +69,6 @@ def test_silicon_cracks_around_griffith(tmp_path):
     expected = theirs.k1g(10.0 * 0.5 * 2.1683 / area * JOULE)  # GPa√Å
     assert values["griffith_mpa_sqrt_m"] == pytest.approx(expected * 1e-2, rel=0.01)
     assert values["healing_mpa_sqrt_m"] < values["griffith_mpa_sqrt_m"] < values["initiation_mpa_sqrt_m"]
-    assert values["mean_of_both_mpa_sqrt_m"] == pytest.approx(values["griffith_mpa_sqrt_m"], rel=0.1)
     assert values["energy_release_at_griffith_j_per_m2"] == pytest.approx(values["cleavage_energy_relaxed_j_per_m2"])
     first = values["first_broken_bonds"][0]
     assert np.linalg.norm(first["from_tip_angstrom"]) < 6.0

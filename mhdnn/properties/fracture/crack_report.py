@@ -125,7 +125,6 @@ def _values(cracking: Cracking) -> dict[str, Any]:
         "griffith_mpa_sqrt_m": griffith,
         "initiation_mpa_sqrt_m": None if upper is None else upper * griffith,
         "healing_mpa_sqrt_m": None if lower is None else lower * griffith,
-        "mean_of_both_mpa_sqrt_m": None if upper is None or lower is None else 0.5 * (upper + lower) * griffith,
         "initiation_by_griffith": upper,
         "healing_by_griffith": lower,
         "first_event": cracking.mode or "none",

@@ -81,6 +81,7 @@ def melt_quench(
         quench.time_step * units.fs,
         temperature_K=quench.melt_temperature,
         friction=quench.friction / units.fs,
+        fixcm=False,
         rng=generator,
     )
     dynamics.run(quench.melt_steps)
