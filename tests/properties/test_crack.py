@@ -53,8 +53,8 @@ def test_silicon_cracks_around_griffith(tmp_path):
 
     The unrelaxed (111) surface has one dangling bond of -ε/2 each: 2γ is one bond's energy by the area for it, and with
     the potential's known elastic constants (151.4, 76.4 and 56.4 GPa) K_G is 0.6 MPa√m. The lattice traps this crack
-    in a wide range around it; no brittle advance follows, for which the potential is known. That a crack under K_G gains
-    as much as it costs is tested by energies alone in `test_crack_energy`.
+    in a wide range around it; no brittle advance follows, for which the potential is known. Griffith's value
+    itself is tested by energies alone in `test_crack_energy`.
     """
     settings = CrackSettings(
         (1, 1, 1), (1, -1, 0), radius=25.0, intensity_step=0.1, max_force=0.02, smallest_intensity=0.4,

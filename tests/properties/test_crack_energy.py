@@ -54,7 +54,7 @@ def strip(length: int, crack: float, strain: float = STRAIN) -> tuple[Atoms, flo
 @pytest.mark.slow
 @pytest.mark.skipif(not has_lammps(), reason="no LAMMPS in this environment")
 def test_a_longer_crack_costs_its_surfaces_less_what_the_strip_held():
-    """dE/da = 2γ - W: so at W = 2γ it costs nothing, which is Griffith's criterion, and K follows from 2γ as it does."""
+    """dE/da = 2γ - W: at W = 2γ it costs nothing, which is Griffith's criterion; K follows from 2γ."""
     calculator = StillingerWeber()
 
     def energy(length, crack, strain=STRAIN):
