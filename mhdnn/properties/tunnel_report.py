@@ -187,8 +187,8 @@ def _figure(kinds: list[dict[str, Any]], ions: list[str]) -> Any:
     axes.barh(range(len(kinds)), [kind["free_radius_angstrom"] for kind in kinds], color=PALETTE[0], height=0.5)
     for number, name in enumerate(sorted(ions, key=lambda name: ION_RADII[name])):
         axes.axvline(ION_RADII[name], color="0.4", lw=0.8, ls=":")
-        axes.text(ION_RADII[name], len(kinds) - 0.45 + 0.12 * (number % 2), name, ha="center", fontsize=8)
+        axes.text(ION_RADII[name], len(kinds) - 0.45 + 0.12 * (number % 3), name, ha="center", fontsize=8)
     axes.set_yticks(range(len(kinds)), names, fontsize=9)
-    axes.set_ylim(-0.5, len(kinds) - 0.2)
+    axes.set_ylim(-0.5, len(kinds))
     label_axes(axes, "free radius (bars) and radius of ions (lines), Å", "")
     return figure

@@ -22,6 +22,19 @@ def test_silicon_111_has_the_primitive_cell_and_bilayers():
     assert slab.pbc.tolist() == [True, True, False]
 
 
+@pytest.mark.parametrize("angle", [0.0, 90.0, 180.0, 217.0])
+def test_a_turned_slab_keeps_its_upper_side(angle):
+    """A sheet with one side of another element, its cell in any direction: right-handed, along x, not upside down."""
+    slab = fcc111("Cu", (2, 2, 2), a=3.61, vacuum=8.0)
+    slab.symbols[slab.positions[:, 2] > slab.positions[:, 2].mean()] = "Au"
+    slab.rotate(angle, "z", rotate_cell=True)
+    found = smallest_plane_cell(slab)
+    assert found.get_chemical_formula() == "AuCu"
+    assert found.symbols[int(found.positions[:, 2].argmax())] == "Au"
+    assert found.cell[0] == pytest.approx([3.61 / np.sqrt(2), 0, 0], abs=1e-6)
+    assert area_of(found) == pytest.approx(np.sqrt(3) / 4 * 3.61**2)
+
+
 @pytest.mark.parametrize(("miller", "cell"), [((1, 0, 0), (4.3662, 4.9536)), ((0, 0, 1), (4.3662, 4.3662))])
 def test_selenium_surfaces_have_the_crystals_edges(miller, cell):
     slab = surface_slab(element_crystal("Se"), miller)

@@ -61,7 +61,8 @@ def smallest_plane_cell(slab: Atoms) -> Atoms:
             kept.append(int(index))
     assert len(kept) == round(number)
     result = Atoms(slab.numbers[kept], fractions[kept] @ cell, cell=cell, pbc=slab.pbc)
-    result.rotate(first.tolist() + [0.0], "x", rotate_cell=True)
+    # about z: turned from vector to vector, one along -x would be turned upside down
+    result.rotate(-np.degrees(np.arctan2(first[1], first[0])), "z", rotate_cell=True)
     return result
 
 
