@@ -6,7 +6,13 @@ from ase.build import bulk
 from ase.calculators.lj import LennardJones
 
 from mhdnn.errors import ConfigError
-from mhdnn.properties.structures.amorphous import Quench, amorphous_report, first_minimum, radial_distribution
+from mhdnn.properties.structures.amorphous import (
+    Quench,
+    amorphous_report,
+    first_minimum,
+    melt_quench,
+    radial_distribution,
+)
 from tests.lammps.runs import has_lammps
 from tests.properties.test_crack import StillingerWeber
 
@@ -38,6 +44,32 @@ def test_a_quench_that_is_too_short_is_reproducible(tmp_path, monkeypatch):
         Quench(300.0, 400.0)
     with pytest.raises(ConfigError, match="`quench_steps`"):
         Quench(quench_steps=0)
+
+
+class Interrupted(LennardJones):
+    """Is interrupted after so many calculations."""
+
+    left = 45
+
+    def calculate(self, *arguments, **keywords):
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        super().calculate(*arguments, **keywords)
+
+
+def test_an_interrupted_quench_continues(tmp_path):
+    quench = Quench(120.0, 20.0, melt_steps=20, quench_steps=60, time_step=2.0, seed=3)
+    parameters = {"epsilon": 0.0104, "sigma": 3.4, "rc": 7.0, "smooth": True}
+    crystal, settings = bulk("Ar", a=5.26, cubic=True), {"max_force": 0.05, "cell": False}
+    with pytest.raises(KeyboardInterrupt):
+        melt_quench(crystal, Interrupted(**parameters), quench, journal=tmp_path / "journal.json", **settings)
+    continued = Interrupted(**parameters)
+    continued.left = 10_000
+    found = melt_quench(crystal, continued, quench, journal=tmp_path / "journal.json", **settings)
+    assert 10_000 - continued.left < 80  # it did not begin anew
+    whole = melt_quench(crystal, LennardJones(**parameters), quench, **settings)
+    assert found.positions == pytest.approx(whole.positions, abs=1e-12)
 
 
 @pytest.mark.slow

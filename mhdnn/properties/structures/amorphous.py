@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,22 @@ from ase.build import make_supercell
 from ase.calculators.calculator import Calculator
 from ase.md.langevin import Langevin
 from ase.neighborlist import neighbor_list
+from matplotlib.figure import Figure
 
 from mhdnn.errors import ConfigError, PropertyError
 from mhdnn.evaluation.plots import label_axes, new_figure, style_axes
+from mhdnn.properties.journal import Journal, identity
+from mhdnn.properties.progress import tracked
 from mhdnn.properties.relaxation import relaxed
 from mhdnn.properties.report import Curve, Report
+from mhdnn.properties.structures.files import write_structure
 
 HISTOGRAM_WIDTH = 0.1
 """Å"""
 INTERVAL = 10
 """Steps between changes of the temperature."""
+SEGMENTS = 50
+"""Parts of the quench, each of which a journal keeps."""
 
 
 @dataclass(frozen=True)
@@ -56,43 +63,70 @@ class Quench:
             )
 
     @property
+    def segments(self) -> list[list[tuple[float, int]]]:
+        """Temperatures and steps, in parts after which an interrupted quench continues."""
+        cooling = np.linspace(self.melt_temperature, self.end_temperature, max(1, self.quench_steps // INTERVAL))
+        parts = np.array_split(cooling, min(SEGMENTS, len(cooling)))
+        return [
+            [(self.melt_temperature, self.melt_steps)],
+            *([(float(temperature), INTERVAL) for temperature in part] for part in parts),
+        ]
+
+    @property
     def rate(self) -> float:
         """K/ps."""
         return 1000.0 * (self.melt_temperature - self.end_temperature) / (self.quench_steps * self.time_step)
 
 
 def melt_quench(
-    atoms: Atoms, calculator: Calculator, quench: Quench, max_force: float = 0.01, cell: bool = True
+    atoms: Atoms,
+    calculator: Calculator,
+    quench: Quench,
+    max_force: float = 0.01,
+    cell: bool = True,
+    journal: Path | None = None,
 ) -> Atoms:
     """The relaxed glass that a crystal becomes.
 
     :param atoms: supercell of the crystal
     :param max_force: of the relaxation at the end, eV/Å
     :param cell: whether its cell relaxes, too
+    :param journal: JSON file from which an interrupted quench continues, with the result of one that was not
+    :raises ConfigError: if the journal is of another calculation
     :raises PropertyError: if atoms leave all bounds, or the relaxation does not end
     """
+    store = Journal(journal, {} if journal is None else {**identity(atoms, calculator), **asdict(quench)})
     current = atoms.copy()
-    current.calc = calculator
-    generator = np.random.default_rng(quench.seed)
     spread = np.sqrt(units.kB * quench.melt_temperature * current.get_masses())[:, None]
-    current.set_momenta(spread * generator.normal(size=(len(current), 3)))
-    dynamics = Langevin(
-        current,
-        quench.time_step * units.fs,
-        temperature_K=quench.melt_temperature,
-        friction=quench.friction / units.fs,
-        fixcm=False,
-        rng=generator,
-    )
-    dynamics.run(quench.melt_steps)
-    pieces = max(1, quench.quench_steps // INTERVAL)
-    for temperature in np.linspace(quench.melt_temperature, quench.end_temperature, pieces):
-        dynamics.set_temperature(temperature_K=float(temperature))
-        dynamics.run(INTERVAL)
-        if not np.isfinite(current.positions).all():
-            raise PropertyError("`time_step`: atoms left all bounds; take a shorter one or another model")
+    current.set_momenta(spread * np.random.default_rng([quench.seed]).normal(size=(len(current), 3)))
+    for number, pieces in enumerate(tracked(quench.segments, "melt and quench")):
+        state = store.get(f"segment {number}", partial(_segment, current, calculator, quench, number, pieces))
+        current.positions = state["positions"]
+        current.set_momenta(np.array(state["momenta"]))
     current.set_momenta(np.zeros((len(current), 3)))
     return relaxed(current, calculator, max_force, cell)
+
+
+def _segment(
+    start: Atoms, calculator: Calculator, quench: Quench, number: int, pieces: list[tuple[float, int]]
+) -> dict[str, np.ndarray]:
+    """Positions and momenta after some temperatures, each for some steps; random numbers of its own."""
+    atoms = start.copy()
+    atoms.calc = calculator
+    dynamics = Langevin(
+        atoms,
+        quench.time_step * units.fs,
+        temperature_K=pieces[0][0],
+        friction=quench.friction / units.fs,
+        fixcm=False,
+        rng=np.random.default_rng([quench.seed, number]),
+    )
+    for temperature, steps in pieces:
+        dynamics.set_temperature(temperature_K=temperature)
+        dynamics.run(steps)
+        if not np.isfinite(atoms.positions).all():
+            raise PropertyError("`time_step`: atoms left all bounds; take a shorter one or another model")
+    return {"positions": atoms.positions, "momenta": atoms.get_momenta()}
 
 
 def radial_distribution(atoms: Atoms, reach: float) -> tuple[np.ndarray, np.ndarray]:
@@ -123,6 +157,7 @@ def amorphous_report(
     max_force: float = 0.01,
     relax_cell: bool = True,
     structure: Path = Path("amorphous.extxyz"),
+    journal: Path | None = None,
 ) -> Report:
     """Amorphous silicon, and other glasses: a crystal is melted, quenched and relaxed; g(r) and coordination.
 
@@ -133,26 +168,23 @@ def amorphous_report(
     :param max_force: of the relaxation at the end, eV/Å
     :param relax_cell: whether its cell relaxes at the end, too
     :param structure: file that it is written to
-    :raises ConfigError: for numbers that can't be
+    :param journal: JSON file from which an interrupted quench continues
+    :raises ConfigError: for numbers that can't be, or a journal of another calculation
     :raises PropertyError: if atoms leave all bounds, or the relaxation does not end
     """
-    from mhdnn.properties.structures.files import write_structure
-
-    heights = 1.0 / np.linalg.norm(atoms.cell.reciprocal()[:], axis=1)
-    crystal = make_supercell(atoms, np.diag(np.ceil(min_length / heights - 1e-6).astype(int)))
+    reference = _supercell(atoms, min_length)
+    crystal = reference.copy()
     if density is not None:
         if not density > 0:
             raise ConfigError(f"`density`: expected a positive number, got {density}")
         crystal.set_cell(crystal.cell[:] * density ** (-1 / 3), scale_atoms=True)
-    glass = melt_quench(crystal, calculator, quench, max_force, relax_cell)
+    glass = melt_quench(crystal, calculator, quench, max_force, relax_cell, journal)
     write_structure(glass, structure, "structure")
     reach = min(8.0, min_length)
     distances, distribution = radial_distribution(glass, reach)
     cutoff = first_minimum(distances, distribution)
     coordination = np.bincount(neighbor_list("i", glass, cutoff), minlength=len(glass))
     energy = glass.get_potential_energy() / len(glass)
-    reference = crystal.copy()
-    reference.set_cell(make_supercell(atoms, np.diag(np.ceil(min_length / heights - 1e-6).astype(int))).cell, True)
     reference.calc = calculator
     values = {
         "num_atoms": len(glass),
@@ -166,14 +198,25 @@ def amorphous_report(
         "coordination_shares": {str(n): float((coordination == n).mean()) for n in np.unique(coordination)},
         "structure": structure,
     }
-    figure = new_figure(5.2, 3.8, f"{glass.get_chemical_formula()}, {quench.rate:.3g} K/ps")
+    figure = _figure(glass, reference, reach, cutoff, f"{glass.get_chemical_formula()}, {quench.rate:.3g} K/ps")
+    curves = {"g": Curve(distances, distribution, "distance, Å", "g(r)")}
+    return Report("amorphous", values, figure, structures=[glass], curves=curves)
+
+
+def _supercell(atoms: Atoms, min_length: float) -> Atoms:
+    heights = 1.0 / np.linalg.norm(atoms.cell.reciprocal()[:], axis=1)
+    return make_supercell(atoms, np.diag(np.ceil(min_length / heights - 1e-6).astype(int)))
+
+
+def _figure(glass: Atoms, crystal: Atoms, reach: float, cutoff: float, title: str) -> Figure:
+    figure = new_figure(5.2, 3.8, title)
     axes = figure.subplots()
     style_axes(axes)
+    distances, distribution = radial_distribution(glass, reach)
     axes.plot(distances, distribution, label="quenched")
-    before = radial_distribution(reference, reach)[1]
+    before = radial_distribution(crystal, reach)[1]
     axes.plot(distances, before / before.max() * distribution.max(), lw=0.8, color="0.6", label="crystal (scaled)")
     axes.axvline(cutoff, color="0.4", ls=":", lw=0.9)
     axes.legend(frameon=False, fontsize=9)
     label_axes(axes, "distance, Å", "g(r)")
-    curves = {"g": Curve(distances, distribution, "distance, Å", "g(r)")}
-    return Report("amorphous", values, figure, structures=[glass], curves=curves)
+    return figure
