@@ -12,6 +12,8 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader, DistributedSampler
 
 from mhdnn.data.dataset import StructureDataset, collate
+from mhdnn.data.joined import JoinedStores, Reader, names_of_sources, open_stores, source_of, sources_of
+from mhdnn.data.sampling import FractionSampler
 from mhdnn.data.split import assign_split
 from mhdnn.data.store import StoreReader
 from mhdnn.errors import ConfigError, DataError
@@ -28,14 +30,14 @@ FITTED = ("train", "validation")
 
 
 class StoreDataModule(pl.LightningDataModule):
-    """Training, validation and test parts of one, two or three stores.
+    """Training, validation and test parts of one, two or three stores, or lists of them.
 
-    Without a store of its own, a part comes from the training store: by the split that is written in
+    Without a store of its own, a part comes from the training stores: of each by the split that is written in
     it, else (validation) as a fraction of it.
 
-    :param train: path of the training store
-    :param validation: path of the validation store, or None
-    :param test: path of the test store, or None
+    :param train: path of the training store; several are the sources of the training
+    :param validation: path of the validation store or stores, or None
+    :param test: path of the test store or stores, or None
     :param cutoff: of the neighbour lists, Å
     :param validation_fraction: of the training store, where it has no written split
     :param split_by: group, structure or auto (group where groups are named ``family/member``)
@@ -43,13 +45,15 @@ class StoreDataModule(pl.LightningDataModule):
     :param weights: of groups or families in the loss; structures of weight zero don't train or validate
     :param total_charge: of structures without a total charge and without atomic charges, e; for potentials
         with charges
+    :param fractions: of each training store, what an epoch sees of it (`mhdnn.data.sampling`); None for all
+    :param offsets: whether each training store has reference energies of its own (`mhdnn.training.offsets`)
     """
 
     def __init__(
         self,
-        train: str,
-        validation: str | None,
-        test: str | None,
+        train: str | Sequence[str],
+        validation: str | Sequence[str] | None,
+        test: str | Sequence[str] | None,
         cutoff: float,
         validation_fraction: float,
         split_by: str,
@@ -61,17 +65,21 @@ class StoreDataModule(pl.LightningDataModule):
         seed: int = 0,
         total_charge: float | None = None,
         weights: Mapping[str, float] | None = None,
+        fractions: Sequence[float] | None = None,
+        offsets: bool = False,
     ) -> None:
         super().__init__()
         if batch_size < 1:
             raise ConfigError(f"`data.batch_size`: expected at least 1, got {batch_size}")
         self.cutoff, self.batch_size, self.num_workers = cutoff, batch_size, num_workers
         self.cache_megabytes, self.seed, self.total_charge = cache_megabytes, seed, total_charge
-        self.readers = {"train": StoreReader(train, subtract_dispersion=not dispersion)}
-        for part, path in (("validation", validation), ("test", test)):
-            if path is not None:
-                self.readers[part] = StoreReader(path, subtract_dispersion=not dispersion)
-        self._check_energy_kinds()
+        self.readers: dict[str, Reader] = {
+            part: open_stores(paths, subtract_dispersion=not dispersion)
+            for part, paths in (("train", train), ("validation", validation), ("test", test))
+            if paths is not None
+        }
+        self.fractions, self.offsets = None if fractions is None else list(fractions), offsets
+        self._check_sources()
         self.dispersion_left_out = None if dispersion else self._named_dispersion()
         check_groups(weights or {}, self.readers)
         self.weights = {part: weights_of(self.readers.get(part, self.train_reader), weights or {}) for part in FITTED}
@@ -81,34 +89,31 @@ class StoreDataModule(pl.LightningDataModule):
         self.datasets: dict[str, StructureDataset] = {}
 
     @property
-    def train_reader(self) -> StoreReader:
+    def train_reader(self) -> Reader:
         return self.readers["train"]
 
     def _named_dispersion(self) -> str:
         """The correction that all stores name by their attribute ``dispersion``."""
-        for reader in self.readers.values():
+        first = sources_of(self.train_reader)[0].attributes.get("dispersion")
+        for reader in (source for joined in self.readers.values() for source in sources_of(joined)):
             name = reader.attributes.get("dispersion")
-            if not name or name != self.train_reader.attributes.get("dispersion"):
+            if not name or name != first:
                 raise DataError(
                     f"{reader.path}: attribute `dispersion` must name the correction that `data.dispersion=false` "
                     f"leaves out, the same in all stores, found {name!r}; `mhdnn data convert OLD.h5 NEW.h5 "
                     "--attribute 'dispersion=d3 bj pbe'` writes it"
                 )
-        return self.train_reader.attributes["dispersion"]
+        return str(first)
 
     def _split(self, validation_fraction: float, split_by: str, split_seed: int) -> dict[str, np.ndarray]:
-        reader = self.train_reader
         result = {part: np.arange(len(r)) for part, r in self.readers.items()}
-        if reader.split is not None:
-            for part in PARTS:
-                if part == "train" or part not in self.readers:
-                    result[part] = np.flatnonzero(reader.split == part)
-        elif "validation" not in self.readers and validation_fraction > 0 and len(reader) >= SMALLEST_SPLIT:
-            split = split_off_validation(reader.groups, validation_fraction, split_by, split_seed)
-            result["train"] = np.flatnonzero(split == "train")
-            result["validation"] = np.flatnonzero(split == "validation")
+        fraction = 0.0 if "validation" in self.readers else validation_fraction
+        parts = [parts_of(source, fraction, split_by, split_seed) for source in sources_of(self.train_reader)]
+        for part in PARTS:
+            if part == "train" or part not in self.readers:
+                result[part] = np.flatnonzero(np.concatenate(parts) == part)
         if len(result["train"]) == 0:
-            raise DataError(f"{reader.path}: no structure is left for training; expected at least one")
+            raise DataError(f"{self.train_reader.path}: no structure is left for training; expected at least one")
         return {part: indices for part, indices in result.items() if len(indices) > 0}
 
     def _with_weight(self, indices: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -127,9 +132,15 @@ class StoreDataModule(pl.LightningDataModule):
         """Mean weight of the training structures, and of their atoms."""
         chosen = self.indices["train"]
         weights, sizes = self.weights["train"][chosen], self.train_reader.num_atoms[chosen]
-        return float(weights.mean()), float(np.average(weights, weights=sizes))
+        seen = np.array(self.fractions or [1.0] * self.num_sources)[source_of(self.train_reader, chosen)]
+        return float(np.average(weights, weights=seen)), float(np.average(weights, weights=seen * sizes))
 
-    def _check_labels(self, part: str, reader: StoreReader) -> None:
+    @property
+    def num_sources(self) -> int:
+        """Number of training stores."""
+        return len(sources_of(self.train_reader))
+
+    def _check_labels(self, part: str, reader: Reader) -> None:
         missing = "energy" not in reader.labels and "forces" not in reader.labels
         if missing:
             raise DataError(
@@ -147,15 +158,39 @@ class StoreDataModule(pl.LightningDataModule):
             "sources hold forces, convert them again and name them with `--forces-key`"
         ]
 
-    def _check_energy_kinds(self) -> None:
-        kinds = {part: reader.attributes.get("energy_kind") for part, reader in self.readers.items()}
-        known = {kind for kind in kinds.values() if kind is not None}
-        if len(known) > 1:
-            told = ", ".join(f"{self.readers[part].path} {kind}" for part, kind in kinds.items())
-            raise DataError(
-                f"attribute `energy_kind` must be the same in all stores, found {told}; convert the sources "
-                "again with the same `--energy-key`"
+    def _check_sources(self) -> None:
+        """Refuse energies of several kinds or functionals, unless training stores have offsets; wrong fractions, too.
+
+        :raises DataError: naming the stores
+        :raises ConfigError: naming the setting
+        """
+        if self.offsets and self.num_sources == 1:
+            raise ConfigError("`data.offsets`: there is one training store; give several, as in data.train=[a.h5,b.h5]")
+        if self.fractions is not None and len(self.fractions) != self.num_sources:
+            raise ConfigError(
+                f"`data.fractions`: expected one number for each training store ({self.num_sources}), got "
+                f"{len(self.fractions)}"
             )
+        sources = sources_of(self.train_reader)
+        for part, reader in self.readers.items():
+            if self.offsets and len(sources_of(reader)) not in (1, self.num_sources):
+                raise ConfigError(
+                    f"`data.{part}`: with `data.offsets` expected one file, on the level of the first training file, "
+                    f"or one for each ({self.num_sources}), got {len(sources_of(reader))}"
+                )
+        if not self.offsets:
+            check_same("functional", sources)
+        compared = sources[:1] if self.offsets else sources
+        others = [source for part in ("validation", "test") if part in self.readers
+                  for source in sources_of(self.readers[part])]  # fmt: skip
+        check_same("energy_kind", [*compared, *others])
+
+    def subtract_offsets(self, offsets: np.ndarray, atomic_numbers: Sequence[int]) -> None:
+        """From now on give energies on the level of the main source (`JoinedStores.subtract_offsets`)."""
+        self.datasets.clear()
+        for reader in self.readers.values():
+            if isinstance(reader, JoinedStores):
+                reader.subtract_offsets(offsets, atomic_numbers)
 
     def dataset(self, part: str) -> StructureDataset:
         """Structures of a part (train, validation, test) with their neighbour pairs."""
@@ -201,6 +236,10 @@ class StoreDataModule(pl.LightningDataModule):
         world_size = self.trainer.world_size if self.trainer else 1
         rank = self.trainer.global_rank if self.trainer else 0
         # the order is a function of seed and epoch alone, so that a resumed run sees the same batches
+        if self.fractions is not None:
+            source = source_of(self.train_reader, self.indices["train"])
+            drawn = FractionSampler(source, self.fractions, self.seed, world_size, rank)
+            return self._loader("train", sampler=drawn, batch_size=self.batch_size)
         sampler: DistributedSampler[Any] = DistributedSampler(
             self.dataset("train"), num_replicas=world_size, rank=rank, shuffle=True, seed=self.seed
         )
@@ -212,11 +251,42 @@ class StoreDataModule(pl.LightningDataModule):
         return self._loader("validation", batch_sampler=self._packed("validation", VALIDATION_BATCH_ATOMS))
 
     def paths(self) -> dict[str, Path]:
-        """Store of each part."""
+        """Store of each part; of several stores, their paths one after the other."""
         return {part: Path(self.readers.get(part, self.train_reader).path) for part in self.indices}
 
+    def names(self) -> dict[str, str]:
+        """Names of the stores of each part."""
+        return {part: ", ".join(names_of_sources(self.readers.get(part, self.train_reader))) for part in self.indices}
 
-def weights_of(reader: StoreReader, of_groups: Mapping[str, float]) -> np.ndarray:
+
+def check_same(attribute: str, sources: Sequence[StoreReader]) -> None:
+    """Refuse stores whose energies are on different levels.
+
+    :raises DataError: naming the attribute and the stores
+    """
+    found = {str(source.path): source.attributes.get(attribute) for source in sources}
+    if len({value for value in found.values() if value is not None}) > 1:
+        told = ", ".join(f"{path} {value}" for path, value in found.items())
+        remedy = "convert the sources again with the same `--energy-key`, or " if attribute == "energy_kind" else ""
+        raise DataError(
+            f"attribute `{attribute}` must be the same in all stores, found {told}; {remedy}give each training store "
+            "reference energies of its own: data.offsets=true"
+        )
+
+
+def parts_of(reader: StoreReader, fraction: float, split_by: str, split_seed: int) -> np.ndarray:
+    """Part of each structure of a training store, shape (num_structures,), text: as written in it, else by a fraction.
+
+    :param fraction: that validates where no split is written
+    """
+    if reader.split is not None:
+        return reader.split
+    if fraction > 0 and len(reader) >= SMALLEST_SPLIT:
+        return split_off_validation(reader.groups, fraction, split_by, split_seed)
+    return np.full(len(reader), "train")
+
+
+def weights_of(reader: Reader, of_groups: Mapping[str, float]) -> np.ndarray:
     """Weight of each structure in the loss: that in the store times that of its family and that of its group.
 
     :raises DataError: if a weight in the store is negative or infinite
@@ -230,7 +300,7 @@ def weights_of(reader: StoreReader, of_groups: Mapping[str, float]) -> np.ndarra
     return weights
 
 
-def check_groups(names: Iterable[str], readers: Mapping[str, StoreReader]) -> None:
+def check_groups(names: Iterable[str], readers: Mapping[str, Reader]) -> None:
     """Refuse names of groups that no store has.
 
     :raises ConfigError: naming what may have been meant

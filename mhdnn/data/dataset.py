@@ -36,6 +36,13 @@ class BlockSource(Protocol):
     def select(self, numbers: Sequence[int]) -> Iterator[Structure]: ...
 
 
+@runtime_checkable
+class Named(Protocol):
+    """A source that says where a structure stands."""
+
+    def name_of(self, index: int) -> str: ...
+
+
 class StructureDataset(Dataset[Item]):
     """Structures of a store with their neighbour pairs, found once and kept while memory lasts.
 
@@ -90,7 +97,8 @@ class StructureDataset(Dataset[Item]):
             structure.total_charge = self.total_charge
         if self.weights is not None:
             structure.weight = float(self.weights[number])
-        name = f"{getattr(self.source, 'path', 'dataset')}: structure {number} (group {structure.group!r})"
+        name = f"{self.source.name_of(number) if isinstance(self.source, Named) else f'dataset: structure {number}'}"
+        name = f"{name} (group {structure.group!r})"
         try:
             pairs = find_pairs(structure.positions, structure.cell, structure.pbc, self.cutoff)
         except DataError as error:  # it doesn't know whose atoms these are

@@ -92,6 +92,10 @@ class StoreReader:
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_file": None, "_process": -1, "_datasets": {}}
 
+    def name_of(self, index: int) -> str:
+        """A structure by its file and its number there, for messages."""
+        return f"{self.path}: structure {index}"
+
     @property
     def labels(self) -> frozenset[str]:
         """Labels that at least one structure has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import hydra
@@ -21,6 +22,7 @@ from mhdnn.training.charges import ChargeModule, choose_parameters
 from mhdnn.training.checkpoints import SealedCheckpoints
 from mhdnn.training.loss import EQUAL_WEIGHTS, Loss, MeanWeight, Ramp, Thresholds
 from mhdnn.training.module import CHARGES, ENERGIES, JOINT, PotentialModule, StageModule
+from mhdnn.training.offsets import SourceOffsets
 from mhdnn.training.settings import check_settings
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
 
@@ -84,17 +86,21 @@ def build_module(
     config: DictConfig,
     stage: str,
     previous: torch.optim.Optimizer | None = None,
+    offsets: SourceOffsets | None = None,
+    initial: Path | None = None,
 ) -> StageModule:
     """The Lightning module of a stage; freezes what the stage doesn't train.
 
     :param previous: optimiser of the stage before
+    :param offsets: reference energies of the sources
+    :param initial: the model that the training starts from
     """
     arguments: dict[str, Any] = {
         "potential": potential,
         "settings": settings,
         "optimizer": made(config.optimizer, "optimizer"),
         "scheduler": made(config.scheduler, "scheduler") if config.get("scheduler") else None,
-        "provenance": provenance(data),
+        "provenance": provenance(data, initial),
         "monitored": "validation_loss" if "validation" in data.indices else "train_loss",
         "stage": stage,
         "configuration": check_settings(config),
@@ -107,7 +113,8 @@ def build_module(
     if stage == CHARGES:
         return ChargeModule(**arguments)
     charge_weight = config.charges.joint_charge_weight if stage == JOINT else 0.0
-    return PotentialModule(loss=build_loss(config.loss, charge_weight, arguments["mean_weight"]), **arguments)
+    loss = build_loss(config.loss, charge_weight, arguments["mean_weight"])
+    return PotentialModule(loss=loss, offsets=offsets, **arguments)
 
 
 def span_of(config: DictConfig, stage: str) -> tuple[float, float]:
@@ -134,10 +141,11 @@ def made(node: DictConfig, name: str, **arguments: Any) -> Any:
         raise ConfigError(f"`{name}`: {text[0]}") from error
 
 
-def provenance(data: StoreDataModule) -> dict[str, Any]:
-    """Where the training data come from, for the model file."""
+def provenance(data: StoreDataModule, initial: Path | None = None) -> dict[str, Any]:
+    """Where the training data come from, and the model that it started from, for the model file."""
     return {
-        "data": {part: path.name for part, path in data.paths().items()},
+        **({"init": initial.name} if initial else {}),
+        "data": data.names(),
         "num_structures": {part: len(indices) for part, indices in data.indices.items()},
         "attributes": {name: str(value) for name, value in data.train_reader.attributes.items()},
     }

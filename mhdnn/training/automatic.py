@@ -8,19 +8,24 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from mhdnn.data.store import StoreReader
+from mhdnn.data.datamodule import parts_of
+from mhdnn.data.joined import open_stores, sources_of
 from mhdnn.descriptors.input_nn import settings_from_input_nn
 from mhdnn.training.cutoff import cutoff_from_data
+from mhdnn.training.initial_model import InitialModel, with_initial_model
 
 console = Console()
 
 
-def decided(config: DictConfig) -> DictConfig:
+def decided(config: DictConfig, initial: InitialModel | None = None) -> DictConfig:
     """The configuration with nothing left open of what the model is made of.
 
-    :raises ConfigError: if an input.nn can't be used
+    :param initial: the model that the training starts from
+    :raises ConfigError: if an input.nn can't be used, or a setting contradicts the initial model
     :raises DataError: if the training data can't be read
     """
+    if initial is not None:
+        return with_initial_model(config, initial)
     return with_cutoff_of_data(with_functions_of_input_nn(with_functions_for_elements(config)))
 
 
@@ -32,7 +37,7 @@ def with_functions_for_elements(config: DictConfig) -> DictConfig:
     if "one_element" not in config.descriptor:
         return config
     if config.elements == "auto":
-        reader = StoreReader(config.data.train)
+        reader = open_stores(config.data.train)
         num_elements = len(reader.elements())
         reader.close()
     else:
@@ -65,8 +70,10 @@ def with_cutoff_of_data(config: DictConfig) -> DictConfig:
     """
     if config.cutoff != "auto":
         return config
-    reader = StoreReader(config.data.train)
-    chosen = np.arange(len(reader)) if reader.split is None else np.flatnonzero(reader.split == "train")
+    reader = open_stores(config.data.train)
+    chosen = np.flatnonzero(
+        np.concatenate([parts_of(source, 0.0, "auto", 0) for source in sources_of(reader)]) == "train"
+    )
     result = config.copy()
     result.cutoff = cutoff_from_data(reader, chosen)
     reader.close()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
@@ -36,6 +37,7 @@ Further:
   -m, --multirun         a sweep, as in seed=0,1,2,3
   --cfg job              print all settings and stop
   hydra.run.dir=FOLDER   where the training writes
+  init=MODEL             start from a trained model: further data, a new element (fine-tuning)
   resume=CHECKPOINT      go on where it stopped; with other settings: resume_changed=true
 """
 OPTIONS = ("-m", "--multirun", "-c", "--cfg", "-p", "--package", "-i", "--info", "--resolve", "--hydra-help",
@@ -149,6 +151,12 @@ def check_choices(arguments: Sequence[str]) -> None:
         for choice in chosen.split(","):
             if choice not in [*choices(group), "null"] and not choice.startswith(("{", "[")):
                 raise ConfigError(f"`{group}={choice}`: no such choice{suggestion(choice, choices(group))}")
+
+
+def group_choice(group: str, choice: str) -> DictConfig:
+    """The settings of a choice of a group, by themselves."""
+    text = importlib.resources.files(CONFIGS).joinpath(group, f"{choice}.yaml").read_text("utf-8")
+    return cast(DictConfig, OmegaConf.create(text))
 
 
 def help_text() -> str:

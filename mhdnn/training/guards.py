@@ -100,7 +100,7 @@ class FiniteGuard:
 def named(data: StoreDataModule, part: str, number: int) -> str:
     """A structure as messages name it: store, index, group."""
     reader = data.readers.get(part, data.train_reader)
-    return f"{reader.path}: structure {number} (group {reader.groups[number]!r}, {part})"
+    return f"{reader.name_of(number)} (group {reader.groups[number]!r}, {part})"
 
 
 def _gathered(problem: str | None, distributed: bool) -> list[str]:

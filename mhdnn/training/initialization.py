@@ -20,6 +20,7 @@ from rich.progress import Progress
 from mhdnn.charge_potential import ChargePotential
 from mhdnn.data.compositions import remedy, undetermined
 from mhdnn.data.datamodule import StoreDataModule
+from mhdnn.data.joined import source_of
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.neighbors import pair_vectors
 from mhdnn.potential import Potential
@@ -29,20 +30,22 @@ from mhdnn.training.assembly import stages_of
 from mhdnn.training.charges import fit_charge_scaling
 from mhdnn.training.domain import fit_charge_range, fit_domain, forget_functions, training_set
 from mhdnn.training.module import CHARGES, ENERGIES
+from mhdnn.training.offsets import SourceOffsets, atomic_numbers_of, composition_of, sources_in
 from mhdnn.training.ridge import fit_linear_part
 
 console = Console()
 
 
 def fit_reference_energies(
-    composition: np.ndarray, energies: np.ndarray, weights: np.ndarray | None = None
+    composition: np.ndarray, energies: np.ndarray, weights: np.ndarray | None = None, more: np.ndarray | None = None
 ) -> np.ndarray:
     """Energy of each element, the smallest of the least-squares solutions.
 
     :param composition: atoms of each element, shape (num_structures, num_elements)
     :param energies: shape (num_structures,), eV; NaN where a structure has none
     :param weights: of the structures, shape (num_structures,); None for equal ones
-    :return: shape (num_elements,), eV
+    :param more: further columns of the equations, shape (num_structures, num_columns)
+    :return: shape (num_elements + num_columns,), eV
     :raises DataError: if no structure has an energy
     """
     known = np.isfinite(energies)
@@ -50,7 +53,8 @@ def fit_reference_energies(
         raise DataError("`energy`: no structure of the training set has one; expected at least one")
     counts = composition[known].astype(np.float64)
     share = (1.0 if weights is None else np.sqrt(weights[known])) / counts.sum(axis=1)
-    solution, *_ = np.linalg.lstsq(counts * share[:, None], energies[known] * share, rcond=1e-8)
+    rows = counts if more is None else np.hstack([counts, more[known]])
+    solution, *_ = np.linalg.lstsq(rows * share[:, None], energies[known] * share, rcond=1e-8)
     return solution
 
 
@@ -72,7 +76,7 @@ def fit_scaling(potential: Potential, batches: Iterable[Batch]) -> None:
     squares, noise = torch.zeros_like(total), torch.zeros_like(total)
     offset = None
     for batch in batches:
-        values, turned = (_functions(potential, batch, rotation) for rotation in (None, ROTATION))
+        values, turned = (unscaled_functions(potential, batch, rotation) for rotation in (None, ROTATION))
         if offset is None:  # sums of squares about a typical value, not about zero
             offset = values.mean(0)
         total += (values - offset).sum(0)
@@ -101,7 +105,7 @@ ROTATION = _rotation((0.3, -0.7, 0.5), 1.1)
 """About no axis of symmetry."""
 
 
-def _functions(potential: Potential, batch: Batch, rotation: torch.Tensor | None) -> torch.Tensor:
+def unscaled_functions(potential: Potential, batch: Batch, rotation: torch.Tensor | None) -> torch.Tensor:
     """Unscaled symmetry functions of a batch, turned if asked for, float64 on the CPU."""
     vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
     if rotation is not None:
@@ -113,7 +117,9 @@ def _functions(potential: Potential, batch: Batch, rotation: torch.Tensor | None
     return values.to("cpu", torch.float64)
 
 
-def initialize(potential: Potential, data: StoreDataModule, config: DictConfig, stage: str) -> None:
+def initialize(
+    potential: Potential, data: StoreDataModule, config: DictConfig, stage: str, offsets: SourceOffsets | None = None
+) -> None:
     """Fit what needs no gradient descent, before a stage begins."""
     options = config.initialization
     with Progress(console=console, transient=True) as progress:
@@ -128,21 +134,24 @@ def initialize(potential: Potential, data: StoreDataModule, config: DictConfig, 
         if stage == ENERGIES:
             if isinstance(potential, ChargePotential):
                 fit_charge_range(potential, training_set(data, progress))
-            set_reference_energies(potential, data, options.reference_energies)
+            set_reference_energies(potential, data, options.reference_energies, offsets)
             potential.network.output_scale.fill_(energy_scale(data))
             progress.update(task, description="ridge regression of the linear part")
-            fit_linear(potential, data, config)
+            fit_linear(potential, data, config, offsets)
 
 
-def fit_repulsion(potential: Potential, fractions: Mapping[str, Any]) -> None:
+def fit_repulsion(potential: Potential, fractions: Mapping[str, Any], known: torch.Tensor | None = None) -> None:
     """Radii of the repulsion of nuclei, from the shortest distances in the training set.
 
     :param fractions: of these, ``inner`` and ``outer``
+    :param known: shortest distances of other structures, shape (num_elements, num_elements), Å; infinite: none
     """
     if potential.repulsion is None:
         return
     shortest = potential.domain.distance_range[1]
     shortest = torch.where(shortest < potential.cutoff, shortest, torch.inf)
+    if known is not None:
+        shortest = torch.minimum(shortest, known)
     potential.repulsion.set_radii(shortest, float(fractions["inner"]), float(fractions["outer"]))
 
 
@@ -159,30 +168,53 @@ def without_known(potential: Potential, batches: Iterable[Batch]) -> Iterator[Ba
         )
 
 
-def fit_linear(potential: Potential, data: StoreDataModule, config: DictConfig) -> None:
-    """The network's linear part, if it has one, of what repulsion and electrostatics leave over.
+OFFSET_SCALE = 100.0
+"""eV: the unit of offsets in the ridge regression, whose penalty then hardly holds them."""
+
+
+def fit_linear(
+    potential: Potential, data: StoreDataModule, config: DictConfig, offsets: SourceOffsets | None = None
+) -> None:
+    """The network's linear part, if it has one, of what repulsion and electrostatics leave over; offsets with it.
 
     Beside functions that are learned it starts at zero: fitted to functions that move away, it holds them back (forces
     of TiO2 after 40 epochs: an error of 0.083 instead of 0.075 eV/Å). With charges, functions were learned with these.
+    Offsets of sources are fitted with a linear part all the same, else they were those of what the structures are.
     """
     if not potential.network.linear_skip:
         return
-    if potential.descriptor.is_learned() and not isinstance(potential, ChargePotential):
+    starts_at_zero = potential.descriptor.is_learned() and not isinstance(potential, ChargePotential)
+    if starts_at_zero and offsets is None:
         return
     batches: Iterable[Batch] = data.sample(config.initialization.ridge_atoms)
     if isinstance(potential, ChargePotential) or potential.repulsion is not None:
         batches = without_known(potential, batches)
     weights = (config.initialization.ridge_energy_weight, config.loss.force_weight, config.loss.stress_weight)
-    fit_linear_part(potential, batches, *weights)
+    if offsets is None:
+        fit_linear_part(potential, batches, *weights)
+        return
+
+    def columns(batch: Batch) -> torch.Tensor:
+        return OFFSET_SCALE * offsets.columns(composition_of(potential, batch), sources_in(data, batch))
+
+    shifted = (replace(batch, energy=batch.energy - offsets_in(potential, data, offsets, batch)) for batch in batches)
+    found = fit_linear_part(potential, shifted, *weights, columns)
+    with torch.no_grad():
+        offsets.free.add_(OFFSET_SCALE * found.of_energies)
+        if starts_at_zero:
+            potential.network.linear_weight.zero_()
 
 
-def set_reference_energies(potential: Potential, data: StoreDataModule, choice: Any) -> None:
-    """Reference energies by least squares, or as given for every element."""
+def set_reference_energies(
+    potential: Potential, data: StoreDataModule, choice: Any, offsets: SourceOffsets | None = None
+) -> None:
+    """Reference energies by least squares, those of further sources with them, or as given for every element."""
     reader = data.train_reader
-    numbers = [
-        number for number in range(len(potential.element_of_atomic_number))
-        if potential.element_of_atomic_number[number] >= 0
-    ]  # fmt: skip
+    numbers = atomic_numbers_of(potential)
+    if choice == "keep":
+        raise ConfigError(
+            "`initialization.reference_energies`: keep is for a training that starts from a model (`init`)"
+        )
     if choice == "fit":
         if "energy" not in reader.labels:
             return
@@ -194,14 +226,34 @@ def set_reference_energies(potential: Potential, data: StoreDataModule, choice: 
                 markup=False,
                 soft_wrap=True,
             )
-        energies = fit_reference_energies(counts, known, data.weights["train"][chosen])
+        more = columns_of_offsets(data, offsets, counts)
+        energies = fit_reference_energies(counts, known, data.weights["train"][chosen], more)
+        if offsets is not None:
+            with torch.no_grad():
+                offsets.free.copy_(torch.from_numpy(energies[len(numbers) :]))
     else:
         symbols = [chemical_symbols[number] for number in numbers]
         missing = [symbol for symbol in symbols if symbol not in choice]
         if missing:
             raise ConfigError(f"`initialization.reference_energies`: no energy is given for {missing}")
         energies = np.array([float(choice[symbol]) for symbol in symbols])
-    potential.reference_energies.copy_(torch.as_tensor(energies, dtype=torch.float64))
+    potential.reference_energies.copy_(torch.as_tensor(energies[: len(numbers)], dtype=torch.float64))
+
+
+def columns_of_offsets(data: StoreDataModule, offsets: SourceOffsets | None, counts: np.ndarray) -> np.ndarray | None:
+    """`SourceOffsets.columns` of all training structures; None without offsets.
+
+    :param counts: their composition
+    """
+    if offsets is None:
+        return None
+    source = np.asarray(source_of(data.train_reader, data.indices["train"]))
+    return offsets.columns(torch.from_numpy(counts), torch.from_numpy(source)).numpy()
+
+
+def offsets_in(potential: Potential, data: StoreDataModule, offsets: SourceOffsets, batch: Batch) -> torch.Tensor:
+    """Offsets in the energies of a training batch, shape (num_structures,), eV."""
+    return offsets.energies(composition_of(potential, batch), sources_in(data, batch)).detach()
 
 
 def energy_scale(data: StoreDataModule) -> float:

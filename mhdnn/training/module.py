@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -23,6 +24,7 @@ from mhdnn.prediction import Prediction, mean_of, predict, predict_members
 from mhdnn.structure import Batch
 from mhdnn.training.guards import FiniteGuard
 from mhdnn.training.loss import EQUAL_WEIGHTS, Loss, MeanWeight
+from mhdnn.training.offsets import LEARNING_RATE, SourceOffsets, composition_of, sources_in
 from mhdnn.training.optimization import carry_state, is_plateau
 from mhdnn.training.resume import check_same_architecture
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
@@ -179,9 +181,13 @@ class StageModule(pl.LightningModule):
         """Gradients of the parameters alone; without this, those of the pair vectors are computed as well."""
         loss.backward(inputs=self.trained)
 
+    def optimizer_of(self) -> torch.optim.Optimizer:
+        """A new optimiser of what the stage trains."""
+        return self.make_optimizer(self.potential)
+
     def configure_optimizers(self) -> Any:
         try:
-            optimizer = self.make_optimizer(self.potential)
+            optimizer = self.optimizer_of()
         except (TypeError, ValueError) as error:  # keywords of a class that the user chose
             raise ConfigError(f"`optimizer`: {first_line(error)}") from error
         if self.previous is not None:
@@ -218,13 +224,21 @@ class PotentialModule(StageModule):
     """Trains a potential on energies, forces and stress; in the joint stage on charges, too.
 
     :param loss: loss of a batch
+    :param offsets: reference energies of the sources, or None
     """
 
     def __init__(
-        self, potential: Potential, settings: Mapping[str, Any], loss: Loss, *args: Any, **options: Any
+        self,
+        potential: Potential,
+        settings: Mapping[str, Any],
+        loss: Loss,
+        *args: Any,
+        offsets: SourceOffsets | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(potential, settings, *args, **options)
         self.loss = loss
+        self.offsets = offsets
         self.train_means = EpochMeans()
         self.errors = MetricCollection(
             {
@@ -234,7 +248,22 @@ class PotentialModule(StageModule):
             }
         )
 
+    def on_one_level(self, batch: Batch, part: str = "train") -> Batch:
+        """The batch with energies on the level of the main source."""
+        if self.offsets is None:
+            return batch
+        source, composition = sources_in(self._data, batch, part), composition_of(self.potential, batch)
+        return replace(batch, energy=batch.energy - self.offsets.energies(composition, source))
+
+    def optimizer_of(self) -> torch.optim.Optimizer:
+        optimizer = super().optimizer_of()
+        if self.offsets is not None:
+            values = list(self.offsets.parameters())
+            optimizer.add_param_group({"name": "offsets", "params": values, "lr": LEARNING_RATE, "weight_decay": 0.0})
+        return optimizer
+
     def find_loss(self, batch: Batch) -> torch.Tensor:
+        batch = self.on_one_level(batch)
         return self.loss_of(predict_members(self.potential, batch, create_graph=True), batch)
 
     def loss_of(self, members: list[Prediction], batch: Batch) -> torch.Tensor:
@@ -243,6 +272,7 @@ class PotentialModule(StageModule):
         return (losses[0] if len(losses) == 1 else torch.stack(losses).mean()) / self.loss_scale()
 
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
+        batch = self.on_one_level(batch)
         with self.naming_structures(batch):
             members = predict_members(self.potential, batch, create_graph=True)
         prediction, loss = mean_of(members), self.loss_of(members, batch)
@@ -262,6 +292,7 @@ class PotentialModule(StageModule):
         self.train_means = EpochMeans()
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
+        batch = self.on_one_level(batch, "validation")
         with self.naming_structures(batch, "validation"):
             prediction = predict(self.potential, batch)
         loss = self.loss(prediction, batch) / self.loss_scale()  # with the final weights: epochs compare

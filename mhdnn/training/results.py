@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from omegaconf import DictConfig
 from rich.console import Console
 
@@ -23,21 +24,37 @@ from mhdnn.evaluation.table import print_errors
 from mhdnn.potential import Potential
 from mhdnn.training.assembly import provenance
 from mhdnn.training.domain import complete_domain
-from mhdnn.training.module import JOINT, StageModule
+from mhdnn.training.forgotten import by_file, tell_forgotten
+from mhdnn.training.initial_model import InitialModel
+from mhdnn.training.module import JOINT, PotentialModule, StageModule
+from mhdnn.training.offsets import SourceOffsets, told
 from mhdnn.training.uncertainty import fit_uncertainty
 
 console = Console()
 
 
-def finish(config: DictConfig, folder: Path, trainer: pl.Trainer, module: StageModule, data: StoreDataModule) -> Path:
-    """Model file, table of errors, report."""
+def finish(
+    config: DictConfig,
+    folder: Path,
+    trainer: pl.Trainer,
+    module: StageModule,
+    data: StoreDataModule,
+    initial: InitialModel | None = None,
+) -> Path:
+    """Model file, table of errors, report.
+
+    :param initial: the model that the training started from
+    """
     model_path = folder / "model.pt"
     if not trainer.is_global_zero:
         return model_path
     potential = choose_weights(config.weights, trainer, module)
+    training = provenance(data, initial.path if initial else None)
+    if isinstance(module, PotentialModule) and module.offsets is not None:
+        training["offsets"] = settle_offsets(module.offsets, data)
     complete_domain(potential, data, charges_changed=module.stage == JOINT)
     fit_uncertainty(potential, data)
-    save_model(potential, model_path, metadata_of(potential, module.settings, provenance(data)))
+    save_model(potential, model_path, metadata_of(potential, module.settings, training))
     script, metadata = load_model(model_path)
     predictions: dict[str, Predictions] = {}
     for part in ("validation", "test"):
@@ -48,8 +65,11 @@ def finish(config: DictConfig, folder: Path, trainer: pl.Trainer, module: StageM
             predictions[part] = predict_structures(script, items, metadata["atomic_numbers"], source)
     errors = {part: compute_errors(p) for part, p in predictions.items()}
     if errors:
-        print_errors(errors)
+        several = {name: compute_errors(p) for name, p in by_file(data, predictions).items()}
+        print_errors(errors | several)
         write_errors(folder / "errors.json", errors)
+    if initial is not None and predictions:
+        tell_forgotten(initial, data, predictions, folder)
     if config.report and predictions:
         summary = model_summary(metadata, trainer)
         report = write_report(folder / "report", predictions, metrics_file(trainer), summary, config.name)
@@ -65,7 +85,25 @@ def choose_weights(choice: str, trainer: pl.Trainer, module: StageModule) -> Pot
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     if not best:
         raise ConfigError("`weights=best` needs a validation set and the checkpoint callback")
-    return potential_from_checkpoint(read_checkpoint(best))[0]
+    checkpoint = read_checkpoint(best)
+    if isinstance(module, PotentialModule) and module.offsets is not None:
+        with torch.no_grad():
+            module.offsets.free.copy_(checkpoint["state_dict"]["offsets.free"])
+    return potential_from_checkpoint(checkpoint)[0]
+
+
+def settle_offsets(offsets: SourceOffsets, data: StoreDataModule) -> dict[str, dict[str, float]]:
+    """Print the offsets of the sources, and give all energies on the level of the main one from now on.
+
+    :return: by files and elements, eV
+    """
+    offsets.to("cpu")
+    found = told(offsets, data)
+    for name, energies in found.items():
+        text = ", ".join(f"{symbol} {energy:+.4f}" for symbol, energy in energies.items())
+        console.print(f"offsets of {name}: {text} eV", soft_wrap=True)
+    data.subtract_offsets(offsets.table().detach().numpy(), offsets.atomic_numbers)
+    return found
 
 
 def metrics_file(trainer: pl.Trainer) -> Path | None:

@@ -12,8 +12,9 @@ from mhdnn.typed import shown
 STATES = ("optimizer_states", "lr_schedulers", "loops", "epoch", "global_step")
 """What a training goes on from, beside the weights."""
 HARMLESS = (
-    "name", "report", "weights", "resume", "resume_changed", "logger", "data.train", "data.validation", "data.test",
-    "data.num_workers", "data.cache_megabytes", "trainer.enable_progress_bar", "trainer.enable_model_summary",
+    "name", "report", "weights", "init", "resume", "resume_changed", "logger",
+    "data.train", "data.validation", "data.test", "data.num_workers", "data.cache_megabytes",
+    "trainer.enable_progress_bar", "trainer.enable_model_summary",
     "trainer.log_every_n_steps", "trainer.num_sanity_val_steps", "trainer.accelerator",
 )  # fmt: skip
 """Settings that don't change what is trained; the stores are compared by name and size (`provenance`)."""
@@ -60,6 +61,8 @@ def check_same_training(
     for key in ("data", "num_structures"):
         before |= flat(own.get("training", {}).get(key, {}), f"{key} ")
         now |= flat(provenance.get(key, {}), f"{key} ")
+    for values, place in ((own.get("training", {}), before), (provenance, now)):
+        place |= {"init": values["init"]} if "init" in values else {}
     changed = [
         f"{name}={_text(now, name)} (checkpoint: {_text(before, name)})"
         for name in sorted(before.keys() | now.keys())

@@ -2,7 +2,8 @@ r"""The linear part of a network by ridge regression on energies, forces and vir
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -42,33 +43,56 @@ class ElementBasis:
         return (self.right.T @ solution.view(len(self.right), -1)).flatten()
 
 
+class LinearFit(NamedTuple):
+    """What the ridge regression found beside the weights.
+
+    :param penalty: that cross-validation chose
+    :param of_energies: further unknowns, shape (num_unknowns,)
+    """
+
+    penalty: float
+    of_energies: torch.Tensor
+
+
+OfEnergies = Callable[[Batch], torch.Tensor]
+"""Further unknowns, of energies alone: what each adds to those of structures, shape (num_structures, num_unknowns)."""
+
+
 def fit_linear_part(
-    potential: Potential, batches: Iterable[Batch], energy_weight: float, force_weight: float, stress_weight: float
-) -> float:
+    potential: Potential,
+    batches: Iterable[Batch],
+    energy_weight: float,
+    force_weight: float,
+    stress_weight: float,
+    of_energies: OfEnergies | None = None,
+) -> LinearFit:
     """Set the network's linear weights by ridge regression.
 
     :param energy_weight: of the squared error of the energy per atom, as in the loss
     :param force_weight: of the squared error of force components
     :param stress_weight: of the squared error of the virial per atom
-    :return: the penalty that cross-validation chose
+    :param of_energies: further unknowns, fitted with the weights
     :raises DataError: if no batch has a label
     """
     basis = ElementBasis(potential.network)
     num_blocks = potential.network.linear_table().shape[1]
     num_unknowns = len(potential.network.linear_weight) // num_blocks * basis.coordinates.shape[1]
-    system = least_squares(num_unknowns)
+    system = None
     for number, batch in enumerate(batches):
-        rows, targets = weighted_equations(potential, basis, batch, energy_weight, force_weight, stress_weight)
+        weights = (energy_weight, force_weight, stress_weight)
+        rows, targets = weighted_equations(potential, basis, batch, *weights, of_energies)
+        system = system or least_squares(rows.shape[1])
         known = torch.isfinite(targets)
         system.add(rows[known], targets[known], number % NUM_FOLDS)
         if system.is_full():
             break
-    if not any(system.squares(fold) > 0 for fold in range(NUM_FOLDS)):
+    if system is None or not any(system.squares(fold) > 0 for fold in range(NUM_FOLDS)):
         raise DataError("training set: no energy, force or stress to fit the linear part to")
     penalty = choose_penalty(system)
+    solution = system.solve(penalty)
     with torch.no_grad():
-        potential.network.linear_weight.copy_(basis.weights(system.solve(penalty)))
-    return penalty
+        potential.network.linear_weight.copy_(basis.weights(solution[:num_unknowns]))
+    return LinearFit(penalty, solution[num_unknowns:])
 
 
 def weighted_equations(
@@ -78,6 +102,7 @@ def weighted_equations(
     energy_weight: float,
     force_weight: float,
     stress_weight: float,
+    of_energies: OfEnergies | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Equations of a batch times the square roots of their weights and those of the structures.
 
@@ -106,7 +131,12 @@ def weighted_equations(
     for atom, axis in directions:
         _, atoms, derivative = features.displacement_derivative(atom, axis)
         add(-derivative, batch.forces[atoms, axis], force_weight / num_components, batch.structure_index[atoms])
-    return torch.cat(rows), torch.cat(targets)
+    if of_energies is None:
+        return torch.cat(rows), torch.cat(targets)
+    root = torch.sqrt(energy_weight / batch.num_structures * batch.weight)
+    more = root.unsqueeze(1) * of_energies(batch) / num_atoms.unsqueeze(1)  # energies are the first equations
+    below = more.new_zeros(sum(map(len, rows[1:])), more.shape[1])
+    return torch.cat([torch.cat(rows), torch.cat([more, below])], 1), torch.cat(targets)
 
 
 def _some_directions(batch: Batch, num_directions: int) -> list[tuple[int, int]]:

@@ -36,8 +36,11 @@ from mhdnn.training.assembly import (
 )
 from mhdnn.training.automatic import decided
 from mhdnn.training.callbacks import settle_average
+from mhdnn.training.fine_tuning import initialize_from
+from mhdnn.training.initial_model import InitialModel, check_same_dispersion, read_initial
 from mhdnn.training.initialization import initialize
 from mhdnn.training.module import ENERGIES, StageModule
+from mhdnn.training.offsets import build_offsets
 from mhdnn.training.overview import describe
 from mhdnn.training.results import finish
 from mhdnn.training.resume import check_same_architecture, check_same_training
@@ -76,29 +79,37 @@ def train(config: DictConfig, folder: Path) -> Path:
     """
     check_settings(config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    config = decided(config)
+    initial = read_initial(config.init) if config.init else None
+    config = decided(config, initial)
     data = StoreDataModule(**config.data, cutoff=config.cutoff, seed=config.seed)
     settings = model_settings(config, data)
+    if initial is not None:
+        check_same_dispersion(initial, data)
     check_test_elements(data, settings["atomic_numbers"])
     potential = build_potential(settings)
+    offsets, path = build_offsets(potential, data), initial.path if initial else None
     first, stages = None, stages_of(config)
     if config.resume:
-        first = first_stage(config, settings, data)
+        first = first_stage(config, settings, data, initial)
         stages = stages[stages.index(first) :]
     describe(potential, data)
     optimizer = None
     for stage in stages:
         resume = config.resume if stage == first else None
-        if resume is None:
-            initialize(potential, data, config, stage)
-        module = build_module(potential, settings, data, config, stage, optimizer)
+        if resume is None and initial is None:
+            initialize(potential, data, config, stage, offsets)
+        elif resume is None and initial is not None:
+            initialize_from(initial, potential, data, config, stage, offsets)
+        module = build_module(potential, settings, data, config, stage, optimizer, offsets, path)
         trainer = build_trainer(config, "validation" in data.indices, stage)
         fit(trainer, module, data, resume, folder)
         optimizer = trainer.optimizers[0]
-    return finish(config, folder, trainer, module, data)
+    return finish(config, folder, trainer, module, data, initial)
 
 
-def first_stage(config: DictConfig, settings: dict[str, Any], data: StoreDataModule) -> str:
+def first_stage(
+    config: DictConfig, settings: dict[str, Any], data: StoreDataModule, initial: InitialModel | None
+) -> str:
     """The stage that the checkpoint to resume belongs to.
 
     :raises ModelError: if it is of another model, or no checkpoint
@@ -113,7 +124,7 @@ def first_stage(config: DictConfig, settings: dict[str, Any], data: StoreDataMod
             "resume with the configuration of the first run"
         )
     if not config.resume_changed:
-        check_same_training(checkpoint, check_settings(config), provenance(data))
+        check_same_training(checkpoint, check_settings(config), provenance(data, initial.path if initial else None))
     return first
 
 

@@ -20,6 +20,7 @@ from mhdnn.typed import ANYTHING, NOT_EMPTY, Count, CountOrZero, NotNegative, Po
 Element = Annotated[str, Rule(lambda symbol: symbol in atomic_numbers and symbol != "X", "a chemical symbol")]
 Seed = Annotated[int, Range(least=0, most=2**32 - 1)]
 Activation = Annotated[str, one_of(ACTIVATIONS)]
+Paths = Union[Path, Annotated[list[Path], NOT_EMPTY]]
 Precision = Annotated[str, one_of(DTYPES)]
 
 
@@ -113,15 +114,17 @@ class LossWeights:
 class Store:
     """The datasets and their split."""
 
-    train: Path
-    validation: Optional[Path]
-    test: Optional[Path]
+    train: Paths
+    validation: Optional[Paths]
+    test: Optional[Paths]
     validation_fraction: Annotated[float, Range(least=0, below=1)]
     split_by: Literal["auto", "group", "structure"]
     split_seed: Seed
     dispersion: bool
     total_charge: Optional[float]
     weights: Optional[dict[str, NotNegative]]
+    fractions: Optional[list[Positive]]
+    offsets: bool
     batch_size: Count
     num_workers: CountOrZero
     cache_megabytes: NotNegative
@@ -131,7 +134,7 @@ class Store:
 class Initialization:
     """What is fitted before training."""
 
-    reference_energies: Union[Literal["fit"], dict[Element, float]]
+    reference_energies: Union[Literal["fit", "keep"], dict[Element, float]]
     scaling_atoms: Count
     ridge_atoms: Count
     ridge_energy_weight: NotNegative
@@ -255,6 +258,7 @@ class Settings:
     dtype: Precision
     cutoff: Union[Literal["auto"], Annotated[float, Range(above=0, unit="Å")]]
     elements: Union[Literal["auto"], Annotated[list[Element], NOT_EMPTY]]
+    init: Optional[Path]
     resume: Optional[Path]
     resume_changed: bool
     weights: Literal["last", "best"]

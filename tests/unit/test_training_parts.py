@@ -134,7 +134,7 @@ def test_ridge_finds_a_linear_potential_again():
     made = predict(teacher, batch)
     volume = torch.linalg.det(batch.cell).abs().unsqueeze(1)
     batch = dataclasses.replace(batch, energy=made.energy, forces=made.forces, stress=made.virial / volume)
-    penalty = fit_linear_part(student, [batch, batch], 30.0, 1.0, 0.1)
+    penalty = fit_linear_part(student, [batch, batch], 30.0, 1.0, 0.1).penalty
     found = predict(student, batch)
     assert penalty == min(PENALTIES), "labels without noise need no penalty"
     assert (found.forces - made.forces).abs().mean() < 1e-3 * made.forces.abs().mean()

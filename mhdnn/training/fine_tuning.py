@@ -1,0 +1,153 @@
+"""What is fitted before a training that starts from a model: little, and nothing that the model has decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from ase.data import atomic_numbers as atomic_number_of
+from ase.data import chemical_symbols
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.progress import Progress
+
+from mhdnn.charge_potential import ChargePotential
+from mhdnn.data.datamodule import StoreDataModule
+from mhdnn.errors import ConfigError, DataError
+from mhdnn.potential import Potential
+from mhdnn.prediction import predict
+from mhdnn.structure import Batch
+from mhdnn.training.assembly import stages_of
+from mhdnn.training.charges import fit_charge_scaling
+from mhdnn.training.domain import fit_charge_range, fit_domain, forget_functions, training_set
+from mhdnn.training.initial_model import InitialModel
+from mhdnn.training.initialization import ROTATION, ROUND_OFF_MARGIN, fit_repulsion, unscaled_functions
+from mhdnn.training.module import CHARGES, ENERGIES
+from mhdnn.training.offsets import SourceOffsets, composition_of, sources_in
+from mhdnn.training.transplant import Elements, FunctionMap, scale_functions, transplant
+
+console = Console()
+MOST_SPREAD = 1e-8
+"""Smallest singular value, relative, of what reference energies are fitted to."""
+
+
+def initialize_from(
+    model: InitialModel,
+    potential: Potential,
+    data: StoreDataModule,
+    config: DictConfig,
+    stage: str,
+    offsets: SourceOffsets | None = None,
+) -> None:
+    """As `mhdnn.training.initialization.initialize`, with the weights of a model.
+
+    Ranges are those of the training set; nuclei repel each other below the distances of this and of the model's data.
+    """
+    numbers = sorted(int(atomic_number_of[symbol]) for symbol in config.elements)
+    elements = Elements(model.atomic_numbers, numbers)
+    with Progress(console=console, transient=True) as progress:
+        if stage == stages_of(config)[0]:
+            functions = transplant(model.potential, potential, elements)
+            if elements.added:
+                console.print(f"new elements: {elements.words()}, to begin with", soft_wrap=True)
+            scale_new_functions(potential, functions, data.sample(config.initialization.scaling_atoms))
+            fit_domain(potential, training_set(data, progress))
+            fit_repulsion(potential, config.repulsion, known_distances(model.potential, elements))
+            forget_functions(potential)
+        if isinstance(potential, ChargePotential) and stage == CHARGES and elements.added:
+            mean, scale = potential.charge_mean.clone(), potential.charge_scale.clone()
+            fit_charge_scaling(potential, data.sample(config.initialization.scaling_atoms))
+            potential.charge_mean[elements.kept] = mean[elements.kept]
+            potential.charge_scale.copy_(scale)
+        if stage == ENERGIES:
+            if isinstance(potential, ChargePotential):
+                fit_charge_range(potential, training_set(data, progress))
+            set_reference_energies(potential, data, config.initialization.reference_energies, elements, offsets)
+
+
+def known_distances(old: Potential, elements: Elements) -> torch.Tensor | None:
+    """Shortest distances in the data of the model, by the new elements, infinite where it had none; None: not known."""
+    if not old.domain.is_complete():
+        return None
+    shortest = old.domain.distance_range[1]
+    result = torch.full((len(elements.new),) * 2, torch.inf, dtype=torch.float64)
+    rows = torch.tensor(elements.kept)
+    result[rows.unsqueeze(1), rows] = torch.where(shortest < old.cutoff, shortest, torch.inf)
+    return result
+
+
+def scale_new_functions(potential: Potential, functions: FunctionMap, batches: Iterable[Batch]) -> None:
+    """Functions of new elements in units of their root mean square where they are not zero.
+
+    Those of the model that did not vary in its data, and vary now, come into play with weights of zero.
+    """
+    silent = functions.is_old & (potential.function_scale == 0)
+    if bool(functions.is_old.all()) and not bool(silent.any()):
+        return
+    squares = torch.zeros(len(silent), dtype=torch.float64)
+    noise, count = torch.zeros_like(squares), torch.zeros_like(squares)
+    mean = potential.function_mean.double()
+    for batch in batches:
+        values, turned = (unscaled_functions(potential, batch, rotation) for rotation in (None, ROTATION))
+        squares += ((values - mean) ** 2).sum(0)
+        noise += ((values - turned) ** 2).sum(0)
+        count += (values != mean).sum(0)
+    size, margin = torch.sqrt(squares / count.clamp(min=1)), torch.sqrt(noise / count.clamp(min=1))
+    varies = size > torch.clamp(ROUND_OFF_MARGIN * margin, min=torch.finfo(potential.function_scale.dtype).tiny ** 0.5)
+    own = torch.where(varies, 1.0 / torch.where(varies, size, 1.0), 0.0).to(potential.function_scale)
+    # of silent functions the old scale is zero, and so the weights become
+    scale_functions(potential, torch.where(functions.is_old & ~silent, potential.function_scale, own))
+
+
+def set_reference_energies(
+    potential: Potential, data: StoreDataModule, choice: Any, elements: Elements, offsets: SourceOffsets | None
+) -> None:
+    """Least squares of what the model, which knows no reference energies of new elements, leaves over.
+
+    :param choice: ``keep``: those of the model stay, new elements get theirs; ``fit``: all change; or the new ones'
+    :raises ConfigError: if energies are given for elements that the model knows, or not for all new ones
+    """
+    rows = elements.added if choice == "keep" else list(range(len(elements.new)))
+    if choice not in ("keep", "fit"):
+        rows = []
+        set_given(potential, choice, elements)
+    if (not rows and offsets is None) or "energy" not in data.train_reader.labels:
+        return
+    columns, targets = [], []
+    for batch in data.batches("train"):
+        composition = composition_of(potential, batch)
+        blocks = [composition[:, rows]]
+        if offsets is not None:
+            blocks.append(offsets.columns(composition, sources_in(data, batch)))
+        root = torch.sqrt(batch.weight) / batch.num_atoms_per_structure
+        columns.append(root.unsqueeze(1) * torch.cat(blocks, 1))
+        targets.append(root * (batch.energy - predict(potential, batch).energy).detach())
+    matrix, rest = torch.cat(columns).numpy(), torch.cat(targets).numpy()
+    known = np.isfinite(rest) & (matrix != 0).any(1)
+    if not known.any():
+        raise DataError(
+            f"{data.train_reader.path}: no structure with an energy has the new elements; give their reference "
+            "energies, as in 'initialization.reference_energies={Li: -1.9}'"
+        )
+    solution, *_ = np.linalg.lstsq(matrix[known], rest[known], rcond=MOST_SPREAD)
+    potential.reference_energies[rows] += torch.from_numpy(solution[: len(rows)])
+    if offsets is not None:
+        with torch.no_grad():
+            offsets.free.copy_(torch.from_numpy(solution[len(rows) :]))
+
+
+def set_given(potential: Potential, energies: Any, elements: Elements) -> None:
+    """Reference energies of new elements as the user gives them.
+
+    :raises ConfigError: naming elements for which there are too many or too few
+    """
+    new = [chemical_symbols[elements.new[row]] for row in elements.added]
+    if set(energies) != set(new):
+        raise ConfigError(
+            f"`initialization.reference_energies`: expected those of the new elements, {new}, got {sorted(energies)}; "
+            "the others are the model's"
+        )
+    for symbol, row in zip(new, elements.added, strict=True):
+        potential.reference_energies[row] = float(energies[symbol])
