@@ -20,10 +20,12 @@ from mhdnn.errors import ConfigError, MHDNNError
 from mhdnn.potential import Potential
 from mhdnn.training.charges import ChargeModule, choose_parameters
 from mhdnn.training.checkpoints import SealedCheckpoints
+from mhdnn.training.initial_model import InitialModel
 from mhdnn.training.loss import EQUAL_WEIGHTS, Loss, MeanWeight, Ramp, Thresholds
 from mhdnn.training.module import CHARGES, ENERGIES, JOINT, PotentialModule, StageModule
-from mhdnn.training.offsets import SourceOffsets
+from mhdnn.training.offsets import SourceOffsets, atomic_numbers_of
 from mhdnn.training.settings import check_settings
+from mhdnn.training.transplant import Elements, rows_of_new_elements
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
 
 LONGEST_INTERVAL, FEWEST_VALIDATIONS = 5, 20
@@ -87,7 +89,7 @@ def build_module(
     stage: str,
     previous: torch.optim.Optimizer | None = None,
     offsets: SourceOffsets | None = None,
-    initial: Path | None = None,
+    initial: InitialModel | None = None,
 ) -> StageModule:
     """The Lightning module of a stage; freezes what the stage doesn't train.
 
@@ -100,7 +102,8 @@ def build_module(
         "settings": settings,
         "optimizer": made(config.optimizer, "optimizer"),
         "scheduler": made(config.scheduler, "scheduler") if config.get("scheduler") else None,
-        "provenance": provenance(data, initial),
+        "provenance": provenance(data, initial.path if initial else None),
+        "new_rows": new_rows(initial, potential) if initial else None,
         "monitored": "validation_loss" if "validation" in data.indices else "train_loss",
         "stage": stage,
         "configuration": check_settings(config),
@@ -115,6 +118,13 @@ def build_module(
     charge_weight = config.charges.joint_charge_weight if stage == JOINT else 0.0
     loss = build_loss(config.loss, charge_weight, arguments["mean_weight"])
     return PotentialModule(loss=loss, offsets=offsets, **arguments)
+
+
+def new_rows(initial: InitialModel, potential: Potential) -> dict[str, torch.Tensor]:
+    """What in a potential's parameters is of elements that the initial model lacks."""
+    return rows_of_new_elements(
+        initial.potential, potential, Elements(initial.atomic_numbers, atomic_numbers_of(potential))
+    )
 
 
 def span_of(config: DictConfig, stage: str) -> tuple[float, float]:

@@ -25,12 +25,14 @@ from mhdnn.structure import Batch
 from mhdnn.training.guards import FiniteGuard
 from mhdnn.training.loss import EQUAL_WEIGHTS, Loss, MeanWeight
 from mhdnn.training.offsets import LEARNING_RATE, SourceOffsets, composition_of, sources_in
-from mhdnn.training.optimization import carry_state, is_plateau
+from mhdnn.training.optimization import carry_state, is_plateau, lengthen_steps
 from mhdnn.training.resume import check_same_architecture
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
 
 CHARGES, ENERGIES, JOINT = "charges", "energies", "joint"
 """Stages of a training; a potential without charges has the second alone."""
+FASTER_NEW_ELEMENTS = 5.0
+"""Steps of what is of new elements alone, in those of what the model knows (benchmarks/fine_tuning.py)."""
 CLIP_EPSILON = 1e-6
 """As torch's own clipping has it."""
 
@@ -67,6 +69,7 @@ class StageModule(pl.LightningModule):
     :param span: begin and end of the stage as fractions of the schedule that it shares with others
     :param previous: optimiser of the stage whose schedule this one continues
     :param mean_weight: of the training structures
+    :param new_rows: what is of new elements alone, by names of the potential's parameters; takes longer steps
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class StageModule(pl.LightningModule):
         span: tuple[float, float] = (0.0, 1.0),
         previous: torch.optim.Optimizer | None = None,
         mean_weight: MeanWeight = EQUAL_WEIGHTS,
+        new_rows: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.potential = potential
@@ -95,6 +99,7 @@ class StageModule(pl.LightningModule):
         self.span = span
         self.previous = previous
         self.mean_weight = mean_weight
+        self.new_rows = dict(new_rows or {})
         self.guard = FiniteGuard(self.find_loss)
         self._batch: Batch | None = None
 
@@ -183,7 +188,12 @@ class StageModule(pl.LightningModule):
 
     def optimizer_of(self) -> torch.optim.Optimizer:
         """A new optimiser of what the stage trains."""
-        return self.make_optimizer(self.potential)
+        optimizer: torch.optim.Optimizer = self.make_optimizer(self.potential)
+        if self.new_rows:
+            named = dict(self.potential.named_parameters())
+            masks = {named[name]: mask for name, mask in self.new_rows.items() if named[name].requires_grad}
+            lengthen_steps(optimizer, masks, FASTER_NEW_ELEMENTS)
+        return optimizer
 
     def configure_optimizers(self) -> Any:
         try:

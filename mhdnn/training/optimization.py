@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -91,6 +92,30 @@ def carry_state(previous: Optimizer, optimizer: Optimizer) -> None:
             for name, value in previous.state.get(parameter, {}).items():
                 on_device = value if name == "step" or not torch.is_tensor(value) else value.to(parameter.device)
                 optimizer.state[parameter][name] = on_device
+
+
+def lengthen_steps(optimizer: Optimizer, masks: Mapping[nn.Parameter, torch.Tensor], factor: float) -> None:
+    """Let some numbers of parameters take longer steps than the rest.
+
+    Adam's steps don't depend on the scale of gradients, and its groups are of whole parameters: so the step is made,
+    and then lengthened.
+
+    :param masks: which numbers, of the parameters' shapes, bool
+    :param factor: of the steps
+    """
+    before: dict[nn.Parameter, torch.Tensor] = {}
+
+    def remember(*_: Any) -> None:
+        before.update({parameter: parameter.detach().clone() for parameter in masks})
+
+    def lengthen(*_: Any) -> None:
+        with torch.no_grad():
+            for parameter, mask in masks.items():
+                step = parameter - before[parameter]
+                parameter.add_(step * mask.to(parameter), alpha=factor - 1.0)
+
+    optimizer.register_step_pre_hook(remember)
+    optimizer.register_step_post_hook(lengthen)
 
 
 def is_plateau(scheduler: object) -> bool:

@@ -87,7 +87,7 @@ def train(config: DictConfig, folder: Path) -> Path:
         check_same_dispersion(initial, data)
     check_test_elements(data, settings["atomic_numbers"])
     potential = build_potential(settings)
-    offsets, path = build_offsets(potential, data), initial.path if initial else None
+    offsets = build_offsets(potential, data)
     first, stages = None, stages_of(config)
     if config.resume:
         first = first_stage(config, settings, data, initial)
@@ -100,7 +100,7 @@ def train(config: DictConfig, folder: Path) -> Path:
             initialize(potential, data, config, stage, offsets)
         elif resume is None and initial is not None:
             initialize_from(initial, potential, data, config, stage, offsets)
-        module = build_module(potential, settings, data, config, stage, optimizer, offsets, path)
+        module = build_module(potential, settings, data, config, stage, optimizer, offsets, initial)
         trainer = build_trainer(config, "validation" in data.indices, stage)
         fit(trainer, module, data, resume, folder)
         optimizer = trainer.optimizers[0]

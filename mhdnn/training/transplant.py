@@ -260,3 +260,40 @@ def copy_species(old: SharedNetwork, new: SharedNetwork, elements: Elements) -> 
         blocks = new.linear_blocks()
         blocks[0] += shift * blocks[1]
         blocks[1] *= slope
+
+
+def rows_of_new_elements(old: Potential, new: Potential, elements: Elements) -> dict[str, torch.Tensor]:
+    """What in the parameters of the new potential is of new elements alone: masks, by the names of the parameters.
+
+    For structures of the old elements these numbers don't count.
+    """
+    if not elements.added:
+        return {}
+    functions, is_new = function_map(old, new, elements), torch.zeros(len(elements.new), dtype=torch.bool)
+    is_new[elements.added] = True
+    masks = {}
+    for name, parameter in new.named_parameters():
+        mask = torch.zeros(parameter.shape, dtype=torch.bool)
+        if name.endswith(".coefficients"):
+            mask |= (is_new.unsqueeze(0) | is_new.unsqueeze(1))[..., None, None]
+        elif name.endswith(("species_feature.table", "channels.table")):
+            mask |= is_new.unsqueeze(1)
+        elif name.endswith(("electronegativity_shift", "raw_hardness")):
+            mask |= is_new
+        elif found := re.search(r"perceptrons\.(\d+)\.", name):
+            mask |= is_new[int(found[1])]
+        if name.endswith((".perceptron.0.weight", ".linear_weight")) or re.search(
+            r"perceptrons\.\d+\.0\.weight$", name
+        ):
+            columns = ~functions.is_old
+            network = new.get_submodule(name.split(".")[0])
+            if name.endswith("linear_weight") and isinstance(network, AtomicNetwork) and network.linear_skip:
+                blocks = mask.view(network.linear_table().shape[1], -1)
+                blocks[:, 1 : 1 + len(columns)] |= columns
+                if isinstance(network, PerElementNetwork):
+                    blocks |= is_new.unsqueeze(1)
+            elif not name.endswith("linear_weight"):
+                mask[..., : len(columns)] |= columns
+        if bool(mask.any()):
+            masks[name] = mask
+    return masks

@@ -1,4 +1,4 @@
-"""Fits the error model of `mhdnn.uncertainty` after training: two passes over the training set, one over validation."""
+"""Fits the error model of `mhdnn.uncertainty` after training, in some passes over training and validation set."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from mhdnn.potential import Potential
 from mhdnn.prediction import SeenAtoms, predict
 from mhdnn.structure import Batch
 from mhdnn.training.domain import training_set
+from mhdnn.training.residuals import ERROR_FLOOR, FEWEST_ATOMS, fit_residuals
 from mhdnn.uncertainty.calibration import (
     INTERVAL,
     ONE_SIGMA,
@@ -31,12 +32,8 @@ PRIOR = 1e-2
 """Penalty lambda, as a fraction of the mean diagonal element of what the training set adds."""
 FLOOR = 0.01
 """Of the root mean square of forces: what is added to a force before its logarithm is taken."""
-ERROR_FLOOR = 0.03
-"""Of the median error: what is added to an error before its logarithm is taken; perfect crystals have none."""
 LEAST_ERROR = 0.1
 """Quantile of the errors of an element below which none is expected."""
-FEWEST_ATOMS = 20
-"""Of an element, for a quantile of its own; and in all, for a calibration."""
 FEWEST_STRUCTURES = 5
 LEAST_RADIUS = 1e-2
 """Of the length of the longest landmark: where all atoms of an element are alike, or it has none."""
@@ -74,6 +71,7 @@ def fit_error_model(
     model.largest_grade.fill_(torch.inf)  # nothing is beyond, while errors are looked at
     model.radius.fill_(torch.inf)
     fit_posterior(potential, training)
+    fit_residuals(potential, training())
     fit_landmarks(potential, training())
     errors = SeenErrors.gathered(potential, calibration())
     if len(errors.force) < FEWEST_ATOMS:
@@ -177,7 +175,7 @@ def _errors(potential: Potential, batch: Batch) -> tuple[torch.Tensor, ...]:
     energy = (prediction.energy - batch.energy).abs()
     known, told = torch.isfinite(force), torch.isfinite(energy)
     sizes = batch.num_atoms_per_structure[told].to(torch.float64)
-    return (regressors[known], atoms.element_index[known], force[known], _distances(model, atoms)[known],
+    return (regressors[known], atoms.element_index[known], force[known], model.sizes(*structures[:2])[known, 1],
             model.structure_grades(*structures)[told], sizes, energy[told])  # fmt: skip
 
 
@@ -259,8 +257,9 @@ def fit_largest(potential: Potential, batches: Iterable[Batch], seen: SeenErrors
         prediction, atoms = predict(potential, batch), SeenAtoms(potential, batch)
         regressors, grades = explained_by(potential, atoms, prediction.forces)
         error = torch.maximum(error, model.errors_of(regressors, grades, atoms.element_index).max())
-        grade = grade.scatter_reduce(0, atoms.element_index, grades[:, 0], "amax")
-        distance = distance.scatter_reduce(0, atoms.element_index, _distances(model, atoms), "amax")
+        sizes = model.sizes(atoms.functions.detach(), atoms.element_index)
+        grade = grade.scatter_reduce(0, atoms.element_index, sizes[:, 0], "amax")
+        distance = distance.scatter_reduce(0, atoms.element_index, sizes[:, 1], "amax")
     model.largest_error.copy_(error)
     model.largest_grade.copy_(torch.where(grade > 0, grade, grade[grade > 0].min()))
     for element in np.unique(seen.element):
@@ -268,12 +267,3 @@ def fit_largest(potential: Potential, batches: Iterable[Batch], seen: SeenErrors
         distance[element] = max(float(distance[element]), of_seen)
     least = LEAST_RADIUS * model.landmarks.square().sum(2).max().double().sqrt()
     model.radius.copy_(torch.maximum(distance, least))
-
-
-def _distances(model: ErrorModel, atoms: SeenAtoms) -> torch.Tensor:
-    """From the nearest landmarks, shape (num_atoms,)."""
-    features, result = model.features(atoms.functions.detach()), torch.zeros(atoms.batch.num_atoms).double()
-    for element in torch.unique(atoms.element_index).tolist():
-        own = atoms.element_index == element
-        result[own] = model.squared_distances(features[own], element).double().sqrt()
-    return result

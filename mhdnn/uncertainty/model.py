@@ -15,13 +15,15 @@ grade** of an atom is the posterior standard deviation of its energy; what V lea
 
 .. math:: g_i^2 = \phi_i^T P_{Z_iZ_i}\phi_i + \bigl(|G_i|^2 - |V^TG_i|^2\bigr)/\lambda .
 
-Alone it says little about errors that come from the form of the potential; these grow with the forces. With the means
-over an atom and its neighbours, :math:`\langle x\rangle_i = (x_i + \sum_j w_{ij}x_j)/(1 + \sum_j w_{ij})`,
+Alone it says little about errors that come from the form of the potential. These depend on where an atom is, and the
+training set shows them: :math:`h_i = \mathbf u_{Z_i}\cdot\phi_i` is a ridge regression of the logarithms of its errors
+of forces, limited to the values that the training set has. They grow with the forces, too. With the means over an atom
+and its neighbours, :math:`\langle x\rangle_i = (x_i + \sum_j w_{ij}x_j)/(1 + \sum_j w_{ij})`,
 :math:`w_{ij} = (1 - r_{ij}^2/r_c^2)^2`, the expected error of the force on an atom is
 
 .. math:: \sigma_i = \max\bigl(s_Z,\;
           \exp(c_Z + a_1\ell_i + a_2\langle\ell\rangle_i + b_1 f_i + b_2\langle f\rangle_i)\bigr),
-          \qquad \ell = \log g,\quad f = \log(|\mathbf F| + f_0),
+          \qquad \ell = h + \kappa\log g,\quad f = \log(|\mathbf F| + f_0),
 
 fitted to the errors of structures that were not trained on; 68 % of them are below :math:`\sigma`
 (`mhdnn.uncertainty.calibration`).
@@ -52,6 +54,9 @@ MOST_FEATURES = 1024
 NUM_WEIGHTS = 4
 MOST_LANDMARKS = 128
 """Of an element; at most every second of its atoms, so that the others tell how far apart they are."""
+RIGIDITY_POWER = 0.1
+"""The power kappa of the rigidity grade; on the validation set of the bundled data ranks were best at 0 to 0.1, and a
+small share lets the expected error grow towards what is foreign."""
 OUTSIDE_FACTOR = 2.0
 """Of the largest expected error of the training set: the least one of an atom outside its ranges."""
 
@@ -66,13 +71,16 @@ class ErrorModel(nn.Module):
     :ivar factor: L of :math:`P = LL^T`, shape (num_elements · (1 + num_axes), the same)
     :ivar atomic_factor: of its diagonal blocks, shape (num_elements, 1 + num_axes, 1 + num_axes)
     :ivar inverse_penalty: :math:`1/\lambda`
+    :ivar residual_weights: u, shape (num_elements, 1 + num_axes)
+    :ivar residual_limits: smallest and largest h of the training set, shape (2, num_elements)
+    :ivar rigidity_power: kappa; one where u is not known, as in files of older versions
     :ivar offset: c, shape (num_elements,)
     :ivar weights: a1, a2, b1, b2
     :ivar force_floor: f0, eV/Å
     :ivar least_error: s, shape (num_elements,), eV/Å
     :ivar landmarks: t, shape (num_elements, num_landmarks, num_axes)
     :ivar radius: d_Z, shape (num_elements,)
-    :ivar largest_grade: of the training set, shape (num_elements,)
+    :ivar largest_grade: rigidity grade in the training set, shape (num_elements,)
     :ivar largest_error: expected in the training set, eV/Å
     :ivar force_quantile: 90 % of errors of forces are below so many :math:`\sigma_i`
     :ivar energy_weights: alpha (eV), beta (eV)
@@ -84,6 +92,9 @@ class ErrorModel(nn.Module):
     factor: torch.Tensor
     atomic_factor: torch.Tensor
     inverse_penalty: torch.Tensor
+    residual_weights: torch.Tensor
+    residual_limits: torch.Tensor
+    rigidity_power: torch.Tensor
     offset: torch.Tensor
     weights: torch.Tensor
     force_floor: torch.Tensor
@@ -107,8 +118,11 @@ class ErrorModel(nn.Module):
         self.register_buffer("factor", torch.zeros(num_elements * size, num_elements * size))
         self.register_buffer("atomic_factor", torch.zeros(num_elements, size, size))
         self.register_buffer("landmarks", torch.zeros(num_elements, MOST_LANDMARKS, num_axes))
+        self.register_buffer("residual_weights", torch.zeros(num_elements, size))
+        self.register_buffer("rigidity_power", torch.ones((), dtype=torch.float64))
         for name, shape in (
-            ("inverse_penalty", ()), ("offset", (num_elements,)), ("weights", (NUM_WEIGHTS,)), ("force_floor", ()),
+            ("residual_limits", (2, num_elements)), ("inverse_penalty", ()),
+            ("offset", (num_elements,)), ("weights", (NUM_WEIGHTS,)), ("force_floor", ()),
             ("least_error", (num_elements,)), ("largest_grade", (num_elements,)),
             ("radius", (num_elements,)), ("largest_error", ()),
             ("force_quantile", ()), ("energy_weights", (2,)), ("energy_quantile", ()),
@@ -138,23 +152,34 @@ class ErrorModel(nn.Module):
         return self.inverse_penalty.to(left.dtype) * left.clamp(min=0.0)
 
     @torch.jit.export
-    def grades(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
-        """Rigidity grades and excesses of atoms, shape (num_centers, 2), float64.
+    def sizes(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
+        """Rigidity grades g, distances d from the nearest landmarks, and h, shape (num_centers, 3), float64.
 
         :param functions: scaled, shape (num_centers, num_functions)
         :param element_index: shape (num_centers,)
         """
         features = self.features(functions)
-        squares = torch.stack([self.rests(functions, features), torch.zeros_like(features[:, 0])], 1)
+        nothing = torch.zeros_like(features[:, 0])
+        result = torch.stack([self.rests(functions, features), nothing, nothing], 1)
         for element in range(self.num_elements):
             rows = torch.nonzero(element_index == element).squeeze(1)
             if rows.numel() > 0:
                 own = features if self.num_elements == 1 else features.index_select(0, rows)
                 rigidity = (own @ self.atomic_factor[element]).square().sum(1)
-                squares = squares.index_add(0, rows, torch.stack([rigidity, self.squared_distances(own, element)], 1))
-        sizes = squares.to(torch.float64).sqrt()
+                values = [rigidity, self.squared_distances(own, element), own @ self.residual_weights[element]]
+                result = result.index_add(0, rows, torch.stack(values, 1))
+        result = result.to(torch.float64)
+        return torch.cat([result[:, :2].sqrt(), result[:, 2:]], 1)
+
+    @torch.jit.export
+    def grades(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
+        r"""Grades :math:`g^\kappa e^h` and excesses of atoms, shape (num_centers, 2), float64; as `sizes`."""
+        sizes = self.sizes(functions, element_index)
         limits = torch.stack([self.largest_grade, self.radius], 1).index_select(0, element_index)
-        return torch.stack([sizes[:, 0], (sizes / limits).amax(1)], 1)
+        lower, upper = self.residual_limits.index_select(1, element_index).unbind(0)
+        residuals = torch.minimum(torch.maximum(sizes[:, 2], lower), upper)
+        grades = sizes[:, 0].pow(self.rigidity_power) * residuals.exp()
+        return torch.stack([grades, (sizes[:, :2] / limits).amax(1)], 1)
 
     def squared_distances(self, features: torch.Tensor, element: int) -> torch.Tensor:
         """From the nearest landmark of an element, shape (num_rows,)."""
@@ -236,7 +261,7 @@ class ErrorModel(nn.Module):
             name: dict(zip(symbols, getattr(self, name).tolist(), strict=True))
             for name in ("offset", "least_error", "largest_grade", "radius")
         }
-        names = ["weights", "force_floor", "largest_error", "force_quantile"]
+        names = ["weights", "rigidity_power", "force_floor", "largest_error", "force_quantile"]
         names += ["energy_weights", "energy_quantile"] if num_structures else []
         values = {name: getattr(self, name).tolist() for name in names}
         return {"num_structures": num_structures, "num_atoms": num_atoms, **by_element, **values}
