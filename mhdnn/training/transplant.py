@@ -41,7 +41,7 @@ def relative_of(number: int, others: Sequence[int]) -> int:
 
     def distance(other: int) -> float:
         same_group = any(number in group and other in group for group in GROUPS.values())
-        return abs(covalent_radii[number] - covalent_radii[other]) - SAME_GROUP * same_group
+        return round(abs(covalent_radii[number] - covalent_radii[other]) - SAME_GROUP * same_group, 6)
 
     return min(range(len(others)), key=lambda index: (distance(others[index]), index))
 
