@@ -20,7 +20,7 @@ from mhdnn.data.joined import names_of_sources, source_of, sources_of
 from mhdnn.potential import Potential
 from mhdnn.structure import Batch
 
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 3e-4
 """eV in a step, before the schedule."""
 
 
