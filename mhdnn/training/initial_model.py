@@ -21,13 +21,13 @@ from mhdnn.data.joined import open_stores
 from mhdnn.deploy.export import potential_from_checkpoint, read_checkpoint
 from mhdnn.deploy.model_file import METADATA_FILE, first_line, load_model
 from mhdnn.errors import ConfigError, ModelError
-from mhdnn.potential import Potential, build_potential
+from mhdnn.factory import build_potential
+from mhdnn.potential import Potential
 from mhdnn.typed import shown
 
 console = Console()
 FINE_TUNING: dict[str, Any] = {
     "optimizer.lr": 1e-3,
-    "loss.energy_weight.start": 30.0,
     "trainer.max_epochs": 15,
     "charges.max_epochs": 10,
     "initialization.reference_energies": "keep",

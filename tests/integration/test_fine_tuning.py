@@ -119,14 +119,15 @@ def test_keep_is_for_a_model_to_start_from(emt_store, tmp_path):
 OFFSETS = {28: -2.1, 29: 1.3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("descriptor", ["legendre", "contracted"])
 def test_offsets_of_a_source_are_found(descriptor, tmp_path):
     """Known shifts of half of the data: the same errors as without, and the shifts come out."""
-    stores = [write_alloys(tmp_path / f"{name}.h5", 60, seed, [28, 29]) for name, seed in (("a", 0), ("b", 1000))]
+    stores = [write_alloys(tmp_path / f"{name}.h5", 40, seed, [28, 29]) for name, seed in (("a", 0), ("b", 1000))]
     other = shifted(stores[1], tmp_path / "other.h5", OFFSETS)
     held_out = write_alloys(tmp_path / "test.h5", 20, 5000, [28, 29])
     own = SMALL if descriptor == "legendre" else ["cutoff=5.5", "descriptor=contracted", "network.hidden=[8]"]
-    common = [f"data.test={held_out}", "trainer.max_epochs=30", *own, *QUIET]
+    common = [f"data.test={held_out}", "trainer.max_epochs=20", *own, *QUIET]
     errors, folder = {}, tmp_path
     for name, second, more in (("plain", stores[1], []), ("offsets", other, ["data.offsets=true"])):
         arguments = ["train", f"data.train=[{stores[0]},{second}]", f"hydra.run.dir={folder / name}", *common, *more]
@@ -135,9 +136,11 @@ def test_offsets_of_a_source_are_found(descriptor, tmp_path):
     _, metadata = load_model(folder / "offsets/model.pt")
     (found,) = metadata["training"]["offsets"].values()
     plain, level = (errors[name]["test"] for name in ("plain", "offsets"))
-    assert found["Ni"] == pytest.approx(-2.1, abs=2e-3)
-    assert found["Cu"] == pytest.approx(1.3, abs=2e-3)
-    for key in ("energy_mae_mev_per_atom", "force_mae_ev_per_angstrom"):
-        assert level[key] < 1.2 * plain[key]
+    error = 1e-3 * plain["energy_mae_mev_per_atom"]
+    assert error < 0.02  # what follows is about something: cohesive energies of the structures differ by more
+    assert found["Ni"] == pytest.approx(-2.1, abs=error + 5e-4)
+    assert found["Cu"] == pytest.approx(1.3, abs=error + 5e-4)
+    assert level["energy_mae_mev_per_atom"] < 1.2 * plain["energy_mae_mev_per_atom"] + 0.5
+    assert level["force_mae_ev_per_angstrom"] < 1.2 * plain["force_mae_ev_per_angstrom"]
     both = errors["offsets"]["validation"]["energy_mae_mev_per_atom"]
-    assert both < 2.0 * errors["plain"]["validation"]["energy_mae_mev_per_atom"]
+    assert both < 1.5 * errors["plain"]["validation"]["energy_mae_mev_per_atom"] + 0.5

@@ -6,7 +6,7 @@ import torch
 from ase import Atoms
 from ase.build import bulk
 
-from mhdnn.potential import build_potential
+from mhdnn.factory import build_potential
 from mhdnn.prediction import predict
 from mhdnn.training import transplant as module
 from mhdnn.training.optimization import lengthen_steps
