@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import torch
 from ase.data import atomic_numbers as atomic_number_of
 from ase.data import chemical_symbols
@@ -17,7 +16,6 @@ from mhdnn.charge_potential import ChargePotential
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.potential import Potential
-from mhdnn.prediction import predict
 from mhdnn.structure import Batch
 from mhdnn.training.assembly import stages_of
 from mhdnn.training.charges import fit_charge_scaling
@@ -25,12 +23,10 @@ from mhdnn.training.domain import fit_charge_range, fit_domain, forget_functions
 from mhdnn.training.initial_model import InitialModel
 from mhdnn.training.initialization import ROTATION, ROUND_OFF_MARGIN, fit_repulsion, unscaled_functions
 from mhdnn.training.module import CHARGES, ENERGIES
-from mhdnn.training.offsets import SourceOffsets, composition_of, sources_in
+from mhdnn.training.offsets import SourceOffsets, fit_to_residuals
 from mhdnn.training.transplant import Elements, FunctionMap, scale_functions, transplant
 
 console = Console()
-MOST_SPREAD = 1e-8
-"""Smallest singular value, relative, of what reference energies are fitted to."""
 
 
 def initialize_from(
@@ -115,27 +111,13 @@ def set_reference_energies(
         set_given(potential, choice, elements)
     if (not rows and offsets is None) or "energy" not in data.train_reader.labels:
         return
-    columns, targets = [], []
-    for batch in data.batches("train"):
-        composition = composition_of(potential, batch)
-        blocks = [composition[:, rows]]
-        if offsets is not None:
-            blocks.append(offsets.columns(composition, sources_in(data, batch)))
-        root = torch.sqrt(batch.weight) / batch.num_atoms_per_structure
-        columns.append(root.unsqueeze(1) * torch.cat(blocks, 1))
-        targets.append(root * (batch.energy - predict(potential, batch).energy).detach())
-    matrix, rest = torch.cat(columns).numpy(), torch.cat(targets).numpy()
-    known = np.isfinite(rest) & (matrix != 0).any(1)
-    if not known.any():
+    solution = fit_to_residuals(potential, data, rows, offsets)
+    if solution is None:
         raise DataError(
             f"{data.train_reader.path}: no structure with an energy has the new elements; give their reference "
             "energies, as in 'initialization.reference_energies={Li: -1.9}'"
         )
-    solution, *_ = np.linalg.lstsq(matrix[known], rest[known], rcond=MOST_SPREAD)
-    potential.reference_energies[rows] += torch.from_numpy(solution[: len(rows)])
-    if offsets is not None:
-        with torch.no_grad():
-            offsets.free.copy_(torch.from_numpy(solution[len(rows) :]))
+    potential.reference_energies[rows] += solution
 
 
 def set_given(potential: Potential, energies: Any, elements: Elements) -> None:

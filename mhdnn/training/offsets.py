@@ -2,8 +2,8 @@ r"""Reference energies of each source of a training, so that labels of several l
 
 The energy that the potential is to give a structure S of source s is :math:`E_S - \sum_{i\in S}\delta_s(Z_i)`. The
 first source is the main one: :math:`\delta_0 = 0`, and its level is that of the model. The others start at the
-least squares that `mhdnn.training.initialization` finds and are trained with the potential. An element that the main
-source lacks has no offset: its reference energy is known from the others alone.
+least squares that `mhdnn.training.initialization` finds, are trained with the potential, and at the end are fitted to
+it. An element that the main source lacks has no offset: its reference energy is known from the others alone.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from torch import nn
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.data.joined import names_of_sources, source_of, sources_of
 from mhdnn.potential import Potential
+from mhdnn.prediction import predict
 from mhdnn.structure import Batch
 
-LEARNING_RATE = 3e-4
+LEARNING_RATE = 1e-3
 """eV in a step, before the schedule."""
+LEAST_SPREAD = 1e-8
+"""Smallest singular value, relative, of what reference energies are fitted to."""
 
 
 class SourceOffsets(nn.Module):
@@ -97,6 +100,35 @@ def sources_in(data: StoreDataModule, batch: Batch, part: str = "train") -> torc
     """Source of each structure; of a part with stores of its own the n-th, if there are several, else the first."""
     reader = data.readers.get(part, data.train_reader)
     return torch.from_numpy(np.asarray(source_of(reader, batch.dataset_index.cpu().numpy()))).to(batch.energy.device)
+
+
+def fit_to_residuals(
+    potential: Potential, data: StoreDataModule, rows: Sequence[int], offsets: SourceOffsets | None
+) -> torch.Tensor | None:
+    """Offsets, and changes of reference energies, by least squares of what a potential leaves of the training energies.
+
+    :param rows: of the elements whose reference energies may change
+    :param offsets: which are set, or None
+    :return: changes of the reference energies, shape (num_rows,), eV; None if no structure tells anything
+    """
+    columns, targets = [], []
+    for batch in data.batches("train"):
+        composition = composition_of(potential, batch)
+        blocks = [composition[:, list(rows)]]
+        if offsets is not None:
+            blocks.append(offsets.columns(composition, sources_in(data, batch)))
+        root = torch.sqrt(batch.weight) / batch.num_atoms_per_structure
+        columns.append(root.unsqueeze(1) * torch.cat(blocks, 1))
+        targets.append(root * (batch.energy - predict(potential, batch).energy).detach())
+    matrix, rest = torch.cat(columns).numpy(), torch.cat(targets).numpy()
+    known = np.isfinite(rest) & (matrix != 0).any(1)
+    if not known.any():
+        return None
+    solution = torch.from_numpy(np.linalg.lstsq(matrix[known], rest[known], rcond=LEAST_SPREAD)[0])
+    if offsets is not None:
+        with torch.no_grad():
+            offsets.free.copy_(solution[len(rows) :])
+    return solution[: len(rows)]
 
 
 def told(offsets: SourceOffsets, data: StoreDataModule) -> dict[str, dict[str, float]]:

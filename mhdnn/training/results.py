@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from omegaconf import DictConfig
 from rich.console import Console
 
@@ -27,7 +26,7 @@ from mhdnn.training.domain import complete_domain
 from mhdnn.training.forgotten import by_file, tell_forgotten
 from mhdnn.training.initial_model import InitialModel
 from mhdnn.training.module import JOINT, PotentialModule, StageModule
-from mhdnn.training.offsets import SourceOffsets, told
+from mhdnn.training.offsets import SourceOffsets, fit_to_residuals, told
 from mhdnn.training.uncertainty import fit_uncertainty
 
 console = Console()
@@ -51,7 +50,7 @@ def finish(
     potential = choose_weights(config.weights, trainer, module)
     training = provenance(data, initial.path if initial else None)
     if isinstance(module, PotentialModule) and module.offsets is not None:
-        training["offsets"] = settle_offsets(module.offsets, data)
+        training["offsets"] = settle_offsets(potential, module.offsets, data)
     complete_domain(potential, data, charges_changed=module.stage == JOINT)
     fit_uncertainty(potential, data)
     save_model(potential, model_path, metadata_of(potential, module.settings, training))
@@ -85,19 +84,15 @@ def choose_weights(choice: str, trainer: pl.Trainer, module: StageModule) -> Pot
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     if not best:
         raise ConfigError("`weights=best` needs a validation set and the checkpoint callback")
-    checkpoint = read_checkpoint(best)
-    if isinstance(module, PotentialModule) and module.offsets is not None:
-        with torch.no_grad():
-            module.offsets.free.copy_(checkpoint["state_dict"]["offsets.free"])
-    return potential_from_checkpoint(checkpoint)[0]
+    return potential_from_checkpoint(read_checkpoint(best))[0]
 
 
-def settle_offsets(offsets: SourceOffsets, data: StoreDataModule) -> dict[str, dict[str, float]]:
-    """Print the offsets of the sources, and give all energies on the level of the main one from now on.
+def settle_offsets(potential: Potential, offsets: SourceOffsets, data: StoreDataModule) -> dict[str, dict[str, float]]:
+    """Fit the offsets to the potential, print them, and give all energies on the level of the main source from now on.
 
     :return: by files and elements, eV
     """
-    offsets.to("cpu")
+    fit_to_residuals(potential, data, [], offsets.to("cpu"))
     found = told(offsets, data)
     for name, energies in found.items():
         text = ", ".join(f"{symbol} {energy:+.4f}" for symbol, energy in energies.items())
