@@ -90,9 +90,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--structures", type=int, default=30, help="with lithium, to train")
     parser.add_argument("--output", type=Path)
-    parser.add_argument(
-        "--override", action="append", default=[], help="of the fine-tuning"
-    )
+    parser.add_argument("--override", action="append", default=[], help="of the fine-tuning")
     arguments = parser.parse_args()
     records: list[dict[str, Any]] = []
     for seed in range(arguments.seeds):
