@@ -3,7 +3,7 @@
 torch reads its archives without looking at their checksums: a flipped bit of a weight gives another energy. So each
 file is sealed: the comment at the end of the archive, which torch and zip programs skip, is the SHA-256 of all bytes
 before it. Files without a seal are checked by the CRC-32 of their records. The twin of this module for LAMMPS is
-``deploy/lammps/source/archive.cpp``.
+``core/archive.cpp``.
 """
 
 from __future__ import annotations

@@ -153,29 +153,35 @@ def run_properties(arguments: Sequence[str]) -> int:
     return 0
 
 
-def build_pair_style(include: Path | None = None, compiler: str | None = None, flags: str = "") -> None:
+def build_pair_style(
+    include: Path | None = None, compiler: str | None = None, flags: str = "", torch: bool = False
+) -> None:
     """Compile the LAMMPS pair style; prints its path.
 
     :param include: folder with the headers of a LAMMPS of your own (its src)
     :param compiler: of C++, such as mpicxx
     :param flags: further flags for the compiler
+    :param torch: with libtorch, for GPUs (device cuda)
     """
     from mhdnn.deploy.lammps.build import build_plugin
     from mhdnn.deploy.lammps.plugin import lammps_at
 
-    print(build_plugin(lammps_at(include) if include else None, compiler, flags))
+    print(build_plugin(lammps_at(include) if include else None, compiler, flags, torch))
 
 
-def find_pair_style(include: Path | None = None, compiler: str | None = None, flags: str = "") -> None:
+def find_pair_style(
+    include: Path | None = None, compiler: str | None = None, flags: str = "", torch: bool = False
+) -> None:
     """Print the path of the LAMMPS pair style that has been compiled.
 
     :param include: folder with the headers of a LAMMPS of your own (its src)
     :param compiler: that it was compiled with
     :param flags: that it was compiled with
+    :param torch: whether libtorch is in it
     """
     from mhdnn.deploy.lammps.plugin import existing_plugin, lammps_at
 
-    print(existing_plugin(lammps_at(include) if include else None, compiler, flags))
+    print(existing_plugin(lammps_at(include) if include else None, compiler, flags, torch))
 
 
 LAMMPS_COMMANDS: dict[str, Callable[..., None]] = {"build": build_pair_style, "path": find_pair_style}

@@ -25,8 +25,12 @@ def compiler() -> str | None:
 def compiler_flags() -> list[str]:
     """Flags for C++: the vector instructions of this machine, and threads."""
     native = "-mcpu=native" if platform.machine() == "arm64" else "-march=native"
-    threads = [] if sys.platform == "darwin" else ["-fopenmp"]  # Apple's clang has no OpenMP
-    return ["-O3", native, "-fno-math-errno", *threads]
+    return ["-O3", native, "-fno-math-errno", *threads()]
+
+
+def threads() -> list[str]:
+    """Flags for threads, of compiler and linker."""
+    return [] if sys.platform == "darwin" else ["-fopenmp"]  # Apple's clang has no OpenMP
 
 
 def cache_root() -> Path:

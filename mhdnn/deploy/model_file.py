@@ -2,7 +2,8 @@
 
 The file is read by `torch.jit.load` in Python and C++; nothing in it is unpickled. Metadata is JSON under
 the extra file ``metadata.json``; those of `PLAIN_TEXTS` stand in extra files of their own, too, for programs without a
-JSON parser.
+JSON parser. Weights and settings stand in the file a second time, in plain (`mhdnn.deploy.plain_weights`), for programs
+without torch.
 
 The script has ``forward`` for whole structures, and for a code that divides them among processes the steps of it:
 ``element_index``, ``symmetry_functions`` (of the atoms that are centres), ``scaled``, ``energies_of``; with charge
@@ -32,6 +33,7 @@ import mhdnn
 from mhdnn.archive import read_archive, write_archive
 from mhdnn.deploy.older_format import FORMAT_VERSION as OLDER_FORMAT
 from mhdnn.deploy.older_format import upgraded
+from mhdnn.deploy.plain_weights import plain_weights
 from mhdnn.errors import ModelError
 from mhdnn.kernels import load_operators
 from mhdnn.potential import Potential
@@ -100,8 +102,8 @@ def save_model(potential: Potential, path: Path | str, metadata: Mapping[str, An
         warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
         script = torch.jit.script(potential.eval())
         texts = {f"{name}.txt": _plain_text(metadata[name]) for name in PLAIN_TEXTS}
-        json_text = json.dumps(metadata, allow_nan=False)
-        torch.jit.save(script, content, _extra_files={METADATA_FILE: json_text, **texts})
+        texts[METADATA_FILE] = json.dumps(metadata, allow_nan=False)
+        torch.jit.save(script, content, _extra_files={**texts, **plain_weights(potential, metadata)})
     write_archive(Path(path), content.getvalue())
 
 

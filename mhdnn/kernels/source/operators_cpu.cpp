@@ -27,8 +27,8 @@ void evaluate_kind(const Inputs& inputs, const Arguments<T>& arguments) {
             return evaluate_in_parallel<Real>(moment_shape(inputs), arguments);
         default: {
             if (inputs.settings.is_list()) {
-                const ElementLists lists(inputs);
-                return evaluate_in_parallel<Real>(lists.shape(inputs), arguments);
+                const ElementLists lists = element_lists(inputs);
+                return evaluate_in_parallel<Real>(lists.shape(inputs.num_channels()), arguments);
             }
             const TripletLists lists(inputs.settings);
             return evaluate_in_parallel<Real>(triplet_shape(inputs, lists), arguments);

@@ -21,10 +21,6 @@ bool is_taken_out(int mask, const Neighbor &neighbor) {
   return false;
 }
 
-inline double squared_length(const double *vector) {
-  return vector[0] * vector[0] + vector[1] * vector[1] + vector[2] * vector[2];
-}
-
 inline void subtract(const double *to, const double *from, double *vector) {
   for (int axis = 0; axis < 3; ++axis) vector[axis] = to[axis] - from[axis];
 }
@@ -67,7 +63,8 @@ void Neighborhood::collect_pairs(const NeighList &list, const Atom &atom, double
   std::vector<std::int64_t> place(num_centers + 1, 0);  // of each centre in `near_`
   for (int row = 0; row < num_centers; ++row) place[row + 1] = place[row] + list.numneigh[rows_[row]];
   near_.resize(place[num_centers]);
-  first_.assign(num_centers + 1, 0);
+  std::vector<std::int64_t> &first = pairs_.first;
+  first.assign(num_centers + 1, 0);
 #pragma omp parallel for schedule(static)
   for (int row = 0; row < num_centers; ++row) {
     const int i = rows_[row], num_neighbors = list.numneigh[i];
@@ -83,11 +80,10 @@ void Neighborhood::collect_pairs(const NeighList &list, const Atom &atom, double
       near[count] = j;
       count += static_cast<int>(squared_length(vector) < limit) & static_cast<int>(node[j] >= 0);
     }
-    first_[row + 1] = count;
+    first[row + 1] = count;
   }
-  for (int row = 0; row < num_centers; ++row) first_[row + 1] += first_[row];
-  const auto num_pairs = static_cast<std::size_t>(first_[num_centers]);
-  pairs_.center.resize(num_pairs);
+  for (int row = 0; row < num_centers; ++row) first[row + 1] += first[row];
+  const auto num_pairs = static_cast<std::size_t>(first[num_centers]);
   pairs_.neighbor.resize(num_pairs);
   pairs_.vectors.resize(3 * num_pairs);
 #pragma omp parallel for schedule(static)
@@ -96,10 +92,9 @@ void Neighborhood::collect_pairs(const NeighList &list, const Atom &atom, double
     const double *const center = x[rows_[row]];
     const int *const node = node_.data();
     double *const vectors = pairs_.vectors.data();
-    std::int64_t *const neighbor = pairs_.neighbor.data(), *const center_of = pairs_.center.data();
-    for (std::int64_t pair = first_[row]; pair < first_[row + 1]; ++pair) {
-      const int j = near[pair - first_[row]];
-      center_of[pair] = row;
+    int *const neighbor = pairs_.neighbor.data();
+    for (std::int64_t pair = first[row]; pair < first[row + 1]; ++pair) {
+      const int j = near[pair - first[row]];
       neighbor[pair] = node[j];
       subtract(x[j], center, vectors + 3 * pair);
     }

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "model.h"
+#include "pairs.h"
 
 namespace LAMMPS_NS {
 class Atom;
@@ -33,7 +33,6 @@ class Neighborhood {
   void collect_pairs(const LAMMPS_NS::NeighList &, const LAMMPS_NS::Atom &, double cutoff);
 
   std::vector<int> element_of_type_, atoms_, node_, rows_, near_;
-  std::vector<std::int64_t> first_;
   Pairs pairs_;
 };
 

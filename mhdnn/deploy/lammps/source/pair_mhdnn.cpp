@@ -10,9 +10,14 @@
 #include "force.h"
 #include "memory.h"
 #include "neigh_list.h"
+#include "mpi_processes.h"
 #include "neighbor.h"
 #include "update.h"
 #include "utils.h"
+
+#ifdef MHDNN_TORCH
+#include "torch_model.h"
+#endif
 
 using namespace LAMMPS_NS;
 
@@ -20,8 +25,23 @@ namespace {
 
 // Order of symmetric tensors: LAMMPS xx yy zz xy xz yz; mhdnn xx yy zz yz xz xy.
 constexpr int voigt_of[6] = {0, 1, 2, 5, 4, 3};
-constexpr int first_axis[9] = {0, 1, 2, 0, 0, 1, 1, 2, 2};
-constexpr int second_axis[9] = {0, 1, 2, 1, 2, 2, 0, 0, 1};
+// Places in a tensor, row by row, of LAMMPS's xx yy zz xy xz yz yx zx zy.
+constexpr int place_of[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};
+constexpr int mirrored_place_of[6] = {0, 4, 8, 3, 6, 7};
+
+#ifdef MHDNN_TORCH
+std::unique_ptr<mhdnn::Model> open_model(const std::string &path, const mhdnn::PairSettings &settings) {
+  return mhdnn::open_torch_model(path, settings.device, settings.dtype);
+}
+#else
+std::unique_ptr<mhdnn::Model> open_model(const std::string &path, const mhdnn::PairSettings &settings) {
+  if (settings.device.rfind("cuda", 0) == 0)
+    throw std::runtime_error("device " + settings.device + ": this pair style was built without libtorch and runs on the "
+                             "CPU; build it by `mhdnn lammps build torch=true`, or choose device cpu");
+  if (settings.device != "cpu") throw std::runtime_error("device: expected cpu or cuda, got " + settings.device);
+  return mhdnn::open_plain_model(path, settings.dtype);
+}
+#endif
 
 }  // namespace
 
@@ -62,7 +82,7 @@ void PairMHDNN::coeff(int narg, char **arg) {
   allocate();
   map_element2type(narg - 3, arg + 3);
   try {
-    model_ = std::make_unique<mhdnn::Model>(arg[2], settings_.device, settings_.dtype);
+    model_ = open_model(arg[2], settings_);
   } catch (const std::exception &problem) {
     error->all(FLERR, "pair_style mhdnn: {}", problem.what());
   }
@@ -94,9 +114,9 @@ void PairMHDNN::map_elements() {
 
 void PairMHDNN::print_model() const {
   const auto &model = model_->metadata();
-  std::string text = fmt::format("mhdnn {}: {}, cutoff {} A, {} on {}, operators {}\n", model.mhdnn_version,
+  std::string text = fmt::format("mhdnn {}: {}, cutoff {} A, {}, {}\n", model.mhdnn_version,
                                  model.charges ? "charge equilibration" : "short-ranged", model.cutoff, model.dtype,
-                                 settings_.device, model.operator_library);
+                                 model_->engine());
   for (std::size_t place = 0; place < model.elements.size(); ++place)
     text += fmt::format("  {}: reference energy {:.6f} eV (part of the energy; add it to chemical potentials)\n",
                         model.elements[place], model.reference_energies[place]);
@@ -162,8 +182,8 @@ void PairMHDNN::compute(int eflag, int vflag) {
   }
   neighborhood_.update(*list, *atom, *neighbor, cutoff);
   try {
-    model_->set_pairs(neighborhood_.pairs());
     const bool watched = settings_.extrapolation != "off";
+    model_->set_pairs(neighborhood_.pairs(), {watched, has_grades()});
     const bool with_charges = model_->metadata().charges && has_centers();
     if (watched) mark_outside();
     if (with_charges) {
@@ -211,7 +231,7 @@ void PairMHDNN::follow_atoms() {
   std::vector<double> tags;
   for (int node = 0; node < neighborhood_.num_centers(); ++node)
     tags.push_back(static_cast<double>(atom->tag[neighborhood_.atoms()[node]]));
-  mhdnn::follow_atoms(world, tags, charge_history_);
+  mhdnn::follow_atoms(mhdnn::MPIProcesses(world, neighborhood_.num_centers()), tags, charge_history_);
 }
 
 void PairMHDNN::equilibrate() {
@@ -230,7 +250,7 @@ void PairMHDNN::equilibrate() {
   if (atom->q_flag) start = of_centers(atom->q);
   const double accuracy = settings_.accuracy > 0.0 ? settings_.accuracy : model_->metadata().accuracy;
   charges_ = std::make_unique<mhdnn::ChargeStep>(
-      world, box, positions, widths, hardness,
+      std::make_unique<mhdnn::MPIProcesses>(world, num_centers), box, positions, widths, hardness,
       mhdnn::ChargeSettings{accuracy, settings_.total_charge, settings_.solver_choice(), settings_.field},
       charge_history_);
   const auto charges = charges_->equilibrate(model_->electronegativity(), start);
@@ -253,7 +273,7 @@ void PairMHDNN::short_range() {
   const auto charges = with_charges ? of_nodes(charge_of_atom_.data()) : std::vector<double>();
   add_energies(model_->energies(charges), eng_vdwl);
   if (!with_charges) {
-    add_pair_forces(model_->gradient_by_vector({}));
+    add_pair_forces({});
     return;
   }
   const auto gradient = model_->gradient_by_charge();
@@ -266,7 +286,7 @@ void PairMHDNN::short_range() {
 void PairMHDNN::respond() {
   add_energies(charges_->energies(), eng_coul);
   const auto response = charges_->respond(gradient_by_charge_);
-  add_pair_forces(model_->gradient_by_vector(response));
+  add_pair_forces(response);
   add_charge_derivatives(charges_->derivatives(vflag_atom != 0));
 }
 
@@ -281,37 +301,28 @@ void PairMHDNN::add_energies(const std::vector<double> &energies, double &total)
   }
 }
 
-void PairMHDNN::add_pair_forces(const double *gradient) {
-  const auto &pairs = neighborhood_.pairs();
-  const auto &atoms = neighborhood_.atoms();
-  double *const *const f = atom->f;
-  double sum[6] = {};
-  for (std::int64_t pair = 0; pair < pairs.num_pairs(); ++pair) {
-    const int i = atoms[pairs.center[pair]], j = atoms[pairs.neighbor[pair]];
-    const double *const r = &pairs.vectors[3 * pair];
-    const double *const g = &gradient[3 * pair];
-    for (int axis = 0; axis < 3; ++axis) {
-      f[i][axis] += energy_unit_ * g[axis];
-      f[j][axis] -= energy_unit_ * g[axis];
-    }
-    if (!vflag_either) continue;
-    double v[6];
-    for (int c = 0; c < 6; ++c) {
-      const int a = first_axis[c], b = second_axis[c];
-      v[c] = -0.5 * energy_unit_ * (r[a] * g[b] + r[b] * g[a]);
-      sum[c] += v[c];
-    }
-    if (vflag_atom)
-      for (int c = 0; c < 6; ++c) {
-        vatom[i][c] += 0.5 * v[c];
-        vatom[j][c] += 0.5 * v[c];
-      }
-    // the energy belongs to the centre, the force to the neighbour, whose work it is in the heat flux
-    if (cvflag_atom)
-      for (int c = 0; c < 9; ++c) cvatom[j][c] -= energy_unit_ * r[first_axis[c]] * g[second_axis[c]];
-  }
-  if (vflag_global)
-    for (int c = 0; c < 6; ++c) virial[c] += sum[c];
+// The static virial is -W (mhdnn/core/forces.h), its symmetric part.
+void PairMHDNN::add_pair_forces(const std::vector<double> &response) {
+  const int num_atoms = atom->nlocal + atom->nghost;
+  std::vector<double> halves, of_neighbors;
+  if (vflag_atom) halves.assign(9 * num_atoms, 0.0);
+  if (cvflag_atom) of_neighbors.assign(9 * num_atoms, 0.0);  // the energy belongs to the centre, the work to the neighbour
+  mhdnn::ForceSums sums;
+  sums.atom_of_node = neighborhood_.atoms().data();
+  sums.unit = energy_unit_;
+  sums.forces = num_atoms ? &atom->f[0][0] : nullptr;
+  sums.with_virial = vflag_either;
+  if (vflag_atom) sums.halves = halves.data();
+  if (cvflag_atom) sums.of_neighbors = of_neighbors.data();
+  model_->add_forces(response, sums);
+  const auto symmetric = [](const double *tensor, int c) {
+    return 0.5 * (tensor[place_of[c]] + tensor[mirrored_place_of[c]]);
+  };
+  for (int i = 0; vflag_atom && i < num_atoms; ++i)
+    for (int c = 0; c < 6; ++c) vatom[i][c] -= symmetric(&halves[9 * i], c);
+  for (int i = 0; cvflag_atom && i < num_atoms; ++i)
+    for (int c = 0; c < 9; ++c) cvatom[i][c] -= of_neighbors[9 * i + place_of[c]];
+  for (int c = 0; vflag_global && c < 6; ++c) virial[c] -= symmetric(sums.virial, c);
 }
 
 void PairMHDNN::add_charge_derivatives(const mhdnn::Derivatives &derivatives) {

@@ -1,11 +1,16 @@
 // pair_style mhdnn: potentials of mhdnn in LAMMPS, short-ranged or with charge equilibration, on any number of processes.
+#ifdef PAIR_CLASS
+// clang-format off
+PairStyle(mhdnn,PairMHDNN);
+// clang-format on
+#else
 #pragma once
 
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "charges.h"
+#include "charge_step.h"
 #include "model.h"
 #include "neighborhood.h"
 #include "pair.h"
@@ -53,7 +58,7 @@ class PairMHDNN : public Pair {
   void equilibrate();
   void short_range();
   void respond();
-  void add_pair_forces(const double *gradient);
+  void add_pair_forces(const std::vector<double> &response);
   void add_charge_derivatives(const mhdnn::Derivatives &);
   void add_energies(const std::vector<double> &energies, double &total);
   std::vector<double> of_nodes(const double *values) const;
@@ -80,3 +85,5 @@ class PairMHDNN : public Pair {
 };
 
 }  // namespace LAMMPS_NS
+
+#endif

@@ -7,7 +7,7 @@
 #include "comm.h"
 #include "domain.h"
 #include "error.h"
-#include "errors.h"
+#include "expected_errors.h"
 #include "pair_mhdnn.h"
 #include "update.h"
 

@@ -43,7 +43,7 @@ const char *mismatch(void *lammps) {
 
 }  // namespace
 
-extern "C" void lammpsplugin_init(void *lammps, void *handle, void *register_plugin) {
+extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lammps, void *handle, void *register_plugin) {
   // classes of another version have another layout: refuse instead of crashing
   if (lammps_version(lammps) != MHDNN_LAMMPS_VERSION) {
     std::fprintf(stderr,

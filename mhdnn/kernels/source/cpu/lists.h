@@ -60,6 +60,7 @@ public:
             }
             neighbors.store_gradient(place, by_distance * u.x, by_distance * u.y, by_distance * u.z);
         });
+        if (table_gradient == nullptr) return;
         std::fill(table_gradient, table_gradient + shape_.num_elements * shape_.num_channels, Lanes<T>(T(0)));
     }
 
@@ -134,6 +135,7 @@ public:
 
     void gradients(const Neighborhood<Real>& neighbors, const Lanes<T>*, Lanes<T>* table_gradient) {
         triangles_.store_gradients(neighbors, of_element_.ranges);
+        if (table_gradient == nullptr) return;
         std::fill(table_gradient, table_gradient + shape_.num_elements * shape_.num_channels, Lanes<T>(T(0)));
     }
 

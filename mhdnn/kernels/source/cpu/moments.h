@@ -72,6 +72,7 @@ public:
             if (neighbors.begin(element) < neighbors.end(element)) {
                 gradients_of_element(neighbors, cotangent, element);
             }
+            if (table_gradient == nullptr) continue;
             table_gradients_of_element(cotangent, element, table_gradient + element * shape_.num_channels);
         }
     }

@@ -19,8 +19,9 @@ public:
     using T = Scalar<Real>;
     static constexpr int width = Lanes<T>::width;
 
-    Neighborhood(const Arguments<T>& arguments, int num_elements)
-        : arguments_(arguments), num_elements_(num_elements), first_place_(num_elements + 1) {}
+    /// adds: gradients are added to what is there, instead of written.
+    Neighborhood(const Arguments<T>& arguments, int num_elements, bool adds = false)
+        : arguments_(arguments), num_elements_(num_elements), adds_(adds), first_place_(num_elements + 1) {}
 
     /// Neighbours of up to `width` atoms.
     void load(const std::int64_t* atoms, int num_atoms) {
@@ -49,16 +50,16 @@ public:
     /// Number of the pair, or -1 where the place is empty.
     std::int64_t pair(int place, int lane) const { return pair_[std::size_t(place) * width + lane]; }
 
-    /// Write the gradient by the vectors of a place.
+    /// Write or add the gradient by the vectors of a place.
     void store_gradient(int place, Real by_x, Real by_y, Real by_z) const {
         const Lanes<T> gx = result(by_x), gy = result(by_y), gz = result(by_z);
         const std::int64_t* pair = pair_.data() + std::size_t(place) * width;
         for (int lane = 0; lane < num_atoms_; ++lane) {
             if (pair[lane] < 0) continue;
             T* out = arguments_.vector_gradient + 3 * pair[lane];
-            out[0] = gx[lane];
-            out[1] = gy[lane];
-            out[2] = gz[lane];
+            out[0] = adds_ ? out[0] + gx[lane] : gx[lane];
+            out[1] = adds_ ? out[1] + gy[lane] : gy[lane];
+            out[2] = adds_ ? out[2] + gz[lane] : gz[lane];
         }
     }
 
@@ -148,7 +149,7 @@ private:
     }
 
     void clear_gradients(std::int64_t first, std::int64_t end) const {
-        if (arguments_.vector_gradient == nullptr) return;
+        if (arguments_.vector_gradient == nullptr || adds_) return;
         std::fill(arguments_.vector_gradient + 3 * first, arguments_.vector_gradient + 3 * end, T(0));
     }
 
@@ -163,6 +164,7 @@ private:
 
     const Arguments<T>& arguments_;
     int num_elements_;
+    bool adds_;
     const std::int64_t* atoms_ = nullptr;
     int num_atoms_ = 0;
     std::vector<int> first_place_;

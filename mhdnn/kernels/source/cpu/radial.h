@@ -46,7 +46,7 @@ public:
             for (int place = neighbors.begin(element); place < neighbors.end(element); ++place) {
                 store_neighbor_gradient(neighbors, place);
             }
-            for (int c = 0; c < shape_.num_channels; ++c) {
+            for (int c = 0; table_gradient != nullptr && c < shape_.num_channels; ++c) {
                 table_gradient[element * shape_.num_channels + c] =
                     result(weight_gradient(sums_.data(), spread_.data(), shape_.num_radial, element, c));
             }

@@ -51,7 +51,7 @@ public:
 
     void gradients(const Neighborhood<Real>& neighbors, const Lanes<T>* cotangent, Lanes<T>* table_gradient) {
         triangles_.store_gradients(neighbors, ranges_);
-        table_gradients(cotangent, table_gradient);
+        if (table_gradient != nullptr) table_gradients(cotangent, table_gradient);
     }
 
 private:

@@ -1,0 +1,41 @@
+// Rigidity grades and excesses of atoms of one element, one in each lane: `grades` of mhdnn/uncertainty/model.py.
+#pragma once
+
+#include <vector>
+
+#include "model.h"
+#include "products.h"
+#include "weights.h"
+
+namespace mhdnn {
+
+// What a model file says of its errors beside that; empty if nothing is known.
+ErrorModel read_error_model(const Weights &weights);
+
+template <class T>
+class Rigidity {
+ public:
+  Rigidity() = default;
+  Rigidity(const Weights &weights, int num_elements, int num_functions);
+
+  struct Space {
+    std::vector<Lanes<T>> features, products;
+  };
+
+  // functions: scaled. Grade and excess of each atom go to grades[2 * lane], for the first num_atoms lanes.
+  void evaluate(int element, const Lanes<T> *functions, int num_atoms, double *grades, Space &space) const;
+
+ private:
+  struct OfElement {
+    Matrix<T> factor;     // transposed: its columns
+    Matrix<T> landmarks;  // -2 t
+    std::vector<T> squares;  // |t|²
+    double largest_grade, radius;
+  };
+  int num_functions_ = 0;
+  Matrix<T> axes_;  // transposed
+  T inverse_penalty_ = T(0);
+  std::vector<OfElement> elements_;
+};
+
+}  // namespace mhdnn

@@ -1,0 +1,13 @@
+"""The compiled core, once for all tests."""
+
+import pytest
+
+from mhdnn.compilation import compiler
+from tests.core.library import Library, build
+
+
+@pytest.fixture(scope="session")
+def core() -> Library:
+    if compiler() is None:
+        pytest.skip("no C++ compiler")
+    return Library(build())

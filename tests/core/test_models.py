@@ -1,0 +1,179 @@
+"""The core against torch, for every kind of function and network, with and without charges."""
+
+import numpy as np
+import pytest
+import torch
+
+from mhdnn.deploy.model_file import load_model, metadata_of, save_model
+from mhdnn.factory import build_potential
+from mhdnn.neighbors import pair_vectors
+from mhdnn.prediction import SeenAtoms, predict
+from tests.builders import (
+    batch_of,
+    behler_settings,
+    charge_settings,
+    contracted_settings,
+    legendre_settings,
+    model_settings,
+    random_charge_potential,
+    random_potential,
+    structures,
+)
+from tests.core.library import CoreError
+
+ELEMENTS = [6, 14, 50]
+DOUBLE = 1e-12
+"""Two orders of summation in float64, relative to the largest value."""
+MESH = 1e-10
+"""The same with charges, whose solution multiplies round-off."""
+SINGLE = 1e-5
+DESCRIPTORS = {
+    "legendre": {},
+    "legendre without cross terms": {"angular": {"legendre": legendre_settings(cross_terms=False)}},
+    "wide": {"angular": {"wide": behler_settings("wide")}},
+    "wide from pairs": {"angular": {"wide": {**behler_settings("wide"), "zetas": [64], "lambdas": [1]}}},
+    "wide by triplets": {"angular": {"wide": behler_settings("wide_by_triplets")}},
+    "narrow": {"angular": {"narrow": behler_settings("narrow")}},
+    "two parts": {"angular": {"narrow": behler_settings("narrow"), "legendre": {**legendre_settings(), "cutoff": 3.3}}},
+    "weighted": {"channels": "weighted"},
+    "learned": {"channels": "learned", "angular": {"wide": behler_settings("wide")}},
+    "contracted": contracted_settings(cutoff=3.8),
+    "contracted without four-body": contracted_settings(four_body=None),
+    "contracted, degree 0": contracted_settings(max_degree=0, four_body=None),
+    "tanh": {"cutoff_function": "tanh"},
+    "inner radius": {"cutoff_function": "polynomial:0.4"},
+}
+NETWORKS = {
+    "embedding": {"species_feature": "embedding"},
+    "tanh": {"activation": "tanh"},
+    "softplus": {"activation": "softplus"},
+    "no linear part": {"linear_skip": False},
+    "per element": {"kind": "per_element"},
+    "one layer": {"hidden": [5]},
+    "three layers": {"hidden": [19, 7, 3]},
+    "ensemble": {"num_members": 3},
+}
+
+
+def settings_with(changes):
+    settings = model_settings(ELEMENTS, **{key: value for key, value in changes.items() if key != "num_members"})
+    if "num_members" in changes:
+        settings["network"]["num_members"] = changes["num_members"]
+    return settings
+
+
+def random_weights(potential):
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        weight = potential.network.linear_weight
+        weight.copy_(0.05 * torch.randn(weight.shape, generator=generator, dtype=torch.float64))
+        potential.function_mean.copy_(0.1 * torch.randn(potential.function_mean.shape, generator=generator))
+        potential.function_scale.copy_(0.3 + torch.rand(potential.function_scale.shape, generator=generator))
+        potential.reference_energies.copy_(torch.randn(len(ELEMENTS), generator=generator, dtype=torch.float64))
+    return potential
+
+
+def model_with(path, changes):
+    torch.manual_seed(1)
+    settings = settings_with(changes)
+    potential = random_weights(build_potential(settings))
+    save_model(potential, path, metadata_of(potential, settings, {}))
+    return path
+
+
+def close(found, expected, relative, name=""):
+    expected = np.asarray(expected)
+    scale = np.abs(expected).max() if expected.size else 1.0
+    np.testing.assert_allclose(found, expected, rtol=0, atol=relative * max(scale, 1e-6), err_msg=name)
+
+
+def compare(core, path, atoms, relative=DOUBLE, total_charge=0.0, dtype="model"):
+    potential, metadata = load_model(path)
+    batch = batch_of(atoms, cutoff=metadata["cutoff"], total_charge=total_charge)
+    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
+    found = core.evaluate(path, batch, vectors.numpy(), atoms, total_charge=total_charge, dtype=dtype)
+    expected = predict(potential, batch, uncertainty=True)
+    close(found.energies, expected.atomic_energies, relative, "energies")
+    close(found.energy, float(expected.energy[0]), relative, "energy")
+    close(found.forces, expected.forces, relative, "forces")
+    close(found.virial, expected.virial[0], relative, "virial")
+    if metadata["charges"]:
+        close(found.charges, expected.charges, relative, "charges")
+    if expected.force_errors is not None:
+        close(found.force_errors, expected.force_errors, max(relative, 1e-9), "expected errors")
+    seen = SeenAtoms(potential, batch)
+    domain = potential.domain
+    outside = domain.functions_outside(seen.symmetry_functions.detach(), seen.element_index)
+    pairs = (batch.center_index, batch.neighbor_index, seen.element_index, batch.num_atoms)
+    outside |= domain.distances_outside(vectors, *pairs)
+    if expected.charges is not None:
+        outside |= domain.charges_outside(expected.charges, seen.element_index)
+    np.testing.assert_array_equal(found.outside, outside.numpy())
+    return found
+
+
+@pytest.mark.parametrize("name", list(structures()))
+def test_structures(core, tmp_path, name):
+    compare(core, model_with(tmp_path / "model.pt", {}), structures()[name])
+
+
+@pytest.mark.parametrize("name", list(DESCRIPTORS))
+def test_functions(core, tmp_path, name):
+    compare(core, model_with(tmp_path / "model.pt", DESCRIPTORS[name]), structures()["triclinic"].repeat((2, 1, 1)))
+
+
+@pytest.mark.parametrize("name", list(DESCRIPTORS))
+def test_functions_of_one_element(core, tmp_path, name):
+    settings = {**model_settings([14], **DESCRIPTORS[name])}
+    torch.manual_seed(2)
+    potential = build_potential(settings)
+    save_model(potential, tmp_path / "model.pt", metadata_of(potential, settings, {}))
+    atoms = structures()["triclinic"]
+    atoms.numbers[:] = 14
+    compare(core, tmp_path / "model.pt", atoms)
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_networks(core, tmp_path, name):
+    compare(core, model_with(tmp_path / "model.pt", NETWORKS[name]), structures()["slab"])
+
+
+@pytest.mark.parametrize("name", list(DESCRIPTORS))
+def test_single_precision(core, tmp_path, name):
+    """Of a file in float32, and of one in float64 read as float32."""
+    atoms = structures()["triclinic"]
+    compare(core, model_with(tmp_path / "single.pt", {**DESCRIPTORS[name], "dtype": "float32"}), atoms, SINGLE)
+    compare(core, model_with(tmp_path / "double.pt", DESCRIPTORS[name]), atoms, SINGLE, dtype="float32")
+
+
+@pytest.mark.parametrize("charges", [False, True])
+def test_repulsion(core, tmp_path, charges):
+    build, settings = (random_charge_potential, charge_settings) if charges else (random_potential, model_settings)
+    potential = build(ELEMENTS, repulsion={"inner": 0.5, "outer": 1.0})
+    potential.repulsion.set_radii(torch.full((3, 3), 4.2, dtype=torch.float64), 0.5, 1.0)
+    known = settings(ELEMENTS, repulsion={"inner": 0.5, "outer": 1.0})
+    save_model(potential, tmp_path / "model.pt", metadata_of(potential, known, {}))
+    compare(core, tmp_path / "model.pt", structures()["triclinic"], MESH if charges else DOUBLE)
+
+
+@pytest.mark.parametrize("screening", [None, "self", {"inner": 0.8, "outer": 2.5}])
+@pytest.mark.parametrize("name", ["triclinic", "slab", "molecule"])
+def test_charges(core, tmp_path, name, screening):
+    potential = random_charge_potential(ELEMENTS, screening=screening)
+    settings = charge_settings(ELEMENTS, screening=screening)
+    save_model(potential, tmp_path / "model.pt", metadata_of(potential, settings, {}))
+    compare(core, tmp_path / "model.pt", structures()[name], MESH, total_charge=0.5)
+
+
+def test_unknown_element_and_missing_file(core, tmp_path):
+    atoms = structures()["tiny"]
+    atoms.numbers[0] = 8
+    path = model_with(tmp_path / "model.pt", {})
+    batch = batch_of(atoms)
+    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts).numpy()
+    with pytest.raises(CoreError, match="atom 0 has the atomic number 8, which the model was not trained for"):
+        core.evaluate(path, batch, vectors, atoms)
+    with pytest.raises(CoreError, match=r"nowhere.pt: no such model file"):
+        core.open(tmp_path / "nowhere.pt")
+    with pytest.raises(CoreError, match="dtype: expected model, float32 or float64, got half"):
+        core.open(path, "half")
