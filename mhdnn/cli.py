@@ -28,6 +28,7 @@ mhdnn export checkpoint=C output=M.pt            model file from a checkpoint
 mhdnn import n2p2|runner FOLDER OUT.pt [...]     model file from a potential of n2p2 or RuNNer
 mhdnn properties [NAME key=value ...]            elasticity, voltage, adhesion, ...; alone: what there is
 mhdnn lammps build|path [include=FOLDER]         the LAMMPS pair style: compile it; say where it is
+mhdnn lammps package FOLDER                      its sources as a package of LAMMPS
 mhdnn doctor [--build]                           what this machine has; compile the symmetry functions again
 """
 
@@ -41,10 +42,11 @@ def run_function(command: str, function: Callable[..., Any], arguments: Sequence
     :raises ConfigError: for an unknown or missing key, or a value of the wrong kind
     """
     from mhdnn.properties.arguments import call, keys_of, parse_arguments
-    from mhdnn.properties.commands import print_keys
 
     keys = keys_of(function)
     if any(argument in HELP for argument in arguments):
+        from mhdnn.properties.commands import print_keys  # imports torch, which `mhdnn lammps` doesn't need
+
         print_keys(Console(soft_wrap=True, highlight=False), command, function, keys)
         return None
     return call(function, parse_arguments(keys, arguments))
@@ -90,9 +92,9 @@ def run_evaluate(arguments: Sequence[str]) -> int:
 
 
 def export(checkpoint: Path, output: Path) -> None:
-    """Model file from a checkpoint of a training.
+    """Model file from a checkpoint of a training, or from a model file of an older version.
 
-    :param checkpoint: such as checkpoints/best.ckpt
+    :param checkpoint: such as checkpoints/best.ckpt, or an older model.pt
     :param output: path of the model file
     """
     from mhdnn.deploy.export import export_checkpoint
@@ -184,18 +186,34 @@ def find_pair_style(
     print(existing_plugin(lammps_at(include) if include else None, compiler, flags, torch))
 
 
-LAMMPS_COMMANDS: dict[str, Callable[..., None]] = {"build": build_pair_style, "path": find_pair_style}
+def copy_package(folder: Path) -> None:
+    """Write the sources of the LAMMPS pair style as a package of LAMMPS.
+
+    :param folder: new, such as /path/to/lammps/src/MHDNN; the README in it says how LAMMPS is compiled with it
+    """
+    from mhdnn.deploy.lammps.package import write_package
+
+    print(write_package(folder))
+
+
+LAMMPS_COMMANDS: dict[str, Callable[..., None]] = {
+    "build": build_pair_style, "path": find_pair_style, "package": copy_package,
+}  # fmt: skip
 
 
 def run_lammps(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] in HELP:
         print("mhdnn lammps build key=value ...     compile the pair style; build --help: its keys")
         print("mhdnn lammps path key=value ...      say where it is")
+        print("mhdnn lammps package FOLDER          its sources as a package of LAMMPS")
         return 0
     if not arguments or arguments[0] not in LAMMPS_COMMANDS:
         given = f"`{arguments[0]}`: no such command; " if arguments else ""
-        raise ConfigError(f"{given}expected `mhdnn lammps build` or `mhdnn lammps path`")
-    run_function(f"lammps {arguments[0]}", LAMMPS_COMMANDS[arguments[0]], arguments[1:])
+        raise ConfigError(f"{given}expected `mhdnn lammps build`, `mhdnn lammps path` or `mhdnn lammps package`")
+    rest = list(arguments[1:])
+    if arguments[0] == "package" and rest and "=" not in rest[0] and rest[0] not in HELP:
+        rest[0] = f"folder={rest[0]}"
+    run_function(f"lammps {arguments[0]}", LAMMPS_COMMANDS[arguments[0]], rest)
     return 0
 
 

@@ -47,7 +47,7 @@ std::vector<double> ChargeStep::equilibrate(const std::vector<double> &electrone
 
 // What all processes have, or nothing.
 std::vector<double> ChargeStep::given_by_all(const std::vector<double> &local) const {
-  double missing = local.empty() && processes_.num_local > 0 ? 1.0 : 0.0;
+  double missing = local.empty() && processes_->num_local > 0 ? 1.0 : 0.0;
   processes_->sum(&missing, 1);
   return missing == 0.0 ? gathered(*processes_, local, 1) : std::vector<double>();
 }

@@ -1,4 +1,4 @@
-"""From a checkpoint to a model file."""
+"""From a checkpoint, or a model file of an older version, to a model file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from mhdnn.archive import read_archive, write_archive
-from mhdnn.deploy.model_file import check_weights, first_line, metadata_of, save_model
+from mhdnn.deploy.model_file import check_weights, first_line, is_model_file, load_model, metadata_of, save_model
+from mhdnn.deploy.plain_weights import rebuilt
 from mhdnn.errors import MHDNNError, ModelError
 from mhdnn.factory import build_potential
 from mhdnn.potential import Potential
@@ -81,7 +82,13 @@ def potential_from_checkpoint(checkpoint: Mapping[str, Any]) -> tuple[Potential,
 
 
 def export_checkpoint(checkpoint_path: Path | str, output: Path | str) -> Path:
-    """Write the model file of a checkpoint; returns its path."""
+    """Write the model file of a checkpoint, or a model file as it is written today; returns its path."""
+    if is_model_file(Path(checkpoint_path)):
+        script, metadata = load_model(checkpoint_path)
+        kept = {key: metadata[key] for key in ("mhdnn_version", "torch_version") if key in metadata}
+        potential = rebuilt(script, metadata)
+        save_model(potential, Path(output), metadata_of(potential, metadata["settings"], metadata["training"]) | kept)
+        return Path(output)
     checkpoint = read_checkpoint(checkpoint_path)
     potential, settings = potential_from_checkpoint(checkpoint)
     training = checkpoint[CHECKPOINT_KEY].get("training", {})

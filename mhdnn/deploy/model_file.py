@@ -21,6 +21,7 @@ from __future__ import annotations
 import io
 import json
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,15 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> tuple[to
     metadata = read_metadata(extra[METADATA_FILE], path)
     check_weights(script.state_dict(), path)
     return upgraded(script, metadata) if metadata["format_version"] != FORMAT_VERSION else (script, metadata)
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether a file is TorchScript of mhdnn, rather than a checkpoint."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(f"/extra/{METADATA_FILE}") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def read_metadata(text: str | bytes, path: Path) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""The weights and settings of a potential as plain text and numbers, which `mhdnn.core` reads without torch.
+"""The weights and settings of a potential as plain text and numbers, which `mhdnn/core` reads without torch.
 
-Two extra files of the model file, under its seal: ``weights.txt`` names, ``weights.bin`` holds the numbers. The first line is
-``mhdnn_weights VERSION``. The others are ``text NAME WORDS`` or ``array NAME TYPE OFFSET SHAPE``: numbers of the type
-float32, float64 or int64, least significant byte first, the last index fastest, from a byte of ``weights.bin`` on that is a
-multiple of 8; a single number has no shape. ``docs/formats.md`` lists the names.
+Two extra files of the model file, under its seal: ``weights.txt`` names, ``weights.bin`` holds the numbers. The first
+line is ``mhdnn_weights VERSION``, the others are ``text NAME WORDS`` or ``array NAME TYPE OFFSET SHAPE``: numbers of
+the type float32, float64 or int64, least significant byte first, the last index fastest, from a byte of
+``weights.bin`` on that is a multiple of 8; a single number has no shape. ``docs/formats.md`` lists the names.
 """
 
 from __future__ import annotations

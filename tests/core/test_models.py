@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from mhdnn.deploy.hdnnp.importing import import_potential
 from mhdnn.deploy.model_file import load_model, metadata_of, save_model
 from mhdnn.factory import build_potential
+from mhdnn.layered_network import FUNCTIONS
 from mhdnn.neighbors import pair_vectors
 from mhdnn.prediction import SeenAtoms, predict
 from tests.builders import (
@@ -20,8 +22,13 @@ from tests.builders import (
     structures,
 )
 from tests.core.library import CoreError
+from tests.hdnnp import OwnPotential
+from tests.lammps.fitted import save_fitted_models
+from tests.lammps.test_grades import give_errors
+from tests.lammps.test_imported import water
 
 ELEMENTS = [6, 14, 50]
+SYMBOLS = ("C", "Si", "Sn")
 DOUBLE = 1e-12
 """Two orders of summation in float64, relative to the largest value."""
 MESH = 1e-10
@@ -99,8 +106,6 @@ def compare(core, path, atoms, relative=DOUBLE, total_charge=0.0, dtype="model")
     close(found.virial, expected.virial[0], relative, "virial")
     if metadata["charges"]:
         close(found.charges, expected.charges, relative, "charges")
-    if expected.force_errors is not None:
-        close(found.force_errors, expected.force_errors, max(relative, 1e-9), "expected errors")
     seen = SeenAtoms(potential, batch)
     domain = potential.domain
     outside = domain.functions_outside(seen.symmetry_functions.detach(), seen.element_index)
@@ -109,6 +114,9 @@ def compare(core, path, atoms, relative=DOUBLE, total_charge=0.0, dtype="model")
     if expected.charges is not None:
         outside |= domain.charges_outside(expected.charges, seen.element_index)
     np.testing.assert_array_equal(found.outside, outside.numpy())
+    if expected.force_errors is not None:
+        errors = potential.uncertainty.raised(expected.force_errors, outside)
+        close(found.force_errors, errors, max(relative, 1e-9), "expected errors")
     return found
 
 
@@ -163,6 +171,43 @@ def test_charges(core, tmp_path, name, screening):
     settings = charge_settings(ELEMENTS, screening=screening)
     save_model(potential, tmp_path / "model.pt", metadata_of(potential, settings, {}))
     compare(core, tmp_path / "model.pt", structures()[name], MESH, total_charge=0.5)
+
+
+def test_imported_potentials(core, tmp_path):
+    """Functions given one by one, networks with layers of their own."""
+    for charges in (False, True):
+        keywords = {"scale_symmetry_functions": ""} | ({"screen_electrostatics": "2.0 8.0"} if charges else {})
+        potential = OwnPotential(charges=charges, keywords=keywords)
+        path = import_potential(potential.write(tmp_path / str(charges)), tmp_path / f"{charges}.pt")
+        compare(core, path, water(), MESH if charges else DOUBLE)
+
+
+def test_layer_functions(core, tmp_path):
+    """All functions of layers, whose derivatives are written by hand."""
+    columns = list(range(96))
+    layers = {"columns": columns, "sizes": [5] * len(FUNCTIONS) + [1], "functions": [*FUNCTIONS, "tanh"]}
+    settings = {**model_settings(ELEMENTS), "network": {"kind": "layers", "elements": dict.fromkeys(SYMBOLS, layers)}}
+    torch.manual_seed(4)
+    potential = random_weights(build_potential(settings))
+    save_model(potential, tmp_path / "model.pt", metadata_of(potential, settings, {}))
+    compare(core, tmp_path / "model.pt", structures()["tiny"])
+
+
+def test_expected_errors(core, tmp_path):
+    save_fitted_models(tmp_path, give_errors)
+    hot = structures()["triclinic"].repeat((2, 1, 1))
+    hot.rattle(0.2, seed=1)
+    for name in ("short", "charges"):
+        assert compare(core, tmp_path / f"{name}.pt", hot, MESH).force_errors.min() > 0
+        assert compare(core, tmp_path / f"{name}.pt", structures()["tiny"], MESH).outside.sum() == 0
+
+
+def test_mesh(core, tmp_path):
+    """Enough atoms for the iterative solver, whose Fourier transforms are the core's own."""
+    potential = random_charge_potential(ELEMENTS)
+    save_model(potential, tmp_path / "model.pt", metadata_of(potential, charge_settings(ELEMENTS), {}))
+    atoms = structures()["triclinic"].repeat(4)
+    compare(core, tmp_path / "model.pt", atoms, 1e-7)
 
 
 def test_unknown_element_and_missing_file(core, tmp_path):

@@ -277,7 +277,7 @@ def test_wrong_arguments_of_train(arguments, message, tmp_path, capsys, monkeypa
         (["export", "checkpoint=x", "output=y"], 1, "x: no such checkpoint"),
         (["export", "x", "y"], 1, "`x`: expected a key as key=value"),
         (["doctor", "--biuld"], 1, "`--biuld`: expected --build or nothing"),
-        (["lammps"], 1, "expected `mhdnn lammps build` or `mhdnn lammps path`"),
+        (["lammps"], 1, "expected `mhdnn lammps build`, `mhdnn lammps path` or `mhdnn lammps package`"),
         (["lammps", "bild"], 1, "`bild`: no such command"),
         (["lammps", "build", "includes=x"], 1, "did you mean include=...?"),
         (["properties", "voltag"], 1, "did you mean `voltage`?"),

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from mhdnn.compilation import compiler
+from mhdnn.deploy.lammps.build import build_plugin
+from mhdnn.deploy.lammps.plugin import remember
 from mhdnn.deploy.model_file import metadata_of, save_model
+from mhdnn.kernels import load_operators
 from tests.builders import (
     charge_settings,
     contracted_settings,
@@ -29,6 +32,16 @@ def pair_style() -> Path:
     result = subprocess.run([SCRIPTS / "mhdnn", "lammps", "build"], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return Path(result.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="session")
+def torch_pair_style(pair_style) -> Path:
+    """Path of the plugin with libtorch; the plain one stays that which LAMMPS finds."""
+    if load_operators().library is None:
+        pytest.skip("the symmetry functions are not compiled")
+    path = build_plugin(torch=True)
+    remember(pair_style)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch.utils.cpp_extension import include_paths
 
-from mhdnn.compilation import cache_root, compiler, compiler_flags, digest_of, only_one
-from mhdnn.deploy.lammps.plugin import SOURCE_FOLDER
+from mhdnn.compilation import cache_root, compiler, compiler_flags, digest_of, only_one, source_digest, threads
+from mhdnn.deploy.lammps.plugin import CORE_FOLDER, KERNEL_FOLDER
 
 DRIVER = Path(__file__).parent / "electrostatics_driver.cpp"
-ELECTROSTATICS = SOURCE_FOLDER / "electrostatics"
+ELECTROSTATICS = CORE_FOLDER / "electrostatics"
 SOLVERS = ("auto", "dense", "iterative")
 DOUBLES = ctypes.POINTER(ctypes.c_double)
 ATOM_INPUTS = ("positions", "widths", "hardness", "electronegativity", "gradient", "start", "p", "q")
@@ -46,11 +44,10 @@ class ChargeSystemError(RuntimeError):
 
 def build() -> Path:
     """The library, from the cache if it was compiled before."""
-    libraries = Path(torch.__file__).parent / "lib"
-    arguments = [str(compiler()), *compiler_flags(), "-std=c++20", "-fPIC", "-Wall", "-Wextra", "-Werror"]
-    arguments += [f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}", f"-I{SOURCE_FOLDER}"]
-    arguments += [part for path in include_paths() for part in ("-isystem", path)]
-    folder = cache_root() / "mhdnn_tests" / digest_of(ELECTROSTATICS, [DRIVER.read_text(), torch.__version__])
+    arguments = [str(compiler()), *compiler_flags(), "-std=c++17", "-fPIC", "-Wall", "-Wextra", "-Werror", "-Wno-psabi"]
+    arguments += [f"-I{CORE_FOLDER}", f"-I{KERNEL_FOLDER}"]
+    digest = digest_of(ELECTROSTATICS, [DRIVER.read_text(), source_digest(KERNEL_FOLDER, [])])
+    folder = cache_root() / "mhdnn_tests" / digest
     library = folder / "electrostatics.so"
     with only_one(folder):
         if library.exists():
@@ -64,8 +61,7 @@ def build() -> Path:
             ]
             list(pool.map(run, commands))
         aside = folder / "aside.so"
-        run([arguments[0], "-shared", "-fopenmp", *map(str, objects), "-o", str(aside), f"-L{libraries}",
-             "-Wl,--no-as-needed", "-ltorch", "-ltorch_cpu", "-lc10", f"-Wl,-rpath,{libraries}"])  # fmt: skip
+        run([arguments[0], "-shared", *threads(), *map(str, objects), "-o", str(aside)])
         aside.replace(library)
     return library
 

@@ -14,6 +14,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 
+from mhdnn.deploy.lammps.plugin import required_lammps
 from tests.tolerances import HANG
 
 BAR_PER_EV_PER_CUBIC_ANGSTROM = 1.6021765e6  # LAMMPS's nktv2p of metal units
@@ -23,14 +24,24 @@ SCRIPTS = Path(sys.executable).parent
 
 
 def run_lammps(
-    folder: Path, script: str, ranks: int = 1, check: bool = True, **variables: str
+    folder: Path, script: str, ranks: int = 1, check: bool = True, plugin: Path | None = None, **variables: str
 ) -> subprocess.CompletedProcess:
-    """Run an input script in a folder through the command a user would type."""
+    """Run an input script in a folder through the command a user would type.
+
+    :param plugin: instead of the one that LAMMPS finds
+    """
+    program = SCRIPTS / "lmp"
+    if plugin is not None:
+        script = f"plugin load {plugin}\n{script}"
+        program = required_lammps().include.parents[1] / "lmp"  # its Python wrapper would load the other one, too
+        variables["LD_LIBRARY_PATH"] = str(Path(sys.prefix) / "lib")
     (folder / "in.lammps").write_text(script)
-    command = [str(SCRIPTS / "lmp"), "-in", "in.lammps", "-log", "log.lammps"]
+    command = [str(program), "-in", "in.lammps", "-log", "log.lammps"]
     if ranks > 1:
         command = [str(SCRIPTS / "mpiexec"), "-n", str(ranks), *command]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
+    if plugin is not None:
+        environment.pop("LAMMPS_PLUGIN_PATH", None)  # set where a test before has imported the wrapper
     result = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, check=False, env=environment, timeout=HANG
     )
@@ -172,6 +183,7 @@ def evaluate(
     commands: str = "",
     units: str = "metal",
     atom_style: str = "atomic",
+    plugin: Path | None = None,
 ) -> Result:
     """Everything that the pair style says of some atoms."""
     folder.mkdir(exist_ok=True)
@@ -184,7 +196,7 @@ def evaluate(
         charge=charge,
         pressures=" ".join(f"$({name}:%.17g)" for name in PRESSURES),
     )
-    output = run_lammps(folder, script, ranks).stdout
+    output = run_lammps(folder, script, ranks, plugin=plugin).stdout
     numbers = next(line for line in output.splitlines() if line.startswith("RESULT")).split()[1:]
     energy, *pressure = map(float, numbers)
     table = np.loadtxt(folder / "atoms.dump", skiprows=9, ndmin=2)[:, 1:]

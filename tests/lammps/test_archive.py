@@ -13,7 +13,8 @@ import pytest
 from ase.io import read
 
 from mhdnn.compilation import compiler
-from mhdnn.deploy.lammps.plugin import SOURCE_FOLDER
+from mhdnn.deploy.export import export_checkpoint
+from mhdnn.deploy.lammps.plugin import CORE_FOLDER
 from tests.lammps.runs import evaluate
 from tests.lammps.test_errors import message, script_for
 
@@ -25,8 +26,8 @@ def library(tmp_path_factory):
     if compiler() is None:
         pytest.skip("no C++ compiler")
     path = tmp_path_factory.mktemp("archive") / "archive.so"
-    sources = [Path(__file__).parent / "archive_driver.cpp", SOURCE_FOLDER / "archive.cpp"]
-    flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", f"-I{SOURCE_FOLDER}"]
+    sources = [Path(__file__).parent / "archive_driver.cpp", CORE_FOLDER / "archive.cpp"]
+    flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", f"-I{CORE_FOLDER}"]
     subprocess.run([str(compiler()), *flags, *map(str, sources), "-o", str(path)], check=True)
     functions = ctypes.CDLL(str(path))
     for function in (functions.digest, functions.checksum):
@@ -82,12 +83,17 @@ def test_damaged_model_files(short_range_model, tmp_path):
 
 @pytest.mark.parametrize("name", ["short_format3", "charges_format3"])
 def test_released_model_files(pair_style, name, tmp_path):
-    """The numbers that the version gave which wrote the file."""
+    """The numbers that the version gave which wrote the file, once it has been written again with plain weights."""
     atoms = read(RELEASED / f"{name}.extxyz")
     expected, charges = dict(atoms.calc.results), "charges" in name
     style = "extrapolation off" + (" total_charge 1" if charges else "")
     if not atoms.pbc.any():
         atoms.center(8.0)
-    found = evaluate(tmp_path / "run", atoms, RELEASED / f"{name}.pt", charges=charges, style=style)
+    old = message(tmp_path, script_for(tmp_path, RELEASED / f"{name}.pt"))
+    assert "has no plain weights" in old
+    assert "`mhdnn export checkpoint=MODEL.pt output=NEW.pt`" in old
+    assert "`mhdnn lammps build torch=true`" in old
+    model = export_checkpoint(RELEASED / f"{name}.pt", tmp_path / "new.pt")
+    found = evaluate(tmp_path / "run", atoms, model, charges=charges, style=style)
     assert found.energy == pytest.approx(expected["energy"], abs=2e-5)
     np.testing.assert_allclose(found.forces, expected["forces"], atol=2e-5)

@@ -9,8 +9,9 @@ import pytest
 from mhdnn.compilation import compiler
 from mhdnn.deploy.lammps import plugin
 from mhdnn.deploy.lammps.build import build_plugin, compiler_arguments
+from mhdnn.deploy.lammps.package import write_package
 from mhdnn.deploy.lammps.plugin import SOURCE_FOLDER, Lammps, existing_plugin, installed_lammps, plugin_path
-from mhdnn.errors import BuildError
+from mhdnn.errors import BuildError, OutputError
 
 STUBS = """\
 // MPI for one process, declared as LAMMPS's src/STUBS/mpi.h does: macros instead of types, no const.
@@ -63,7 +64,7 @@ def test_sources_compile(own_lammps, tmp_path, kind):
     mpi = f"-I{tmp_path}" if kind == "no MPI" else f"-I{Path(sys.prefix) / 'include'}"
     flags = {"BIGBIG": ["-DLAMMPS_BIGBIG"], "two words": ["-D", "LAMMPS_BIGBIG"]}.get(kind, [])
     sources = [path for path in sorted(SOURCE_FOLDER.glob("*.cpp")) if "<torch/" not in path.read_text()]
-    assert {"charges.cpp", "pair_mhdnn.cpp", "plugin.cpp"} < {path.name for path in sources}
+    assert {"mpi_processes.cpp", "pair_mhdnn.cpp", "plugin.cpp"} < {path.name for path in sources}
     for source in sources:
         result = compiled(["-O0", *compiler_arguments(own_lammps, [mpi, *flags])], source)
         assert result.returncode == 0, result.stderr
@@ -72,7 +73,7 @@ def test_sources_compile(own_lammps, tmp_path, kind):
 def test_mpi_of_the_compiler_is_found(own_lammps, tmp_path):
     """Open MPI's compiler adds its folder at the end: pip's MPI must not be found before it, or at all."""
     (tmp_path / "mpi.h").write_text("#error this is the MPI of the compiler\n")
-    includes = SOURCE_FOLDER / "charges.cpp"
+    includes = SOURCE_FOLDER / "mpi_processes.cpp"
     result = compiled([*compiler_arguments(own_lammps, []), f"-I{tmp_path}"], includes)
     assert "this is the MPI of the compiler" in result.stderr
     pip = compiler_arguments(installed_lammps(), [])
@@ -83,9 +84,6 @@ def test_mpi_of_the_compiler_is_found(own_lammps, tmp_path):
 
 def test_missing_mpi(own_lammps, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
-    monkeypatch.setattr(
-        "mhdnn.deploy.lammps.build.load_operators", lambda: type("Operators", (), {"library": tmp_path})
-    )
     with pytest.raises(
         BuildError, match="compiler=mpicxx, or flags=-I/folder/of/mpi.h; for a LAMMPS without MPI flags="
     ):
@@ -112,6 +110,75 @@ def test_each_compiler_and_flags_have_a_plugin(own_lammps, tmp_path, monkeypatch
     assert existing_plugin(own_lammps, *choices[2]) == paths[2]
     with pytest.raises(BuildError, match="run `mhdnn lammps build`"):
         existing_plugin(own_lammps, *choices[3])
+
+
+def test_plugins_with_libtorch_stand_aside(own_lammps, tmp_path, monkeypatch):
+    """One with libtorch is found if it was built last, and no more once another torch is there."""
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
+    plain, torch = plugin_path(own_lammps), plugin_path(own_lammps, torch=True)
+    for path in (plain, torch):
+        path.parent.mkdir(parents=True)
+        path.touch()
+        plugin.remember(path)
+    assert existing_plugin(own_lammps) == torch != plain
+    monkeypatch.setattr(plugin, "torch_kind", lambda: "torch_of_tomorrow")
+    assert existing_plugin(own_lammps) == plain
+    with pytest.raises(BuildError, match="run `mhdnn lammps build torch=true`"):
+        existing_plugin(own_lammps, torch=True)
+
+
+WITHOUT_TORCH = """
+import sys
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "torch":
+            raise ModuleNotFoundError("No module named 'torch'")
+
+sys.meta_path.insert(0, NoTorch())
+from mhdnn.cli import main
+sys.exit(main(["lammps", *sys.argv[1:]]))
+"""
+
+
+def test_no_torch_is_needed(own_lammps, tmp_path):
+    """The compiler is called; that it refuses a flag shows how far it came."""
+    environment = {"PATH": "/usr/bin:/bin", "TORCH_EXTENSIONS_DIR": str(tmp_path)}
+
+    def run(*arguments):
+        command = [sys.executable, "-c", WITHOUT_TORCH, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+    assert "--no-such-option" in run("build", "flags=--no-such-option").stderr
+    assert run("package", str(tmp_path / "MHDNN")).returncode == 0
+    assert "has not been built" in run("path").stderr
+
+
+def test_package_of_lammps(own_lammps, tmp_path):
+    """Its files stand side by side, and what they include is there, or LAMMPS's."""
+    folder = write_package(tmp_path / "MHDNN")
+    names = {path.name for path in folder.iterdir()}
+    assert {"README", "pair_mhdnn.cpp", "pair_mhdnn.h", "mhdnn_plain_model.cpp"} <= names
+    assert "PairStyle(mhdnn,PairMHDNN);" in (folder / "pair_mhdnn.h").read_text()
+    arguments = [f"-I{Path(sys.prefix) / 'include'}", f"-I{own_lammps.include}", "-std=c++17", "-MM", "-march=native"]
+    for source in sorted(folder.glob("*.cpp")):
+        found = subprocess.run(
+            [str(compiler()), *arguments, "-fopenmp", str(source)], capture_output=True, text=True, check=False
+        )
+        assert found.returncode == 0, found.stderr
+        assert str(SOURCE_FOLDER.parents[2]) not in found.stdout  # nothing of the checkout
+    with pytest.raises(OutputError, match="expected a new or an empty folder"):
+        write_package(folder)
+
+
+@pytest.mark.slow
+def test_package_compiles(own_lammps, tmp_path):
+    """The files that see LAMMPS, without the folders that they come from."""
+    folder = write_package(tmp_path / "MHDNN")
+    arguments = [f"-I{Path(sys.prefix) / 'include'}", f"-I{own_lammps.include}", "-std=c++17", "-march=native"]
+    for name in ("pair_mhdnn.cpp", "mhdnn_plain_model.cpp", "mhdnn_functions_contracted.cpp"):
+        result = compiled([*arguments, "-O0", "-Wno-psabi"], folder / name)
+        assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize("rank", [None, "0", "1"])

@@ -42,6 +42,7 @@ def message(folder, script):
         ({"elements": "C Ge"}, "does not know element Ge of atom type 2; it was trained for C Si Sn"),
         ({"elements": "C"}, "expected `* * model.pt` and an element (or NULL) for each of the 2 atom types"),
         ({"style": "device gpu"}, "device: expected cpu or cuda, got gpu"),
+        ({"style": "device cuda"}, "runs on the CPU; build it by `mhdnn lammps build torch=true`"),
         ({"style": "solver fast"}, "solver: expected auto or dense or iterative, got fast"),
         ({"style": "speed 11"}, "unknown keyword speed; expected device, dtype"),
         ({"style": "accuracy"}, "accuracy: a value is missing"),

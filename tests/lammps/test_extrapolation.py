@@ -118,11 +118,13 @@ def test_forces_that_are_no_numbers(short_range_model, tmp_path):
     assert "is not a number; look for atoms at the same place" in found
 
 
-def test_models_of_format_3_have_the_guard_of_then(pair_style, tmp_path):
-    """Ranges of all elements together; a sentence says that there are no others."""
+@pytest.mark.slow
+def test_models_of_format_3_have_the_guard_of_then(torch_pair_style, tmp_path):
+    """Ranges of all elements together; a sentence says that there are no others. Only libtorch reads these files."""
     tin = Atoms("Sn", cell=[20, 20, 20], pbc=True)
     model = RELEASED / "short_format3.pt"
-    output = run_lammps(tmp_path, script_for(tmp_path, model, atoms=tin, elements="Sn", after=COUNT)).stdout
+    script = script_for(tmp_path, model, atoms=tin, elements="Sn", after=COUNT)
+    output = run_lammps(tmp_path, script, plugin=torch_pair_style).stdout
     assert "has no ranges of elements, distances and charges" in output
     with pytest.warns(UserWarning, match="has no ranges of elements, distances and charges"):
         tin.calc = MHDNNCalculator(model)
@@ -132,7 +134,8 @@ def test_models_of_format_3_have_the_guard_of_then(pair_style, tmp_path):
     hot.calc = MHDNNCalculator(model)
     hot.get_potential_energy()
     script = script_for(tmp_path, model, atoms=hot, elements="Sn", after=COUNT)
-    assert f"COUNT {int(hot.calc.outside_training.sum())}\n" in run_lammps(tmp_path, script).stdout
+    output = run_lammps(tmp_path, script, plugin=torch_pair_style).stdout
+    assert f"COUNT {int(hot.calc.outside_training.sum())}\n" in output
     assert hot.calc.outside_training.all()
 
 

@@ -128,9 +128,7 @@ def remember(plugin: Path) -> None:
     aside.replace(note)
 
 
-def existing_plugin(
-    lammps: Lammps | None = None, cxx: str | None = None, flags: str = "", torch: bool = False
-) -> Path:
+def existing_plugin(lammps: Lammps | None = None, cxx: str | None = None, flags: str = "", torch: bool = False) -> Path:
     """The plugin that has been built: with this compiler, flags and libtorch or, without any of them, last.
 
     :raises BuildError: if there is no LAMMPS, or the plugin has not been built
