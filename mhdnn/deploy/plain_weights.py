@@ -20,7 +20,7 @@ from mhdnn.descriptors.contracted import ContractedFunctions
 from mhdnn.descriptors.groups import FunctionGroup, WideFunctions
 from mhdnn.descriptors.listed import ListedFunctions, ListedGroup, ListedWideFunctions
 from mhdnn.domain import TrainingDomain
-from mhdnn.ensemble import EnsembleNetwork
+from mhdnn.ensemble import EnsembleNetwork, StackedLinear
 from mhdnn.factory import build_potential
 from mhdnn.layered_network import FUNCTIONS, LayeredNetwork
 from mhdnn.networks import ACTIVATIONS, AtomicNetwork, PerElementNetwork, SharedNetwork
@@ -181,19 +181,21 @@ def _write_network(writer: _Writer, prefix: str, network: AtomicNetwork) -> None
 
 def _write_layers(writer: _Writer, prefix: str, layers: nn.Sequential, member: int = 0) -> None:
     """Weights, biases (if there are any) and functions; a layer without a function is linear."""
-    weights, functions = [], []
+    weights: list[nn.Linear | StackedLinear] = []
+    functions: list[str] = []
     for layer in layers:
-        if type(layer) in LAYER_FUNCTIONS:
-            functions[-1] = LAYER_FUNCTIONS[type(layer)]
-        else:
+        if isinstance(layer, (nn.Linear, StackedLinear)):
             weights.append(layer)
             functions.append("linear")
+        else:
+            functions[-1] = LAYER_FUNCTIONS[type(layer)]
     writer.text(f"{prefix}.functions", " ".join(functions))
-    for number, layer in enumerate(weights):
-        stacked = layer.weight.dim() == 3  # members side by side
-        writer.array(f"{prefix}.{number}.weight", layer.weight[member] if stacked else layer.weight)
-        if layer.bias is not None:
-            writer.array(f"{prefix}.{number}.bias", layer.bias[member] if stacked else layer.bias)
+    for number, own in enumerate(weights):
+        stacked = isinstance(own, StackedLinear)  # members side by side
+        writer.array(f"{prefix}.{number}.weight", own.weight[member] if stacked else own.weight)
+        bias: torch.Tensor | None = own.bias  # the last layer has none
+        if bias is not None:
+            writer.array(f"{prefix}.{number}.bias", bias[member] if stacked else bias)
 
 
 def _write_domain(writer: _Writer, domain: TrainingDomain) -> None:
