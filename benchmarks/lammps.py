@@ -1,6 +1,6 @@
 """Time of molecular dynamics in LAMMPS, on one and two processes, short-ranged and with charges.
 
-    python benchmarks/lammps.py [--output F.json] [--quick]
+    python benchmarks/lammps.py [--output F.json] [--quick] [--torch]
 
 - Silicon at 300 K: time of a step and its parts, neighbour lists as LAMMPS builds them, within 5.5 Å in float32.
   ``wide`` are the functions of benchmarks/descriptors.py with a network of 2 × 20 nodes; ``four_body`` (the default for
@@ -10,8 +10,10 @@
   time of the same energies and forces for pairs that are there already, in Python on one thread, in the same run, and
   ``network`` its part without functions; ``overhead`` is what LAMMPS's pair time (one process) exceeds ``operators``
   by.
+- Graphene of 18 and 162 atoms with the model of `mhdnn train experiment=sn_graphene`, untrained: small systems.
 - Rock salt with charge equilibration (accuracy 1e-6), warm steps.
 
+With ``--torch`` the pair style with libtorch runs beside, on one process (``libtorch``).
 Every process has one thread. Efficiency is the time of one process over twice that of two.
 """
 
@@ -30,7 +32,7 @@ from typing import Any
 
 import torch
 from ase import Atoms
-from ase.build import bulk
+from ase.build import bulk, graphene
 from ase.io import write
 from descriptor_systems import (
     SILICON_CUTOFF,
@@ -56,11 +58,13 @@ SHIPPED = ("four_body", "legendre", "contracted")
 SHIPPED_REPEATS = 10
 """Size of the crystal for the shipped sets of functions."""
 SALT_REPEATS = (4, 8, 11)
+GRAPHENE_REPEATS = (3, 9)
+GRAPHENE_ELEMENTS, GRAPHENE_CUTOFF = [3, 6, 50], 6.4
 QUIET = 1e-6
 """Scale of the networks' outputs: no forces to speak of."""
 COLUMNS = (
-    "system", "functions", "num_atoms", "ranks", "us_per_atom_step", "guarded", "pair", "neigh", "comm", "operators",
-    "network", "overhead", "efficiency",
+    "system", "functions", "num_atoms", "ranks", "us_per_atom_step", "libtorch", "guarded", "pair", "neigh", "comm",
+    "operators", "network", "overhead", "efficiency",
 )  # fmt: skip
 INPUT = """\
 units metal
@@ -110,10 +114,16 @@ def model_settings(atoms: Atoms, charges: bool, functions: str = "wide") -> dict
     return {**settings, "charges": {**own, "network": network_settings()}}
 
 
-def write_model(atoms: Atoms, charges: bool, path: Path, functions: str = "wide") -> None:
+def graphene_settings() -> dict[str, Any]:
+    """Of the bundled set's experiment."""
+    own = {"atomic_numbers": GRAPHENE_ELEMENTS, "cutoff": GRAPHENE_CUTOFF, "dtype": "float32"}
+    descriptor, network = default_settings("descriptor", "contracted"), default_settings("network", "shared")
+    return {**own, "descriptor": descriptor, "network": network}
+
+
+def write_model(atoms: Atoms, charges: bool, path: Path, settings: dict[str, Any]) -> None:
     """A model with random weights and hardly any short-range energy."""
     torch.manual_seed(0)
-    settings = model_settings(atoms, charges, functions)
     potential = build_potential(settings)
     fit_scaling(potential, [System("", atoms, settings["cutoff"]).batch])
     potential.network.output_scale.fill_(QUIET)
@@ -178,30 +188,57 @@ def operators_alone(case: Case, system: System, budget: float) -> dict[str, floa
     }
 
 
-def measure_silicon(repeats: int, quick: bool, folder: Path, functions: str = "wide") -> list[dict[str, Any]]:
+def measure_silicon(
+    repeats: int, chosen: argparse.Namespace, folder: Path, functions: str = "wide"
+) -> list[dict[str, Any]]:
     system = silicon(repeats)
     model = folder / f"silicon_{functions}.pt"
     if not model.exists():
-        write_model(silicon(3).atoms, False, model, functions)
+        atoms = silicon(3).atoms
+        write_model(atoms, False, model, model_settings(atoms, False, functions))
     num_atoms = len(system.atoms)
-    steps = 10 if quick else max(20, 800_000 // num_atoms)
+    steps = 10 if chosen.quick else max(20, 800_000 // num_atoms)
     case = Case("silicon", functions, system.atoms, model, False, steps)
-    alone = operators_alone(case, system, 0.5 if quick else 3.0)
+    alone = operators_alone(case, system, 0.5 if chosen.quick else 3.0)
     one, two = (run(case, ranks, folder) for ranks in (1, 2))
     guarded = run(case, 1, folder, "warn")["us_per_atom_step"]
     one |= {"guarded": guarded, **alone, "overhead": one["pair"] / alone["operators"] - 1.0}
+    one |= with_libtorch(case, chosen, folder)
     two["efficiency"] = one["us_per_atom_step"] / (2.0 * two["us_per_atom_step"])
     return [one, two]
 
 
-def measure_salt(repeats: int, quick: bool, folder: Path) -> list[dict[str, Any]]:
+def with_libtorch(case: Case, chosen: argparse.Namespace, folder: Path) -> dict[str, float]:
+    """Microseconds for each atom and step of the other pair style, if it is asked for."""
+    if not chosen.torch:
+        return {}
+    build_plugin(torch=True)  # the one that was built last is found
+    try:
+        return {"libtorch": run(case, 1, folder)["us_per_atom_step"]}
+    finally:
+        build_plugin()
+
+
+def measure_graphene(repeats: int, chosen: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+    atoms = graphene(size=(1, 1, 1), vacuum=8.0)
+    atoms.pbc = True
+    atoms = atoms.repeat((repeats, repeats, 1))
+    model = folder / "graphene.pt"
+    if not model.exists():
+        write_model(atoms, False, model, graphene_settings())
+    case = Case("graphene", "contracted", atoms, model, False, 100 if chosen.quick else 200_000 // len(atoms))
+    return [run(case, 1, folder) | with_libtorch(case, chosen, folder)]
+
+
+def measure_salt(repeats: int, chosen: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     atoms = bulk("NaCl", "rocksalt", a=5.64, cubic=True).repeat(repeats)
     atoms.rattle(0.1, seed=0)
     model = folder / "salt.pt"
     if not model.exists():
-        write_model(atoms, True, model)
-    case = Case("rock salt", "wide", atoms, model, True, 2 if quick else max(20, 100_000 // len(atoms)))
+        write_model(atoms, True, model, model_settings(atoms, True))
+    case = Case("rock salt", "wide", atoms, model, True, 2 if chosen.quick else max(20, 100_000 // len(atoms)))
     one, two = (run(case, ranks, folder) for ranks in (1, 2))
+    one |= with_libtorch(case, chosen, folder)
     two["efficiency"] = one["us_per_atom_step"] / (2.0 * two["us_per_atom_step"])
     return [one, two]
 
@@ -218,17 +255,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--quick", action="store_true", help="few atoms and steps")
+    parser.add_argument("--torch", action="store_true", help="the pair style with libtorch, too")
     chosen = parser.parse_args()
     build_plugin()
     records: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for repeats in SILICON_REPEATS[:1] if chosen.quick else SILICON_REPEATS:
-            records += measure_silicon(repeats, chosen.quick, folder)
+            records += measure_silicon(repeats, chosen, folder)
         for functions in SHIPPED:
-            records += measure_silicon(SHIPPED_REPEATS, chosen.quick, folder, functions)
+            records += measure_silicon(SHIPPED_REPEATS, chosen, folder, functions)
+        for repeats in GRAPHENE_REPEATS:
+            records += measure_graphene(repeats, chosen, folder)
         for repeats in SALT_REPEATS[:1] if chosen.quick else SALT_REPEATS:
-            records += measure_salt(repeats, chosen.quick, folder)
+            records += measure_salt(repeats, chosen, folder)
     show(records)
     if chosen.output:
         chosen.output.write_text(json.dumps(records, indent=1))
