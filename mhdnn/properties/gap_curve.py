@@ -21,7 +21,7 @@ from scipy.optimize import curve_fit
 from mhdnn.errors import DataError
 from mhdnn.evaluation.plots import PALETTE, label_axes, new_figure, style_axes
 from mhdnn.properties.energies import Energies
-from mhdnn.properties.interfaces import area_of, slabs_of, with_gap
+from mhdnn.properties.interfaces import interface_area, slabs_of, with_gap
 from mhdnn.properties.points import Points
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.report import Curve, Report
@@ -195,7 +195,7 @@ def compute_gap_curve(
     points = points or Points()
     energies = Energies(calculator, atoms, journal)
     energy_1, energy_2 = (energies(part) for part in slabs_of(atoms))
-    area = area_of(atoms) if area is None else area
+    area = interface_area(atoms, area)
     found = []
     for gap in tracked([float(gap) for gap in gaps], "gap curve"):
         moved = with_gap(atoms, gap)

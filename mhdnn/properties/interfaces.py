@@ -52,6 +52,21 @@ def area_of(atoms: Atoms) -> float:
     return float(np.linalg.det(plane_of(atoms)))
 
 
+def interface_area(atoms: Atoms, given: float | None) -> float:
+    """The area that an energy is divided by: what is given, or the cell's, Å².
+
+    :raises ConfigError: for particles, whose box has nothing to do with their contact, unless it is given
+    """
+    if given is not None:
+        return given
+    if not atoms.pbc[:2].all():
+        raise ConfigError(
+            "`area`: expected the area of contact of structures that are not periodic along x and y, got none; "
+            "`mhdnn properties particle` prints it, `contact_area` computes it"
+        )
+    return area_of(atoms)
+
+
 def build_interface(
     slab_1: Atoms,
     slab_2: Atoms,

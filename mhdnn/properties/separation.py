@@ -25,8 +25,8 @@ from mhdnn.properties.energies import Energies, energy_of
 from mhdnn.properties.frames import with_known_energy
 from mhdnn.properties.insertion import SLAB, inserted_ions, with_labels
 from mhdnn.properties.interfaces import (
-    area_of,
     gap_of,
+    interface_area,
     interface_views,
     label_slabs,
     moved_slab,
@@ -98,7 +98,7 @@ def separate(atoms: Atoms, calculator: Calculator, area: float | None = None) ->
         energy_of(one, calculator),
         energy_of(two, calculator),
         energy_of(atoms, calculator),
-        area_of(atoms) if area is None else area,
+        interface_area(atoms, area),
         atoms,
     )
 
@@ -137,7 +137,7 @@ def separate_relaxed(
         energy_of(one, calculator),
         energy_of(two, calculator),
         energy_of(together, calculator),
-        area_of(atoms) if area is None else area,
+        interface_area(atoms, area),
         together,
     )
 
@@ -235,7 +235,7 @@ def map_registry(
     shifts = fractions @ cell
     energies = Energies(calculator, atoms, journal)
     energy_1, energy_2 = (energies(part) for part in slabs_of(atoms))
-    area = area_of(atoms) if area is None else area
+    area = interface_area(atoms, area)
     work, gaps = np.full((num_1, num_2), np.nan), np.full((num_1, num_2), np.nan)
     points, structures = points or Points(), []
     for place in tracked(list(np.ndindex(num_1, num_2)), "registry"):

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.evaluation.plots import PALETTE, label_axes, new_figure, style_axes
 from mhdnn.properties.energies import Energies
-from mhdnn.properties.interfaces import area_of, gap_of, moved_slab, plane_of, slabs_of
+from mhdnn.properties.interfaces import gap_of, interface_area, moved_slab, plane_of, slabs_of
 from mhdnn.properties.points import Points
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.report import Curve, Report
@@ -203,7 +203,7 @@ def compute_sliding(
     energies = Energies(calculator, atoms, journal)
     shift = _checked_period(atoms, energies, vector)
     energy_1, energy_2 = (energies(part) for part in slabs_of(atoms))
-    area = area_of(atoms) if area is None else area
+    area = interface_area(atoms, area)
     points = points or Points()
     known: dict[Fraction, Atoms | None] = {}
 

@@ -1,14 +1,25 @@
 """Particles facet to facet: orientation, and areas of contact by hand."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, graphene
+from ase.calculators.emt import EMT
 from ase.cluster import Octahedron
 
 from mhdnn.errors import ConfigError, DataError
+from mhdnn.properties.gap_curve import compute_gap_curve
 from mhdnn.properties.interfaces import contact_area, gap_of
-from mhdnn.properties.particle_contact import area_of_contact, facets_of, particle_report, with_direction_down
+from mhdnn.properties.particle_contact import (
+    area_of_contact,
+    facets_of,
+    particle_pair,
+    particle_report,
+    with_direction_down,
+)
+from mhdnn.properties.separation import separate
 
 A = 4.08
 """Å, gold"""
@@ -79,6 +90,16 @@ def test_two_particles(octahedron, cube, tmp_path, monkeypatch):
     assert not atoms.pbc.any()
     assert area_of_contact(atoms) <= contact_area(atoms) + 1e-9
     assert atoms.positions.min() > 5.9
+
+
+def test_energies_of_particles_are_not_divided_by_their_box(cube):
+    atoms = particle_pair(cube, cube, gap=2.4, vacuum=5.0)
+    for compute in (separate, partial(compute_gap_curve, gaps=[2.0, 2.3, 2.6, 3.0, 4.0])):
+        with pytest.raises(ConfigError, match="`area`: expected the area of contact"):
+            compute(atoms, EMT())
+    area = area_of_contact(atoms)
+    found = separate(atoms, EMT(), area)
+    assert found.work == pytest.approx((found.energy_1 + found.energy_2 - found.energy_12) / area * 16.02176634)
 
 
 def test_a_bulk_crystal_is_no_particle():
