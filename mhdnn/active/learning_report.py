@@ -158,6 +158,6 @@ def _draw_errors(axes: Axes, rounds: Sequence[Round], quantity: Quantity, color:
     known = [(one.num_labels, one.errors[quantity.key("rmse")]) for one in rounds if quantity.key("rmse") in one.errors]
     if known:
         axes.plot(*zip(*known, strict=True), "o-", color=color)
-    axes.set_ylim(bottom=0.0)
+        axes.set_ylim(0.0, 1.08 * max(error for _, error in known) or 1.0)
     style_axes(axes)
     label_axes(axes, "Labels", f"{quantity.label} RMSE, test ({quantity.unit})")
