@@ -29,6 +29,8 @@ mhdnn import n2p2|runner FOLDER OUT.pt [...]     model file from a potential of 
 mhdnn properties [NAME key=value ...]            elasticity, voltage, adhesion, ...; alone: what there is
 mhdnn lammps build|path [include=FOLDER]         the LAMMPS pair style: compile it; say where it is
 mhdnn lammps package FOLDER                      its sources as a package of LAMMPS
+mhdnn schema [output=FILE.json]                  JSON Schema of the settings of `mhdnn train`, for editors
+mhdnn completion bash|zsh|fish                   completion of commands and keys for a shell
 mhdnn doctor [--build]                           what this machine has; compile the symmetry functions again
 """
 
@@ -237,6 +239,19 @@ def run_data(arguments: Sequence[str]) -> int:
     return int(parsed.run(parsed) or 0)
 
 
+def run_schema(arguments: Sequence[str]) -> int:
+    from mhdnn.training.schema import write_schema
+
+    run_function("schema", write_schema, arguments)
+    return 0
+
+
+def run_completion(arguments: Sequence[str]) -> int:
+    from mhdnn.completion import print_completion
+
+    return print_completion(arguments)
+
+
 DOCTOR = """\
 mhdnn doctor             what this machine has: versions, compiler, symmetry functions, LAMMPS
 mhdnn doctor --build     compile the symmetry functions again, then the same
@@ -268,6 +283,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "import": run_import,
     "properties": run_properties,
     "lammps": run_lammps,
+    "schema": run_schema,
+    "completion": run_completion,
     "doctor": run_doctor,
 }
 

@@ -24,8 +24,13 @@ def compiler() -> str | None:
 
 def compiler_flags() -> list[str]:
     """Flags for C++: the vector instructions of this machine, and threads."""
-    native = "-mcpu=native" if platform.machine() == "arm64" else "-march=native"
-    return ["-O3", native, "-fno-math-errno", *threads()]
+    return flags_for("native")
+
+
+def flags_for(architecture: str) -> list[str]:
+    """The same for another processor, as compilers name it."""
+    option = "-mcpu" if platform.machine() == "arm64" else "-march"
+    return ["-O3", f"{option}={architecture}", "-fno-math-errno", *threads()]
 
 
 def threads() -> list[str]:

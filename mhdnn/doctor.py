@@ -17,7 +17,7 @@ from mhdnn.compilation import compiler, compiler_flags
 from mhdnn.deploy.lammps.plugin import existing_plugin, installed_lammps
 from mhdnn.errors import BuildError
 from mhdnn.kernels import build
-from mhdnn.kernels.loading import VARIABLE
+from mhdnn.kernels.loading import VARIABLE, usable_library
 from mhdnn.segments import HAS_TORCH_SCATTER
 
 PACKAGES = ("ase", "numpy", "h5py", "vesin", "pytorch-lightning", "hydra-core", "torchmetrics")
@@ -35,6 +35,8 @@ def compiler_finding() -> str:
 def operator_finding() -> str:
     """What the symmetry functions run on."""
     wanted = os.environ.get(VARIABLE, "auto")
+    if wanted == "auto" and (shipped := usable_library()) is not None:
+        return f"compiled, of the wheel ({shipped})"
     library = build.library_path()
     if wanted == "torch" or (compiler() is None and not library.is_file()):
         return "plain torch"

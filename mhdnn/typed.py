@@ -44,23 +44,24 @@ class Range:
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition, and what a value is that fulfils it."""
+    """A condition, what a value is that fulfils it, and the same as keywords of JSON Schema where it has such."""
 
     holds: Callable[[Any], bool]
     noun: str
+    keywords: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
 
 def one_of(names: Iterable[str]) -> Rule:
     """One of some texts, as ``Literal`` has it, of names that stand elsewhere."""
     known = list(names)
-    return Rule(lambda value: value in known, _either(known))
+    return Rule(lambda value: value in known, _either(known), {"enum": known})
 
 
 Positive = Annotated[float, Range(above=0)]
 NotNegative = Annotated[float, Range(least=0)]
 Count = Annotated[int, Range(least=1)]
 CountOrZero = Annotated[int, Range(least=0)]
-NOT_EMPTY = Rule(lambda value: len(value) > 0, "")
+NOT_EMPTY = Rule(lambda value: len(value) > 0, "", {"minLength": 1, "minItems": 1})
 """Of lists and texts."""
 
 

@@ -1,4 +1,4 @@
-"""The commands ``mhdnn data convert | check | split``."""
+"""The commands ``mhdnn data convert | check | split | bundled``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mhdnn.data.ase_bridge import LabelKeys
+from mhdnn.data.bundled import bundled_files, bundled_path
 from mhdnn.data.charges import parse_valence
 from mhdnn.data.check import CheckReport, check
 from mhdnn.data.conversion_report import ConvertReport
@@ -58,6 +59,9 @@ def add_data_commands(subparsers: argparse._SubParsersAction) -> None:
     splitting.add_argument("--seed", type=int, default=0)
     splitting.add_argument("--output", type=Path, help="folder for train.h5, ...; default: store in the file")
     splitting.set_defaults(run=run_split)
+    bundled = commands.add_parser("bundled", help="where the datasets are that come with the package")
+    bundled.add_argument("name", nargs="?", help="of one of them, as in sn_graphene.h5")
+    bundled.set_defaults(run=run_bundled)
 
 
 def _add_convert(commands: argparse._SubParsersAction) -> None:
@@ -143,6 +147,13 @@ def run_check(arguments: argparse.Namespace) -> int:
     report = check(arguments.dataset)
     print_check(report, Console())
     return 1 if report.errors else 0
+
+
+def run_bundled(arguments: argparse.Namespace) -> int:
+    """`mhdnn data bundled`: their paths, or one path."""
+    for path in [bundled_path(arguments.name)] if arguments.name else bundled_files():
+        print(path)
+    return 0
 
 
 def run_split(arguments: argparse.Namespace) -> int:

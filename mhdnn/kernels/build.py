@@ -6,13 +6,14 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 
-from mhdnn.compilation import announced, cache_root, compiler, compiler_flags, digest_of, only_one
+from mhdnn.compilation import announced, cache_root, compiler, compiler_flags, digest_of, flags_for, only_one
 from mhdnn.errors import BuildError
+from mhdnn.kernels.shipped import library_name
 
 SOURCE_FOLDER = Path(__file__).parent / "source"
 LIBRARY_NAME = "mhdnn_operators"
@@ -71,34 +72,51 @@ def build(verbose: bool = False, force: bool = False) -> Path:
     with only_one(library.parent):
         if library.is_file() and not force:
             return library
-        where = "C++ and CUDA" if cuda_compiler() else "C++"
-        with announced(f"the symmetry functions ({where})"):
-            _compile(library, verbose)
+        nvcc = cuda_compiler()
+        with announced(f"the symmetry functions ({'C++ and CUDA' if nvcc else 'C++'})"):
+            _compile(library, verbose, compiler_flags(), str(Path(torch.__file__).parent / "lib"), nvcc)
     return library
 
 
-def _compile(library: Path, verbose: bool) -> None:
+def build_for_wheel(level: str, folder: Path) -> Path:
+    """Compile the operators of the CPU for a level of `mhdnn.kernels.shipped`, unless they are newer than the source.
+
+    :param level: architecture
+    :param folder: where the library goes
+    :raises BuildError: with the compiler's message
+    """
+    library = folder / library_name(level, torch.__version__)
+    newest = max(path.stat().st_mtime for path in SOURCE_FOLDER.rglob("*"))
+    if library.is_file() and library.stat().st_mtime > newest:
+        return library
+    folder.mkdir(parents=True, exist_ok=True)
+    torch_beside = "$$ORIGIN/../../../torch/lib"  # of mhdnn/kernels/compiled; $$ is Ninja's $
+    _compile(library, True, flags_for(level), torch_beside, None)
+    return library
+
+
+def _compile(library: Path, verbose: bool, flags: Sequence[str], torch_libraries: str, nvcc: str | None) -> None:
     from torch.utils import cpp_extension
 
     aside = library.parent / f"build-{os.getpid()}"
     aside.mkdir()
-    libraries = Path(torch.__file__).parent / "lib"
-    nvcc = cuda_compiler()
     try:
         with _ninja_in_path():
             cpp_extension.load(
                 LIBRARY_NAME,
                 [str(path) for path in sources(with_cuda=nvcc is not None)],
-                extra_cflags=compiler_flags(),
+                extra_cflags=list(flags),
                 extra_cuda_cflags=["-O3"],
                 # no Python in it: C++ programs load the same library
-                extra_ldflags=["-Wl,--as-needed", f"-Wl,-rpath,{libraries}"] if sys.platform != "darwin" else [],
+                extra_ldflags=["-Wl,--as-needed", f"'-Wl,-rpath,{torch_libraries}'"]
+                if sys.platform != "darwin"
+                else [],
                 build_directory=str(aside),
                 with_cuda=nvcc is not None,
                 is_python_module=False,
                 verbose=verbose,
             )
-        (aside / library.name).replace(library)
+        (aside / f"{LIBRARY_NAME}.so").replace(library)
     except (RuntimeError, OSError) as error:
         raise BuildError(
             f"the symmetry functions could not be compiled with {compiler()}:\n{error}\n"

@@ -12,6 +12,7 @@ import torch
 from mhdnn.compilation import compiler
 from mhdnn.errors import BuildError, ConfigError
 from mhdnn.kernels import build
+from mhdnn.kernels.shipped import shipped_library
 
 VARIABLE = "MHDNN_KERNELS"
 
@@ -50,8 +51,8 @@ def operator_state() -> OperatorState:
 def load_operators() -> OperatorState:
     """Make ``torch.ops.mhdnn`` available, compiling it where that was not done yet.
 
-    The environment variable MHDNN_KERNELS chooses: ``auto`` (default: compiled, or plain torch with a
-    warning where there is no compiler), ``compiled``, or ``torch``.
+    The environment variable MHDNN_KERNELS chooses: ``auto`` (default: those of the wheel, else compiled here, or plain
+    torch with a warning where there is no compiler), ``compiled`` (here, for this very processor), or ``torch``.
 
     :raises BuildError: if the compilation fails, or a compiler is demanded and there is none
     :raises ConfigError: if the variable has another value
@@ -64,6 +65,9 @@ def load_operators() -> OperatorState:
         raise ConfigError(f"`{VARIABLE}`: expected auto, compiled or torch, got {wanted!r}")
     if wanted == "torch":
         _state = _register_torch()
+    elif wanted == "auto" and (shipped := usable_library()) is not None:
+        torch.ops.load_library(str(shipped))
+        _state = OperatorState("compiled", shipped)
     elif compiler() is None and not build.library_path().is_file():
         remedy = "install g++ (Debian, Ubuntu: apt install g++)"
         if wanted == "compiled":
@@ -78,6 +82,11 @@ def load_operators() -> OperatorState:
         torch.ops.load_library(str(library))
         _state = OperatorState("compiled", library)
     return _state
+
+
+def usable_library() -> Path | None:
+    """The library of the wheel, unless one for a GPU can be compiled."""
+    return None if build.cuda_compiler() else shipped_library()
 
 
 def _register_torch() -> OperatorState:

@@ -250,7 +250,7 @@ def _choices_with(key: str) -> list[str]:
 
 def _keys_like(key: str, arguments: Sequence[str]) -> str:
     key = key.lstrip("+~")
-    known = list(_flat(default_config(arguments)))
+    known = list(setting_names(default_config(arguments)))
     last = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
     if last and key.rpartition(".")[2] != key:
         return f"; did you mean {' or '.join(last[:3])}?"
@@ -260,10 +260,11 @@ def _keys_like(key: str, arguments: Sequence[str]) -> str:
     return suggestion(key, [*(name for name in known if "." not in name), *groups(), *known])
 
 
-def _flat(config: DictConfig, prefix: str = "") -> Iterator[str]:
+def setting_names(config: DictConfig, prefix: str = "") -> Iterator[str]:
+    """Dotted names of all settings."""
     for key in map(str, config):
         node = config._get_node(key)
         if isinstance(node, DictConfig) and not node._is_none() and not node._is_missing():
-            yield from _flat(node, f"{prefix}{key}.")
+            yield from setting_names(node, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"

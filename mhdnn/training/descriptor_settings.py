@@ -11,11 +11,12 @@ from mhdnn.descriptors.groups import MAX_DEGREE
 from mhdnn.descriptors.input_nn import LENGTH_UNITS
 from mhdnn.typed import NOT_EMPTY, Count, CountOrZero, NotNegative, Positive, Range, Rule, one_of
 
-Path = Annotated[str, Rule(lambda text: bool(text.strip()), "a path")]
+Path = Annotated[str, Rule(lambda text: bool(text.strip()), "a path", {"pattern": r"\S"})]
 CUTOFF_NAMES = f"{', '.join(CUTOFF_FUNCTIONS)} (with an inner fraction: cosine:0.25)"
-CutoffFunction = Annotated[str, Rule(is_cutoff_function, CUTOFF_NAMES)]
+CUTOFF_PATTERN = rf"^({'|'.join(CUTOFF_FUNCTIONS)})(:[0-9.eE+-]+)?$"
+CutoffFunction = Annotated[str, Rule(is_cutoff_function, CUTOFF_NAMES, {"pattern": CUTOFF_PATTERN})]
 LengthUnit = Annotated[str, one_of(LENGTH_UNITS)]
-Pair = Annotated[list[float], Rule(lambda pair: len(pair) == 2, "a pair of numbers")]
+Pair = Annotated[list[float], Rule(lambda pair: len(pair) == 2, "a pair of numbers", {"minItems": 2, "maxItems": 2})]
 Channels = Literal["resolved", "weighted", "learned"]
 DescriptorChoice = Literal["four_body", "contracted", "legendre", "wide", "narrow"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Optional, Union
 
 import pytorch_lightning as pl
-from ase.data import atomic_numbers
+from ase.data import atomic_numbers, chemical_symbols
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
@@ -17,7 +17,12 @@ from mhdnn.potential import DTYPES
 from mhdnn.training.descriptor_settings import AutomaticFunctions, CutoffFunction, Functions, InputNN, Listed, Path
 from mhdnn.typed import ANYTHING, NOT_EMPTY, Count, CountOrZero, NotNegative, Positive, Range, Rule, check, one_of
 
-Element = Annotated[str, Rule(lambda symbol: symbol in atomic_numbers and symbol != "X", "a chemical symbol")]
+Element = Annotated[
+    str,
+    Rule(
+        lambda symbol: symbol in atomic_numbers and symbol != "X", "a chemical symbol", {"enum": chemical_symbols[1:]}
+    ),
+]
 Seed = Annotated[int, Range(least=0, most=2**32 - 1)]
 Activation = Annotated[str, one_of(ACTIVATIONS)]
 Paths = Union[Path, Annotated[list[Path], NOT_EMPTY]]

@@ -1,0 +1,174 @@
+"""`mhdnn completion`: a script for the shell that completes commands, keys and choices.
+
+The words stand in the script, so that a press of Tab starts no Python; a new version of mhdnn wants a new script.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+
+from mhdnn.errors import ConfigError
+
+HELP = """\
+mhdnn completion bash|zsh|fish     prints a script: put it where the shell looks for completions, as in
+
+  mhdnn completion bash > ~/.local/share/bash-completion/completions/mhdnn
+  mhdnn completion zsh > ~/.zfunc/_mhdnn            (with ~/.zfunc in fpath before compinit)
+  mhdnn completion fish > ~/.config/fish/completions/mhdnn.fish
+"""
+
+BASH = """\
+_mhdnn() {{
+    local line="${{COMP_LINE:0:COMP_POINT}}" path="" word words=""
+    local token="${{line##*[[:space:]]}}"
+    for word in ${{line%"$token"}}; do
+        case "$word" in mhdnn|*/mhdnn|-*|*=*) ;; *) path="${{path:+$path }}$word" ;; esac
+    done
+    while :; do
+        case "$path" in
+{cases}
+        esac
+        [[ -n "$words" || "$path" != *" "* ]] && break
+        path="${{path% *}}"
+    done
+    COMPREPLY=($(compgen -W "$words" -- "$token"))
+    if [[ "$token" == *=* ]]; then  # bash completes what comes after the sign
+        COMPREPLY=("${{COMPREPLY[@]#*=}}")
+        [[ -n "${{COMPREPLY[*]}}" ]] || COMPREPLY=($(compgen -f -- "${{token#*=}}"))
+    elif [[ -z "${{COMPREPLY[*]}}" ]]; then
+        COMPREPLY=($(compgen -f -- "$token"))
+    fi
+    [[ "${{COMPREPLY[*]}}" != *= ]] || compopt -o nospace 2>/dev/null
+}}
+complete -F _mhdnn mhdnn
+"""
+
+ZSH = """\
+#compdef mhdnn
+_mhdnn() {{
+    local path="" word found=""
+    for word in "${{(@)words[2,CURRENT-1]}}"; do
+        case "$word" in -*|*=*) ;; *) path="${{path:+$path }}$word" ;; esac
+    done
+    while :; do
+        case "$path" in
+{cases}
+        esac
+        [[ -n "$found" || "$path" != *" "* ]] && break
+        path="${{path% *}}"
+    done
+    local -a complete=(${{(M)${{=found}}:#*[^=]}}) keys=(${{(M)${{=found}}:#*=}})
+    (( ${{#complete}} )) && compadd -- $complete
+    (( ${{#keys}} )) && compadd -S '' -- $keys
+    if compset -P '*='; then _files; else _files; fi
+}}
+if [[ "${{funcstack[1]}}" == _mhdnn ]]; then _mhdnn "$@"; else compdef _mhdnn mhdnn; fi
+"""
+
+FISH = """\
+function __mhdnn_at
+    set -l path
+    for word in (commandline -opc)[2..]
+        string match -qr -- '^-|=' $word; or set -a path $word
+    end
+    test "$path" = "$argv[1]"; or string match -q -- "$argv[1] *" "$path"; and test -n "$argv[1]"
+end
+{cases}
+"""
+
+
+def of_function(path: str) -> list[str]:
+    """The keys of a function, ``module:name``, that the command line calls."""
+    from mhdnn.properties.arguments import keys_of
+
+    module, _, name = path.partition(":")
+    return [f"{key.name}=" for key in keys_of(getattr(import_module(module), name))]
+
+
+def of_training() -> list[str]:
+    """Keys of the settings, groups with their choices, and options of Hydra."""
+    from mhdnn.training.command import choices, default_config, groups, setting_names
+
+    chosen = [f"{group}={name}" for group in groups() for name in choices(group)]
+    return [*chosen, *(f"{name}=" for name in setting_names(default_config([]))), "--multirun", "--cfg", "--help"]
+
+
+def of_data() -> dict[str, list[str]]:
+    """Commands of `mhdnn data` with their options."""
+    from mhdnn.cli import ACTIVE_COMMANDS
+    from mhdnn.data.commands import add_data_commands
+
+    parser = argparse.ArgumentParser()
+    add_data_commands(parser.add_subparsers())
+    commands = _subparsers(_subparsers(parser)["data"])
+    found = {"data": sorted(commands)}
+    for name, command in commands.items():
+        options = [option for action in command._actions for option in action.option_strings if option.startswith("--")]
+        found[f"data {name}"] = of_function(f"mhdnn.active.{name}:{name}") if name in ACTIVE_COMMANDS else options
+    return found
+
+
+def _subparsers(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return action.choices
+    return {}
+
+
+def words() -> dict[str, list[str]]:
+    """What can follow each command."""
+    from mhdnn.cli import COMMANDS, LAMMPS_COMMANDS
+    from mhdnn.properties.commands import COMMANDS as PROPERTIES
+
+    found = {
+        "": [*COMMANDS, "--version", "--help"],
+        "train": of_training(),
+        "evaluate": of_function("mhdnn.evaluation.command:evaluate"),
+        "export": of_function("mhdnn.cli:export"),
+        "import": ["n2p2", "runner"],
+        "lammps": list(LAMMPS_COMMANDS),
+        "properties": list(PROPERTIES),
+        "schema": of_function("mhdnn.training.schema:write_schema"),
+        "completion": list(SHELLS),
+        "doctor": ["--build"],
+    }
+    found |= {f"import {name}": of_function("mhdnn.cli:import_hdnnp") for name in found["import"]}
+    found |= {f"lammps {name}": of_function(f"mhdnn.cli:{f.__name__}") for name, f in LAMMPS_COMMANDS.items()}
+    found |= {f"properties {name}": of_function(path) for name, path in PROPERTIES.items()}
+    return found | of_data()
+
+
+def _cases(variable: str, table: Mapping[str, Sequence[str]]) -> str:
+    return "\n".join(f"        '{path}') {variable}='{' '.join(entries)}' ;;" for path, entries in table.items())
+
+
+def _fish_cases(table: Mapping[str, Sequence[str]]) -> str:
+    lines = [f"complete -c mhdnn -n 'test (count (commandline -opc)) -eq 1' -f -a '{' '.join(table[''])}'"]
+    for path, entries in table.items():
+        if path and any(entries):
+            files = "" if " " in path or path in ("train", "evaluate", "export") else " -f"
+            lines.append(f"complete -c mhdnn -n '__mhdnn_at \"{path}\"'{files} -a '{' '.join(entries)}'")
+    return "\n".join(lines)
+
+
+SHELLS: dict[str, Callable[[], str]] = {
+    "bash": lambda: BASH.format(cases=_cases("words", words())),
+    "zsh": lambda: ZSH.format(cases=_cases("found", words())),
+    "fish": lambda: FISH.format(cases=_fish_cases(words())),
+}
+
+
+def print_completion(arguments: Sequence[str]) -> int:
+    """Run `mhdnn completion`.
+
+    :raises ConfigError: for a shell that is not known
+    """
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(HELP, end="")
+        return 0 if arguments else 2
+    if arguments[0] not in SHELLS:
+        raise ConfigError(f"`{arguments[0]}`: no completion for this shell; expected one of {', '.join(SHELLS)}")
+    print(SHELLS[arguments[0]](), end="")
+    return 0
