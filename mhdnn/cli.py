@@ -249,7 +249,20 @@ def run_schema(arguments: Sequence[str]) -> int:
 def run_completion(arguments: Sequence[str]) -> int:
     from mhdnn.completion import print_completion
 
-    return print_completion(arguments)
+    return print_completion(arguments, functions_of_commands(), list(COMMANDS))
+
+
+def functions_of_commands() -> dict[str, Callable[..., Any] | str]:
+    """The functions, or ``module:name``, whose signatures decide the keys of commands."""
+    return {
+        "evaluate": "mhdnn.evaluation.command:evaluate",
+        "export": export,
+        "import n2p2": import_hdnnp,
+        "import runner": import_hdnnp,
+        "schema": "mhdnn.training.schema:write_schema",
+        **{f"lammps {name}": function for name, function in LAMMPS_COMMANDS.items()},
+        **{f"data {name}": f"mhdnn.active.{name}:{name}" for name in ACTIVE_COMMANDS},
+    }
 
 
 DOCTOR = """\

@@ -79,12 +79,14 @@ end
 """
 
 
-def of_function(path: str) -> list[str]:
-    """The keys of a function, ``module:name``, that the command line calls."""
+def of_function(function: Callable[..., object] | str) -> list[str]:
+    """The keys of a function, or of ``module:name``, that the command line calls."""
     from mhdnn.properties.arguments import keys_of
 
-    module, _, name = path.partition(":")
-    return [f"{key.name}=" for key in keys_of(getattr(import_module(module), name))]
+    if isinstance(function, str):
+        module, _, name = function.partition(":")
+        function = getattr(import_module(module), name)
+    return [f"{key.name}=" for key in keys_of(function)]
 
 
 def of_training() -> list[str]:
@@ -97,7 +99,6 @@ def of_training() -> list[str]:
 
 def of_data() -> dict[str, list[str]]:
     """Commands of `mhdnn data` with their options."""
-    from mhdnn.cli import ACTIVE_COMMANDS
     from mhdnn.data.commands import add_data_commands
 
     parser = argparse.ArgumentParser()
@@ -105,8 +106,8 @@ def of_data() -> dict[str, list[str]]:
     commands = _subparsers(_subparsers(parser)["data"])
     found = {"data": sorted(commands)}
     for name, command in commands.items():
-        options = [option for action in command._actions for option in action.option_strings if option.startswith("--")]
-        found[f"data {name}"] = of_function(f"mhdnn.active.{name}:{name}") if name in ACTIVE_COMMANDS else options
+        options = [option for action in command._actions for option in action.option_strings]
+        found[f"data {name}"] = [option for option in options if option.startswith("--")]
     return found
 
 
@@ -117,27 +118,22 @@ def _subparsers(parser: argparse.ArgumentParser) -> Mapping[str, argparse.Argume
     return {}
 
 
-def words() -> dict[str, list[str]]:
-    """What can follow each command."""
-    from mhdnn.cli import COMMANDS, LAMMPS_COMMANDS
+def words(functions: Mapping[str, Callable[..., object] | str], commands: Sequence[str]) -> dict[str, list[str]]:
+    """What can follow each command.
+
+    :param functions: that take the keys of commands, by the command's words, as in ``data select``
+    :param commands: all that stand alone
+    """
     from mhdnn.properties.commands import COMMANDS as PROPERTIES
 
-    found = {
-        "": [*COMMANDS, "--version", "--help"],
-        "train": of_training(),
-        "evaluate": of_function("mhdnn.evaluation.command:evaluate"),
-        "export": of_function("mhdnn.cli:export"),
-        "import": ["n2p2", "runner"],
-        "lammps": list(LAMMPS_COMMANDS),
-        "properties": list(PROPERTIES),
-        "schema": of_function("mhdnn.training.schema:write_schema"),
-        "completion": list(SHELLS),
-        "doctor": ["--build"],
-    }
-    found |= {f"import {name}": of_function("mhdnn.cli:import_hdnnp") for name in found["import"]}
-    found |= {f"lammps {name}": of_function(f"mhdnn.cli:{f.__name__}") for name, f in LAMMPS_COMMANDS.items()}
+    found = {path: of_function(function) for path, function in functions.items()}
     found |= {f"properties {name}": of_function(path) for name, path in PROPERTIES.items()}
-    return found | of_data()
+    found = {**of_data(), **found}
+    found |= {"train": of_training(), "completion": list(SHELLS), "doctor": ["--build"]}
+    for path in [path for path in found if " " in path]:
+        first, _, second = path.partition(" ")
+        found[first] = list(dict.fromkeys([*found.get(first, []), second]))
+    return {"": [*commands, "--version", "--help"], **dict.fromkeys(commands, []), **found}
 
 
 def _cases(variable: str, table: Mapping[str, Sequence[str]]) -> str:
@@ -153,15 +149,18 @@ def _fish_cases(table: Mapping[str, Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-SHELLS: dict[str, Callable[[], str]] = {
-    "bash": lambda: BASH.format(cases=_cases("words", words())),
-    "zsh": lambda: ZSH.format(cases=_cases("found", words())),
-    "fish": lambda: FISH.format(cases=_fish_cases(words())),
+Table = Mapping[str, Sequence[str]]
+SHELLS: dict[str, Callable[[Table], str]] = {
+    "bash": lambda table: BASH.format(cases=_cases("words", table)),
+    "zsh": lambda table: ZSH.format(cases=_cases("found", table)),
+    "fish": lambda table: FISH.format(cases=_fish_cases(table)),
 }
 
 
-def print_completion(arguments: Sequence[str]) -> int:
-    """Run `mhdnn completion`.
+def print_completion(
+    arguments: Sequence[str], functions: Mapping[str, Callable[..., object] | str], commands: Sequence[str]
+) -> int:
+    """Run `mhdnn completion`; functions and commands are those of `words`.
 
     :raises ConfigError: for a shell that is not known
     """
@@ -170,5 +169,5 @@ def print_completion(arguments: Sequence[str]) -> int:
         return 0 if arguments else 2
     if arguments[0] not in SHELLS:
         raise ConfigError(f"`{arguments[0]}`: no completion for this shell; expected one of {', '.join(SHELLS)}")
-    print(SHELLS[arguments[0]](), end="")
+    print(SHELLS[arguments[0]](words(functions, commands)), end="")
     return 0

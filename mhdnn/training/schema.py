@@ -124,7 +124,9 @@ def described_keys() -> Iterator[tuple[tuple[str, ...], str, Any]]:
     folder = importlib.resources.files(CONFIGS)
     main = folder.joinpath("train.yaml").read_text("utf-8")
     yield from _described_lines(main, (), yaml.safe_load(main))
-    first = {key: value for entry in yaml.safe_load(main)["defaults"] if entry != "_self_" for key, value in entry.items()}
+    first = {
+        key: value for entry in yaml.safe_load(main)["defaults"] if entry != "_self_" for key, value in entry.items()
+    }
     for group in groups():
         if group == "experiment":
             continue

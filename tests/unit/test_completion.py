@@ -5,13 +5,13 @@ import subprocess
 
 import pytest
 
-from mhdnn.cli import COMMANDS, main
+from mhdnn.cli import COMMANDS, functions_of_commands, main
 from mhdnn.completion import SHELLS, words
 
 
 @pytest.fixture(scope="module")
 def table():
-    return words()
+    return words(functions_of_commands(), list(COMMANDS))
 
 
 def test_every_command_is_there(table):
@@ -21,14 +21,15 @@ def test_every_command_is_there(table):
     assert "trainer.max_epochs=" in table["train"]
     assert "--valence-electrons" in table["data convert"]
     assert {"model=", "num="} <= set(table["data select"])
-    assert "supercell=" in " ".join(table["properties barrier"]) or "calculator=" in table["properties barrier"]
+    assert "calculator=" in table["properties barrier"]
+    assert {"convert", "bundled", "select"} <= set(table["data"])
     assert not [word for entries in table.values() for word in entries if set(word) & set("' \"$`\\")]
 
 
 @pytest.fixture(scope="module")
 def bash_script(table, tmp_path_factory):
     path = tmp_path_factory.mktemp("completion") / "mhdnn.bash"
-    path.write_text(SHELLS["bash"]())
+    path.write_text(SHELLS["bash"](table))
     return path
 
 
