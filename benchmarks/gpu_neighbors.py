@@ -1,5 +1,4 @@
-"""Neighbour pairs on the device, for crystals in rectangular periodic boxes: what benchmarks/gpu.py needs of a program of
-molecular dynamics."""
+"""Neighbour pairs on the device for crystals in rectangular periodic boxes, which benchmarks/gpu.py needs."""
 
 from __future__ import annotations
 

@@ -73,11 +73,19 @@ class Repulsion(nn.Module):
         center_index = center_index.index_select(0, near)
         first = element_index.index_select(0, center_index)
         second = element_index.index_select(0, neighbor_index.index_select(0, near))
+        return result.index_add(0, center_index, 0.5 * self.pair_energies(vectors, first, second))
+
+    def pair_energies(self, vectors: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """Repulsion of pairs of atoms, shape (num_pairs,), eV.
+
+        :param vectors: shape (num_pairs, 3), Å, float64
+        :param first: rows of the elements of the first atoms, shape (num_pairs,)
+        :param second: the same of the second ones
+        """
         pair = first * len(self.outer) + second
         distance = torch.sqrt((vectors * vectors).sum(1))
         energies = self.strength.flatten().index_select(0, pair) / distance * self.screening(distance, pair)
-        energies = energies * self.switch(distance, pair)
-        return result.index_add(0, center_index, 0.5 * energies)
+        return energies * self.switch(distance, pair)
 
     def screening(self, distance: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
         r""":math:`\varphi(r/a)` of pairs of elements."""

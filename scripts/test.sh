@@ -11,6 +11,7 @@ prepare_environment dev
 say "Lint and format"
 ruff check .
 ruff format --check .
+codespell
 say "Types"
 mypy
 say "Tests"

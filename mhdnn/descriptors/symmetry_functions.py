@@ -59,7 +59,7 @@ class SymmetryFunctions(nn.Module):
         :param center_element: row of the atom's element in the tables of the model, shape (num_atoms,)
         :param neighbor_element: the same of the neighbours, shape (num_pairs,)
         """
-        atoms = torch.arange(len(center_element) + 1, device=center_index.device)
+        atoms = torch.arange(center_element.shape[0] + 1, device=center_index.device)
         first_pair = torch.searchsorted(center_index, atoms)
         result = []
         for part in self.parts:

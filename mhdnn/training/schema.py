@@ -20,7 +20,7 @@ from rich.console import Console
 
 from mhdnn.files import write_text_atomically
 from mhdnn.training.command import CONFIGS, choices, groups
-from mhdnn.training.settings import LATER, TARGETS, Other, Settings
+from mhdnn.training.settings import LATER, TARGETS, Settings
 from mhdnn.typed import ANYTHING, Range, Rule
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
