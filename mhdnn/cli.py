@@ -252,9 +252,13 @@ def run_completion(arguments: Sequence[str]) -> int:
     return print_completion(arguments, functions_of_commands(), list(COMMANDS))
 
 
-def functions_of_commands() -> dict[str, Callable[..., Any] | str]:
-    """The functions, or ``module:name``, whose signatures decide the keys of commands."""
+def functions_of_commands() -> dict[str, Callable[..., Any] | str | list[str]]:
+    """The functions, or ``module:name``, whose signatures decide the keys of commands; or their words."""
+    from mhdnn.active.plan import Plan
+    from mhdnn.typed import keys_with_meanings
+
     return {
+        "learn": [f"{key}=" for key, _, _ in keys_with_meanings(Plan)],
         "evaluate": "mhdnn.evaluation.command:evaluate",
         "export": export,
         "import n2p2": import_hdnnp,

@@ -11,6 +11,9 @@ from importlib import import_module
 
 from mhdnn.errors import ConfigError
 
+Function = Callable[..., object] | str | list[str]
+"""Itself, ``module:name``, or its words."""
+
 HELP = """\
 mhdnn completion bash|zsh|fish     prints a script: put it where the shell looks for completions, as in
 
@@ -79,10 +82,12 @@ end
 """
 
 
-def of_function(function: Callable[..., object] | str) -> list[str]:
-    """The keys of a function, or of ``module:name``, that the command line calls."""
+def of_function(function: Function) -> list[str]:
+    """The keys of a function that the command line calls."""
     from mhdnn.properties.arguments import keys_of
 
+    if isinstance(function, list):
+        return function
     if isinstance(function, str):
         module, _, name = function.partition(":")
         function = getattr(import_module(module), name)
@@ -118,7 +123,7 @@ def _subparsers(parser: argparse.ArgumentParser) -> Mapping[str, argparse.Argume
     return {}
 
 
-def words(functions: Mapping[str, Callable[..., object] | str], commands: Sequence[str]) -> dict[str, list[str]]:
+def words(functions: Mapping[str, Function], commands: Sequence[str]) -> dict[str, list[str]]:
     """What can follow each command.
 
     :param functions: that take the keys of commands, by the command's words, as in ``data select``
@@ -157,9 +162,7 @@ SHELLS: dict[str, Callable[[Table], str]] = {
 }
 
 
-def print_completion(
-    arguments: Sequence[str], functions: Mapping[str, Callable[..., object] | str], commands: Sequence[str]
-) -> int:
+def print_completion(arguments: Sequence[str], functions: Mapping[str, Function], commands: Sequence[str]) -> int:
     """Run `mhdnn completion`; functions and commands are those of `words`.
 
     :raises ConfigError: for a shell that is not known

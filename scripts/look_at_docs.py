@@ -2,8 +2,8 @@
 
     python scripts/look_at_docs.py docs/_build/html [--screenshots FOLDER] [PAGE ...]
 
-For each page: what is wider than the window, text with a contrast below 4.5 (3 where it is large), images without a text
-in their place, headings that skip a level or are more than one of the first. Exit status 1 if there is any.
+For each page: what is wider than the window, text with a contrast below 4.5 (3 where it is large), images without a
+text in their place, headings that skip a level or are more than one of the first. Exit status 1 if there is any.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import threading
 from pathlib import Path
 
 WIDTHS = (390, 1300)
-HARNESS = """<!doctype html><body style="margin:0"><iframe id=page src="{page}" style="width:{width}px;height:2000px;border:0">
-</iframe><pre id=found></pre><script>
+HARNESS = """<!doctype html><body style="margin:0">
+<iframe id=page src="{page}" style="width:{width}px;height:2000px;border:0"></iframe><pre id=found></pre><script>
 {script}
 page.onload = () => setTimeout(() => {{ found.textContent = JSON.stringify(look(page.contentWindow)); }}, 300);
 </script>"""
@@ -46,13 +46,16 @@ function background(window, e) {
 function look(window) {
   const document = window.document, found = [], width = document.documentElement.clientWidth;
   const seen = e => e.offsetParent !== null && window.getComputedStyle(e).visibility === "visible";
-  if (document.documentElement.scrollWidth > width + 1) found.push("page is " + document.documentElement.scrollWidth
-    + " wide");
-  const scrolls = e => { for (; e; e = e.parentElement) if (/auto|scroll|hidden/.test(window.getComputedStyle(e).overflowX))
-    return true; };
-  for (const e of document.querySelectorAll("article *"))
-    if (seen(e) && e.getBoundingClientRect().right > width + 1 && !scrolls(e)) { found.push("too wide: " + named(e)); break; }
-  for (const e of document.querySelectorAll("img")) if (!e.alt.trim()) found.push("no text for " + e.getAttribute("src"));
+  const needed = document.documentElement.scrollWidth;
+  if (needed > width + 1) found.push("page is " + needed + " wide");
+  const scrolls = e => {
+    for (; e; e = e.parentElement) if (/auto|scroll|hidden/.test(window.getComputedStyle(e).overflowX)) return true;
+  };
+  const wide = e => seen(e) && e.getBoundingClientRect().right > width + 1 && !scrolls(e);
+  const first_wide = [...document.querySelectorAll("article *")].find(wide);
+  if (first_wide) found.push("too wide: " + named(first_wide));
+  for (const e of document.querySelectorAll("img"))
+    if (!e.alt.trim()) found.push("no text for " + e.getAttribute("src"));
   let before = 0, first = 0;
   for (const e of document.querySelectorAll("h1, h2, h3, h4, h5, h6")) {
     const level = Number(e.tagName[1]);
@@ -93,7 +96,8 @@ def chromium() -> str:
 
 def browse(address: str, profile: str, width: int, *options: str) -> str:
     command = [
-        chromium(), "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}",
+        chromium(), "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+        f"--user-data-dir={profile}",
         f"--window-size={max(width, 500)},2000", "--virtual-time-budget=8000", *options, address,
     ]  # fmt: skip
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240).stdout
@@ -106,9 +110,8 @@ def main() -> None:
     parser.add_argument("--screenshots", type=Path)
     arguments = parser.parse_args()
     site = arguments.site.resolve()
-    pages = arguments.pages or sorted(
-        path.name for path in site.glob("*.html") if path.stem not in ("search", "genindex")
-    )
+    others = ("search", "genindex", "py-modindex")
+    pages = arguments.pages or sorted(path.name for path in site.glob("*.html") if path.stem not in others)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     faults = 0

@@ -1,7 +1,8 @@
 """The short-range model as a model of metatomic, for i-PI, PLUMED, GROMACS, LAMMPS, ASE and torch-sim.
 
-It needs the extra ``metatomic``. Energies of structures and of atoms come from the model's TorchScript; forces and stress
-are their derivatives, which the engine takes. Charges, expected errors and the guard of the training domain stay behind.
+It needs the extra ``metatomic``. Energies of structures and of atoms come from the model's TorchScript; forces and
+stress are their derivatives, which the engine takes. Charges, expected errors and the guard of the training domain stay
+behind.
 """
 
 from pathlib import Path
@@ -77,7 +78,7 @@ class EnergyModel(torch.nn.Module):
         block = TensorBlock(
             values=torch.cat(values),
             samples=Labels(names, torch.cat(samples).to(torch.int32)),
-            components=torch.jit.annotate(List[Labels], []),
+            components=torch.jit.annotate(list[Labels], []),
             properties=Labels(["energy"], torch.tensor([[0]], dtype=torch.int32, device=device)),
         )
         keys = Labels(["_"], torch.tensor([[0]], dtype=torch.int32, device=device))

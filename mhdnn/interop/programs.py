@@ -1,9 +1,9 @@
 """The short-range model as a program of `torch.export` (``.pt2``), beside TorchScript.
 
-Energies and their derivatives by the pair vectors come out of one graph without autograd, for any number of atoms and pairs.
-The operators ``torch.ops.mhdnn`` stand in the graph: a program that loads it must have loaded their library
-(`mhdnn.kernels.load_operators` in Python). Not in it: neighbour search, charges, ensembles, the guard of the training domain,
-expected errors, and the check that all elements are known.
+Energies and their derivatives by the pair vectors come out of one graph without autograd, for any number of atoms and
+pairs. The operators ``torch.ops.mhdnn`` stand in the graph: a program that loads it must have loaded their library
+(`mhdnn.kernels.load_operators` in Python). Not in it: neighbour search, charges, ensembles, the guard of the training
+domain, expected errors, and the check that all elements are known.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class PairProgram(nn.Module):
         :param vectors: from centre to neighbour, shape (num_pairs, 3), Å, float64
         :param center_index: ascending, shape (num_pairs,)
         :param neighbor_index: shape (num_pairs,)
-        :param element_index: place of each atom's element among the model's, ascending by atomic number, shape (num_atoms,)
+        :param element_index: place of each atom's element among those of the model, shape (num_atoms,)
         :return: atomic energies, shape (num_atoms,), eV, and :math:`\partial E/\partial\mathbf r_{ij}`, shape
             (num_pairs, 3), eV/Å, float64
         """

@@ -1,9 +1,8 @@
-"""The exported program against the potential that it was made from, for structures of other sizes than it was traced with."""
+"""The exported program against its potential, for structures of other sizes than it was traced with."""
 
 import pytest
 import torch
 
-from mhdnn.deploy.model_file import metadata_of, save_model
 from mhdnn.errors import ConfigError
 from mhdnn.factory import build_potential
 from mhdnn.interop.programs import eager_potential, exported_program, load_program, save_program
