@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,7 @@ from mhdnn.potential import DTYPES, Potential, forces_from_pairs
 from mhdnn.prediction import predict
 from mhdnn.structure import Structure
 
+HERE = Path(__file__).resolve().parent
 Record = dict[str, Any]
 CUTOFF = 5.5
 REPEATS, QUICK_REPEATS = (6, 16, 40, 50, 63), (4,)
@@ -176,24 +178,24 @@ def salt(device: str, repeats: tuple[int, ...], budget: float) -> Iterator[Recor
 
 
 def training_epoch(device: str, epochs: int, overrides: list[str]) -> Record:
-    """Seconds of an epoch: the difference of two trainings of different length."""
+    """Seconds of an epoch, median of those after the first."""
 
-    def seconds(number: int) -> float:
+    def seconds() -> float:
         with tempfile.TemporaryDirectory() as folder:
             accelerator = "gpu" if device == "cuda" else "cpu"
+            result = Path(folder) / "times.json"
             command = [
-                sys.executable, "-m", "mhdnn.cli", "train", "experiment=sn_graphene", f"trainer.max_epochs={number}",
-                f"trainer.accelerator={accelerator}", "trainer.devices=1", f"hydra.run.dir={folder}", "report=false",
+                sys.executable, str(HERE / "training_run.py"), str(result), str(torch.get_num_threads()),
+                "experiment=sn_graphene", f"trainer.max_epochs={1 + epochs}", f"trainer.accelerator={accelerator}",
+                "trainer.devices=1", f"hydra.run.dir={folder}/run", "report=false",
                 "trainer.enable_progress_bar=false", *overrides,
             ]  # fmt: skip
-            start = time.perf_counter()
-            result = subprocess.run(command, capture_output=True, text=True, check=False)
-            if result.returncode:
-                raise RuntimeError((result.stderr.strip() or "training failed").splitlines()[-1])
-            return time.perf_counter() - start
+            run = subprocess.run(command, capture_output=True, text=True, check=False)
+            if not result.is_file():
+                raise RuntimeError((run.stderr.strip() or "training failed").splitlines()[-1])
+            return statistics.median(json.loads(result.read_text())["epoch_seconds"][1:])
 
-    head = {"method": "contracted", "dtype": "float32"}
-    return _record("epoch of training", head, lambda: (seconds(1 + epochs) - seconds(1)) / epochs)
+    return _record("epoch of training", {"method": "contracted", "dtype": "float32"}, seconds)
 
 
 def machine(device: str, speed: float) -> Record:

@@ -88,10 +88,10 @@ def of_function(function: Function) -> list[str]:
 
     if isinstance(function, list):
         return function
-    if isinstance(function, str):
-        module, _, name = function.partition(":")
-        function = getattr(import_module(module), name)
-    return [f"{key.name}=" for key in keys_of(function)]
+    if not isinstance(function, str):
+        return [f"{key.name}=" for key in keys_of(function)]
+    module, _, name = function.partition(":")
+    return of_function(getattr(import_module(module), name))
 
 
 def of_training() -> list[str]:

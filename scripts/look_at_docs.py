@@ -66,7 +66,7 @@ function look(window) {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), done = new Set();
   while (walker.nextNode()) {
     const e = walker.currentNode.parentElement;
-    if (!walker.currentNode.data.trim() || !seen(e)) continue;
+    if (!walker.currentNode.data.trim() || !seen(e) || e.closest("svg")) continue;
     const style = window.getComputedStyle(e), size = parseFloat(style.fontSize);
     if (channels(style.color)[3] < 0.1) continue;
     const [a, b] = [luminance(channels(style.color)), luminance(background(window, e))];
