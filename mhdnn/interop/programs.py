@@ -8,6 +8,7 @@ domain, expected errors, and the check that all elements are known.
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import torch
@@ -88,32 +89,14 @@ def exported_program(potential: Potential) -> torch.export.ExportedProgram:
         raise ConfigError("`model`: expected a short-range potential, got one with charges; use the model file itself")
     if num_members(potential) > 1:
         raise ConfigError("`model`: expected one network, got an ensemble; use the model file itself")
-    program = PairProgram(potential.eval())
-    example = _example(potential)
-    names = ("vectors", "center_index", "neighbor_index", "element_index")
-    graph = make_fx(program, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*example)
+    frozen = copy.deepcopy(potential).eval().requires_grad_(False)
+    example = _example(frozen)
+    graph = make_fx(PairProgram(frozen), tracing_mode="symbolic", _allow_non_fake_inputs=True)(*example)
+    for name, parameter in list(graph.named_parameters()):  # the exporter loses parameters of traced graphs
+        delattr(graph, name)
+        graph.register_buffer(name, parameter.detach())
     pairs, atoms = torch.export.Dim("num_pairs", min=2), torch.export.Dim("num_atoms", min=2)
-    shapes = dict(zip(names, ({0: pairs}, {0: pairs}, {0: pairs}, {0: atoms}), strict=True))
-    return torch.export.export(_named(graph), example, dynamic_shapes=shapes)
-
-
-def _named(graph: nn.Module) -> nn.Module:
-    class Named(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.graph = graph
-
-        def forward(
-            self,
-            vectors: torch.Tensor,
-            center_index: torch.Tensor,
-            neighbor_index: torch.Tensor,
-            element_index: torch.Tensor,
-        ) -> tuple[torch.Tensor, torch.Tensor]:
-            energies, gradient = self.graph(vectors, center_index, neighbor_index, element_index)
-            return energies, gradient
-
-    return Named()
+    return torch.export.export(graph, example, dynamic_shapes=({0: pairs}, {0: pairs}, {0: pairs}, {0: atoms}))
 
 
 def _example(potential: Potential) -> tuple[torch.Tensor, ...]:
