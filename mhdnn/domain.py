@@ -55,7 +55,7 @@ def with_older_ranges(potential: nn.Module, state: dict[str, Any], prefix: str, 
 
 def rounded(value: float) -> str:
     """A number with four digits (TorchScript has no format for it)."""
-    if math.isnan(value) or math.isinf(value):
+    if value - value != 0.0:  # NaN or infinite; TorchScript of torch 2.6 fails at math.isinf
         return str(value)
     exponent = 0
     size = abs(value)
