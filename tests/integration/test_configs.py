@@ -55,7 +55,8 @@ def test_experiments(name):
 
 def own_values(name):
     """What the file of an experiment sets itself, as (dotted name, value)."""
-    values = OmegaConf.to_container(OmegaConf.create(CONFIGS.joinpath("experiment", f"{name}.yaml").read_text()))
+    text = CONFIGS.joinpath("experiment", f"{name}.yaml").read_text()
+    values = OmegaConf.to_container(OmegaConf.create(text), resolve=True)
     values.pop("defaults", None)
     open_ones = list(values.items())
     while open_ones:
