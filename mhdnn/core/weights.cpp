@@ -74,12 +74,13 @@ void Weights::add_array(const std::string &name, const std::string &description)
   array.shape = {std::istream_iterator<std::int64_t>(words), std::istream_iterator<std::int64_t>()};
   const std::size_t bytes = array.type == Type::float32 ? 4 : 8;
   std::size_t most = numbers_.size() / bytes;  // so that no product of sizes overflows
+  bool empty = false;
   for (const std::int64_t size : array.shape) {
     if (size < 0) fail("`" + name + "` of its plain weights has a negative size");
+    empty = empty || size == 0;
     if (size > 0) most /= static_cast<std::size_t>(size);
   }
-  const bool fits = array.size() == 0 || most > 0;
-  if (!fits || array.offset > numbers_.size() || numbers_.size() - array.offset < bytes * array.size())
+  if ((most == 0 && !empty) || array.offset > numbers_.size() || numbers_.size() - array.offset < bytes * array.size())
     fail("`" + name + "` of its plain weights lies beyond their end");
   arrays_[name] = array;
 }
