@@ -8,7 +8,7 @@ from mhdnn import MHDNNCalculator
 from mhdnn.deploy.model_file import load_model
 from mhdnn.prediction import predict
 from tests.builders import batch_of, structures
-from tests.lammps.runs import Frame, evaluate
+from tests.lammps.runs import Frame, evaluate, header, run_lammps
 
 pytestmark = pytest.mark.slow
 RELATIVE = 1e-8  # energies, forces, stress and charges in float64
@@ -71,6 +71,19 @@ def test_contracted_functions(contracted_model, tmp_path):
     atoms = structure("slab")
     assert_same(evaluate(tmp_path / "one", atoms, contracted_model), atoms, contracted_model)
     assert_same(evaluate(tmp_path / "two", atoms, contracted_model, ranks=2), atoms, contracted_model)
+
+
+def test_threads(short_range_model, tmp_path):
+    """Blocks of atoms don't depend on each other: the same to the last digit, however many threads share them."""
+    atoms = structure("triclinic").repeat(3)
+    frame = Frame(atoms, sorted(set(atoms.symbols)))
+    script = header(frame, tmp_path) + f"pair_style mhdnn\npair_coeff * * {short_range_model} C Si\n"
+    script += 'run 0\nprint "RESULT $(pe:%.17g) $(pxx:%.17g) $(pxy:%.17g) $(fmax:%.17g)"\n'
+    lines = set()
+    for threads in ("1", "3"):
+        output = run_lammps(tmp_path, script, OMP_NUM_THREADS=threads).stdout
+        lines |= {line for line in output.splitlines() if line.startswith("RESULT")}
+    assert len(lines) == 1
 
 
 @pytest.mark.parametrize("solver", ["dense", "iterative"])
