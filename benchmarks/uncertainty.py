@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from ase import Atoms, units
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from rich.console import Console
 from rich.table import Table
 from timing import repeat
@@ -30,6 +29,7 @@ from mhdnn import MHDNNCalculator
 from mhdnn.deploy.guard import ExtrapolationWarning
 from mhdnn.evaluation.command import evaluate
 from mhdnn.prediction import predict
+from mhdnn.properties.velocities import thermal_momenta
 
 KEYS = ("uncertainty_spearman", "coverage_90", "energy_uncertainty_spearman", "energy_coverage_90")
 ROOM = 20.0  # Å
@@ -60,8 +60,8 @@ def alarms(calculator: MHDNNCalculator, atoms: Atoms, num_steps: int, temperatur
     largest = calculator.metadata["uncertainty"]["largest_error"]
     atoms.calc = calculator
     rng = np.random.default_rng(0)
-    MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=rng)
-    dynamics = Langevin(atoms, 2 * units.fs, temperature_K=temperature, friction=0.02 / units.fs, rng=rng)
+    atoms.set_momenta(thermal_momenta(atoms, temperature, rng))
+    dynamics = Langevin(atoms, 2 * units.fs, temperature_K=temperature, friction=0.02 / units.fs, fixcm=False, rng=rng)
     found = 0
     for _ in dynamics.irun(num_steps):
         found += int((calculator.results["uncertainties"] > largest).sum())
