@@ -28,11 +28,11 @@ from mhdnn.typed import shown
 console = Console()
 FINE_TUNING: dict[str, Any] = {
     "optimizer.lr": 1e-3,
-    "trainer.max_epochs": 15,
-    "charges.max_epochs": 10,
+    "trainer.max_epochs": 30,
+    "charges.max_epochs": 20,
     "initialization.reference_energies": "keep",
 }
-"""Defaults of a training that starts from a model (benchmarks/fine_tuning.py has what was tried)."""
+"""Defaults of a training that starts from a model (docs/benchmarks.md has what was tried)."""
 OF_THE_MODEL = ("cutoff", "dtype", "descriptor", "network", "repulsion", "charges", "ensemble")
 """Settings that the model has decided."""
 OF_ITS_CHARGES = ("kind", "widths", "initial_hardness", "screening", "accuracy", "network")

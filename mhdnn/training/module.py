@@ -32,7 +32,7 @@ from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
 CHARGES, ENERGIES, JOINT = "charges", "energies", "joint"
 """Stages of a training; a potential without charges has the second alone."""
 FASTER_NEW_ELEMENTS = 20.0
-"""Steps of what is of new elements alone, in those of what the model knows (benchmarks/fine_tuning.py)."""
+"""Steps of what is of new elements alone, in those of what the model knows (docs/benchmarks.md has what was tried)."""
 CLIP_EPSILON = 1e-6
 """As torch's own clipping has it."""
 
