@@ -1,0 +1,90 @@
+"""The regression of training errors on environments: known errors are found again, and limited to what was seen."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from mhdnn.prediction import SeenAtoms, predict
+from mhdnn.training.residuals import FEWEST_ATOMS, fit_residuals, ridge
+from mhdnn.training.uncertainty import fit_posterior
+from mhdnn.uncertainty.calibration import rank_correlation
+from mhdnn.uncertainty.model import RIGIDITY_POWER
+from tests.builders import batch_of
+from tests.unit.test_uncertainty import rattled_crystals, small_potential
+
+WEIGHTS = torch.tensor([0.8, -0.6, 0.4], dtype=torch.float64)
+
+
+def with_known_errors(potential, seed):
+    """Labels whose distance from the prediction is exp(u · leading axes), in random directions; and its logarithm."""
+    batch, rng = batch_of(*rattled_crystals(60, seed)), np.random.default_rng(seed)
+    seen = SeenAtoms(potential, batch)
+    axes = potential.uncertainty.features(seen.functions.detach())[:, 1:4]
+    logarithms = (axes / axes.std(0)) @ WEIGHTS - 2.0
+    directions = torch.tensor(rng.normal(size=(batch.num_atoms, 3)))
+    directions /= directions.norm(dim=1, keepdim=True)
+    forces = predict(potential, batch).forces + logarithms.exp().unsqueeze(1) * directions
+    return replace(batch, forces=forces), logarithms
+
+
+def test_known_errors_are_found():
+    potential = small_potential()
+    model = potential.uncertainty
+    fit_posterior(potential, lambda: [batch_of(*rattled_crystals(60, 0))])
+    training, _ = with_known_errors(potential, 0)
+    fit_residuals(potential, [training])
+    assert float(model.rigidity_power) == RIGIDITY_POWER
+    model.rigidity_power.zero_()
+    model.largest_grade.fill_(1.0)
+    model.radius.fill_(1.0)
+    batch, logarithms = with_known_errors(potential, 1)
+    seen = SeenAtoms(potential, batch)
+    grades = model.grades(seen.functions.detach(), seen.element_index)[:, 0]
+    silicon = seen.element_index == 1
+    assert rank_correlation(grades[silicon].numpy(), logarithms[silicon].numpy()) > 0.9
+    far = model.grades(50.0 * seen.functions.detach(), seen.element_index)[:, 0].log()
+    assert bool((far >= model.residual_limits[0, seen.element_index] - 1e-9).all())
+    assert bool((far <= model.residual_limits[1, seen.element_index] + 1e-9).all())
+
+
+def test_an_element_of_few_atoms_is_as_bad_as_the_worst():
+    potential = small_potential()
+    fit_posterior(potential, lambda: [batch_of(*rattled_crystals(60, 0))])
+    training, _ = with_known_errors(potential, 0)
+    first = training.structure_index < 1
+    few = replace(training, forces=torch.where((training.atomic_numbers == 50).unsqueeze(1) & ~first.unsqueeze(1),
+                                               torch.nan, training.forces))  # fmt: skip
+    assert 0 < int(torch.isfinite(few.forces[few.atomic_numbers == 50, 0]).sum()) < FEWEST_ATOMS
+    fit_residuals(potential, [few])
+    model = potential.uncertainty
+    limits = model.residual_limits[:, 2]
+    assert float(limits[0]) == float(limits[1])
+    assert float(limits[0]) > float(model.residual_limits[0, :2].max())
+    assert not model.residual_weights[2, 1:].any()
+
+
+def test_weights_of_older_files_have_the_grade_of_rigidity():
+    potential = small_potential()
+    fit_posterior(potential, lambda: [batch_of(*rattled_crystals(20, 0))])
+    state = {
+        name: value for name, value in potential.state_dict().items() if "resid" not in name and "power" not in name
+    }
+    again = small_potential(1)
+    again.load_state_dict(state)
+    model = again.uncertainty
+    model.largest_grade.fill_(1.0)
+    model.radius.fill_(1.0)
+    seen = SeenAtoms(again, batch_of(*rattled_crystals(2, 3)))
+    arguments = (seen.functions.detach(), seen.element_index)
+    torch.testing.assert_close(model.grades(*arguments)[:, 0], model.sizes(*arguments)[:, 0])
+
+
+def test_ridge_by_numpy():
+    rng = np.random.default_rng(0)
+    rows, targets = rng.normal(size=(50, 3)) + 2.0, rng.normal(size=50)
+    centered = rows - rows.mean(0)
+    expected = np.linalg.solve(centered.T @ centered + 50 * np.diag([0.1, 0.1, 0.0]), centered.T @ targets)
+    found = ridge(torch.tensor(rows), torch.tensor(targets), torch.tensor([0.1, 0.1, 0.0], dtype=torch.float64))
+    np.testing.assert_allclose(found[1:], expected)
+    np.testing.assert_allclose(found[0], targets.mean() - rows.mean(0) @ expected)
