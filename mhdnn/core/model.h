@@ -60,7 +60,7 @@ class Model {
   virtual std::string total_charge_outside(double total_charge) const = 0;
   // Whether the file has ranges for each element, with distances and charges.
   virtual bool knows_training_domain() const = 0;
-  // Rigidity grade and excess of each centre, two numbers a centre.
+  // Grade and excess of each centre, two numbers a centre.
   virtual std::vector<double> grades() const = 0;
   // Electronegativity of the centres, eV/e.
   virtual std::vector<double> electronegativity() = 0;

@@ -24,6 +24,9 @@ Rigidity<T>::Rigidity(const Weights &weights, int num_elements, int num_function
   const int num_landmarks = int(weights.shape("uncertainty.landmarks")[1]);
   const auto largest = weights.numbers<double>("uncertainty.largest_grade", num_elements);
   const auto radius = weights.numbers<double>("uncertainty.radius", num_elements);
+  const auto residuals = weights.numbers<T>("uncertainty.residual_weights", std::size_t(num_elements) * size);
+  const auto limits = weights.numbers<double>("uncertainty.residual_limits", 2 * std::size_t(num_elements));
+  power_ = weights.number("uncertainty.rigidity_power");
   for (int element = 0; element < num_elements; ++element) {
     OfElement own;
     const auto first = factors.begin() + std::size_t(element) * size * size;
@@ -40,6 +43,10 @@ Rigidity<T>::Rigidity(const Weights &weights, int num_elements, int num_function
     }
     own.largest_grade = largest[element];
     own.radius = radius[element];
+    own.residuals.assign(residuals.begin() + std::size_t(element) * size,
+                         residuals.begin() + std::size_t(element + 1) * size);
+    own.smallest_residual = limits[element];
+    own.largest_residual = limits[num_elements + element];
     elements_.push_back(std::move(own));
   }
 }
@@ -60,6 +67,8 @@ void Rigidity<T>::evaluate(int element, const Lanes<T> *functions, int num_atoms
   space.products.assign(1 + num_axes, zero);
   add_product(own.factor, features, space.products.data());
   for (const Lanes<T> &product : space.products) square = square + product * product;
+  Lanes<T> residual = zero;
+  for (int k = 0; k <= num_axes; ++k) residual = residual + Lanes<T>(own.residuals[k]) * features[k];
   space.products.resize(own.squares.size());
   for (std::size_t n = 0; n < own.squares.size(); ++n) space.products[n] = Lanes<T>(own.squares[n]);
   add_product(own.landmarks, axes, space.products.data());
@@ -69,7 +78,8 @@ void Rigidity<T>::evaluate(int element, const Lanes<T> *functions, int num_atoms
   nearest = at_least(nearest + explained, T(0));
   for (int lane = 0; lane < num_atoms; ++lane) {
     const double grade = std::sqrt(double(square[lane])), distance = std::sqrt(double(nearest[lane]));
-    grades[2 * lane] = grade;
+    const double bounded = std::min(std::max(double(residual[lane]), own.smallest_residual), own.largest_residual);
+    grades[2 * lane] = std::pow(grade, power_) * std::exp(bounded);
     grades[2 * lane + 1] = std::max(grade / own.largest_grade, distance / own.radius);
   }
 }

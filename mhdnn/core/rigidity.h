@@ -1,4 +1,4 @@
-// Rigidity grades and excesses of atoms of one element, one in each lane: `grades` of mhdnn/uncertainty/model.py.
+// Grades and excesses of atoms of one element, one in each lane: `grades` of mhdnn/uncertainty/model.py.
 #pragma once
 
 #include <vector>
@@ -30,11 +30,13 @@ class Rigidity {
     Matrix<T> factor;     // transposed: its columns
     Matrix<T> landmarks;  // -2 t
     std::vector<T> squares;  // |t|²
-    double largest_grade, radius;
+    std::vector<T> residuals;  // u
+    double largest_grade, radius, smallest_residual, largest_residual;
   };
   int num_functions_ = 0;
   Matrix<T> axes_;  // transposed
   T inverse_penalty_ = T(0);
+  double power_ = 1.0;
   std::vector<OfElement> elements_;
 };
 

@@ -207,8 +207,9 @@ def _write_domain(writer: _Writer, domain: TrainingDomain) -> None:
 
 def _write_uncertainty(writer: _Writer, potential: Potential) -> None:
     """What expected errors of forces need."""
-    names = ("axes", "atomic_factor", "inverse_penalty", "offset", "weights", "force_floor", "least_error", "landmarks",
-             "radius", "largest_grade", "largest_error", "outside_factor")  # fmt: skip
+    names = ("axes", "atomic_factor", "inverse_penalty", "residual_weights", "residual_limits", "rigidity_power",
+             "offset", "weights", "force_floor", "least_error", "landmarks", "radius", "largest_grade",
+             "largest_error", "outside_factor")  # fmt: skip
     writer.arrays("uncertainty", potential.uncertainty, *names)
 
 

@@ -40,6 +40,11 @@ def give_errors(potential, batch) -> None:
         model.landmarks[element] = features[seen.element_index == element][0, 1:]
     model.offset.copy_(torch.tensor([-2.0, -1.5, -1.0]))
     model.weights.copy_(torch.tensor([0.3, 0.2, 0.4, 0.25]))
+    model.residual_weights.copy_(
+        0.1 * torch.randn(model.residual_weights.shape, generator=torch.Generator().manual_seed(0))
+    )
+    model.residual_limits.copy_(torch.tensor([[-0.3, -0.2, -0.4], [0.2, 0.4, 0.3]]))
+    model.rigidity_power.fill_(0.7)
     model.force_floor.fill_(0.02)
     model.least_error.copy_(torch.tensor([0.05, 0.06, 0.07]))
     model.num_calibrated.fill_(1)
