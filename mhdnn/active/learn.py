@@ -195,8 +195,11 @@ class Learning:
 
     def train(self, number: int) -> Path:
         """Train on all labels so far, or continue; returns the model file."""
-        folder = self.place(number) / "run"
-        self.step(f"round {number}: training", lambda: self.trained(number, folder, self.plan.training))
+        folder, settings = self.place(number) / "run", self.plan.training
+        if self.plan.warm and number:
+            before = self.place(number - 1) / "run" / "model.pt"
+            settings = [*(text for text in settings if not text.startswith("init=")), f"init={quoted(before)}"]
+        self.step(f"round {number}: training", lambda: self.trained(number, folder, settings))
         return self.published(folder)
 
     def trained(self, number: int, folder: Path, settings: list[str]) -> dict[str, Any]:

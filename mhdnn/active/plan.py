@@ -22,7 +22,7 @@ GIVEN = ("data.train", "data.validation", "data.test", "resume", "resume_changed
 """Settings of a training that the loop gives itself."""
 MAY_CHANGE = ("folder", "max_rounds", "max_labels", "changed", "label.processes", "label.limit")
 """Keys that may have other values when a loop continues: nothing that is there depends on them."""
-CHANGEABLE = ("training", "final", "validation", "exploration", "selection")
+CHANGEABLE = ("training", "warm", "final", "validation", "exploration", "selection")
 """Keys that may have other values with ``changed=true``: what is done stays as it is."""
 EXPLORING = ("exploration", "selection")
 """Of these, those with which the last exploration is done again."""
@@ -134,14 +134,15 @@ class Plan:
     :ivar settings: of the oracle: keys with values, or a YAML file
     :ivar folder: where everything is written
     :ivar training: settings of `mhdnn train`, as in [trainer.max_epochs=100, descriptor=contracted]
+    :ivar warm: whether a training starts from the model of the round before (`init` of `mhdnn train`), not from nothing
     :ivar final: further settings of one more training on all labels at the end, as in [trainer.max_epochs=300]; none if
         empty
     :ivar validation: part of the labels that validates each training, and calibrates its expected errors
     :ivar max_rounds: trainings, at most
     :ivar max_labels: calculations of the oracle, those of the test set included, at most
     :ivar seed: of everything random
-    :ivar changed: go on although training, final, validation, exploration or selection differ from those of the
-        folder; with another exploration or selection, that of the last round is done again
+    :ivar changed: go on although training, warm, final, validation, exploration or selection differ from those of
+        the folder; with another exploration or selection, that of the last round is done again
     """
 
     structures: Annotated[list[str], NOT_EMPTY]
@@ -151,6 +152,7 @@ class Plan:
     sample: Sampling = Sampling()
     test: Testing = Testing()
     training: list[str] = field(default_factory=list)
+    warm: bool = False
     final: list[str] = field(default_factory=list)
     validation: Annotated[float, Range(above=0, below=1)] = 0.15
     exploration: Exploration = Exploration()

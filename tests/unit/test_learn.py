@@ -212,6 +212,23 @@ def test_numbers_that_are_none_end_a_trajectory(learned, monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_training_starts_from_the_model_before(tmp_path):
+    changes = ["warm=true", "max_rounds=2", "exploration.trajectories=1", "exploration.steps=60"]
+    Learning(read_plan(write_plan(tmp_path), changes)).run()
+    first, second = (yaml.safe_load((place / "run/config.yaml").read_text()) for place in places_of(tmp_path))
+    assert first["init"] is None
+    assert second["init"] == str(tmp_path / "learning/round_00/run/model.pt")
+    errors = [
+        journal_of(tmp_path)[f"round {number}: training"]["errors"]["force_rmse_ev_per_angstrom"] for number in (0, 1)
+    ]
+    assert errors[1] < errors[0]
+
+
+def places_of(folder):
+    return sorted((folder / "learning").glob("round_0[01]"))
+
+
+@pytest.mark.slow
 def test_budget_of_labels_is_kept(tmp_path):
     plan = read_plan(write_plan(tmp_path), ["max_labels=35"])
     Learning(plan).run()
