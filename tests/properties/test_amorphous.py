@@ -9,7 +9,7 @@ from mhdnn.errors import ConfigError
 from mhdnn.properties.structures.amorphous import (
     Quench,
     amorphous_report,
-    first_minimum,
+    first_shell,
     melt_quench,
     radial_distribution,
 )
@@ -26,7 +26,12 @@ def test_radial_distribution_of_a_crystal():
     counts = distribution * density * 4 / 3 * np.pi * np.diff(edges**3)
     assert counts[distances < 3.0].sum() == pytest.approx(12)
     assert counts[distances > 3.0].sum() == pytest.approx(6)
-    assert 2.6 < first_minimum(distances, distribution) < 3.6
+    peak, minimum = first_shell(distances, distribution)
+    assert peak == pytest.approx(3.6 / np.sqrt(2), abs=0.05)
+    assert peak < minimum < 3.6
+    silicon = radial_distribution(bulk("Si", a=5.431, cubic=True), 5.0)
+    assert silicon[1].argmax() != np.flatnonzero(silicon[1])[0]  # twelve second neighbours are the higher peak
+    assert first_shell(*silicon)[0] == pytest.approx(5.431 * np.sqrt(3) / 4, abs=0.05)
 
 
 def test_a_quench_that_is_too_short_is_reproducible(tmp_path, monkeypatch):
@@ -40,6 +45,9 @@ def test_a_quench_that_is_too_short_is_reproducible(tmp_path, monkeypatch):
     assert one.values["volume_to_crystal"] == pytest.approx(1 / 0.95)
     assert sum(one.values["coordination_shares"].values()) == pytest.approx(1.0)
     assert (tmp_path / "amorphous.extxyz").is_file()
+    # so short that it did not melt, which the report tells
+    assert one.values["share_on_lattice_sites"] > 0.5
+    assert "did not melt" in one.warnings[0]
     with pytest.raises(ConfigError, match="less than `melt_temperature`"):
         Quench(300.0, 400.0)
     with pytest.raises(ConfigError, match="`quench_steps`"):
@@ -82,10 +90,13 @@ def test_silicon_becomes_a_network(tmp_path, monkeypatch):
         StillingerWeber(), bulk("Si", a=5.431, cubic=True), quench, max_force=0.05, relax_cell=False
     )
     values = report.values
+    assert values["share_on_lattice_sites"] < 0.3
+    assert not report.warnings
     assert values["num_atoms"] == 64
     assert values["first_peak_angstrom"] == pytest.approx(2.4, abs=0.1)
     assert 3.8 < values["mean_coordination"] < 4.7
-    assert values["coordination_shares"]["4"] > 0.5
+    shares = values["coordination_shares"]
+    assert max(shares, key=lambda number: shares[number]) == "4"
     assert 0.1 < values["energy_above_crystal_ev_per_atom"] < 0.45
     distances, distribution = radial_distribution(report.structures[0], 5.4)
     # a crystal has nothing between its first and second neighbours, and sharp peaks

@@ -24,6 +24,8 @@ from mhdnn.properties.structures.files import write_structure
 
 HISTOGRAM_WIDTH = 0.1
 """Å"""
+ON_SITE = 0.25
+"""Of the first peak; an atom that moved less is on its lattice site."""
 INTERVAL = 10
 """Steps between changes of the temperature."""
 SEGMENTS = 50
@@ -141,11 +143,13 @@ def radial_distribution(atoms: Atoms, reach: float) -> tuple[np.ndarray, np.ndar
     return 0.5 * (edges[1:] + edges[:-1]), counts * atoms.get_volume() / (len(atoms) ** 2 * shells)
 
 
-def first_minimum(distances: np.ndarray, distribution: np.ndarray) -> float:
-    """The distance where g(r) is least between its first and its second maximum, Å."""
-    top = int(distribution.argmax())
-    end = top + max(2, round(0.75 * top))
-    return float(distances[top + int(distribution[top:end].argmin())])
+def first_shell(distances: np.ndarray, distribution: np.ndarray) -> tuple[float, float]:
+    """Where g(r) has its first maximum, and where it is least before 1.4 times this distance, Å."""
+    start = distances[np.flatnonzero(distribution > 1.0)[0]]
+    within = distances < 1.3 * start
+    top = float(distances[within][distribution[within].argmax()])
+    after = (distances > top) & (distances <= 1.4 * top)
+    return top, float(distances[after][distribution[after].argmin()])
 
 
 def amorphous_report(
@@ -182,25 +186,33 @@ def amorphous_report(
     write_structure(glass, structure, "structure")
     reach = min(8.0, min_length)
     distances, distribution = radial_distribution(glass, reach)
-    cutoff = first_minimum(distances, distribution)
+    peak, cutoff = first_shell(distances, distribution)
     coordination = np.bincount(neighbor_list("i", glass, cutoff), minlength=len(glass))
     energy = glass.get_potential_energy() / len(glass)
     reference.calc = calculator
+    moved = glass.get_scaled_positions(wrap=False) - crystal.get_scaled_positions(wrap=False)
+    stayed = float((np.linalg.norm((moved - moved.mean(0)) @ glass.cell[:], axis=1) < ON_SITE * peak).mean())
     values = {
         "num_atoms": len(glass),
         "quench_rate_k_per_ps": quench.rate,
         "volume_per_atom_angstrom3": glass.get_volume() / len(glass),
         "volume_to_crystal": glass.get_volume() / reference.get_volume(),
         "energy_above_crystal_ev_per_atom": energy - reference.get_potential_energy() / len(glass),
-        "first_peak_angstrom": float(distances[distribution.argmax()]),
+        "first_peak_angstrom": peak,
         "first_minimum_angstrom": cutoff,
         "mean_coordination": float(coordination.mean()),
         "coordination_shares": {str(n): float((coordination == n).mean()) for n in np.unique(coordination)},
+        "share_on_lattice_sites": stayed,
         "structure": structure,
     }
+    warnings = []
+    if stayed > 0.5:
+        warnings = [
+            "most atoms are where the crystal had them: it did not melt; raise `melt_temperature` or `melt_steps`"
+        ]
     figure = _figure(glass, reference, reach, cutoff, f"{glass.get_chemical_formula()}, {quench.rate:.3g} K/ps")
     curves = {"g": Curve(distances, distribution, "distance, Å", "g(r)")}
-    return Report("amorphous", values, figure, structures=[glass], curves=curves)
+    return Report("amorphous", values, figure, warnings, structures=[glass], curves=curves)
 
 
 def _supercell(atoms: Atoms, min_length: float) -> Atoms:
