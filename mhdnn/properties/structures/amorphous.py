@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms, units
@@ -184,35 +185,39 @@ def amorphous_report(
         crystal.set_cell(crystal.cell[:] * density ** (-1 / 3), scale_atoms=True)
     glass = melt_quench(crystal, calculator, quench, max_force, relax_cell, journal)
     write_structure(glass, structure, "structure")
-    reach = min(8.0, min_length)
-    distances, distribution = radial_distribution(glass, reach)
-    peak, cutoff = first_shell(distances, distribution)
-    coordination = np.bincount(neighbor_list("i", glass, cutoff), minlength=len(glass))
-    energy = glass.get_potential_energy() / len(glass)
     reference.calc = calculator
+    reach = min(8.0, min_length)
+    values = {"num_atoms": len(glass), "quench_rate_k_per_ps": quench.rate}
+    values |= _described(glass, crystal, reference, reach) | {"structure": structure}
+    warnings = []
+    if values["share_on_lattice_sites"] > 0.5:
+        warnings = [
+            "most atoms are where the crystal had them: it did not melt; raise `melt_temperature` or `melt_steps`"
+        ]
+    title = f"{glass.get_chemical_formula()}, {quench.rate:.3g} K/ps"
+    figure = _figure(glass, reference, reach, values["first_minimum_angstrom"], title)
+    curves = {"g": Curve(*radial_distribution(glass, reach), "distance, Å", "g(r)")}
+    return Report("amorphous", values, figure, warnings, structures=[glass], curves=curves)
+
+
+def _described(glass: Atoms, crystal: Atoms, reference: Atoms, reach: float) -> dict[str, Any]:
+    """Volume, energy, neighbours; and how many atoms are where they began, apart from a drift of all."""
+    peak, cutoff = first_shell(*radial_distribution(glass, reach))
+    coordination = np.bincount(neighbor_list("i", glass, cutoff), minlength=len(glass))
     moved = glass.get_scaled_positions(wrap=False) - crystal.get_scaled_positions(wrap=False)
-    stayed = float((np.linalg.norm((moved - moved.mean(0)) @ glass.cell[:], axis=1) < ON_SITE * peak).mean())
-    values = {
-        "num_atoms": len(glass),
-        "quench_rate_k_per_ps": quench.rate,
+    distances = np.linalg.norm((moved - moved.mean(0)) @ glass.cell[:], axis=1)
+    # the glass last: its results stay in the calculator, for the file
+    energy = -reference.get_potential_energy() + glass.get_potential_energy()
+    return {
         "volume_per_atom_angstrom3": glass.get_volume() / len(glass),
         "volume_to_crystal": glass.get_volume() / reference.get_volume(),
-        "energy_above_crystal_ev_per_atom": energy - reference.get_potential_energy() / len(glass),
+        "energy_above_crystal_ev_per_atom": energy / len(glass),
         "first_peak_angstrom": peak,
         "first_minimum_angstrom": cutoff,
         "mean_coordination": float(coordination.mean()),
         "coordination_shares": {str(n): float((coordination == n).mean()) for n in np.unique(coordination)},
-        "share_on_lattice_sites": stayed,
-        "structure": structure,
+        "share_on_lattice_sites": float((distances < ON_SITE * peak).mean()),
     }
-    warnings = []
-    if stayed > 0.5:
-        warnings = [
-            "most atoms are where the crystal had them: it did not melt; raise `melt_temperature` or `melt_steps`"
-        ]
-    figure = _figure(glass, reference, reach, cutoff, f"{glass.get_chemical_formula()}, {quench.rate:.3g} K/ps")
-    curves = {"g": Curve(distances, distribution, "distance, Å", "g(r)")}
-    return Report("amorphous", values, figure, warnings, structures=[glass], curves=curves)
 
 
 def _supercell(atoms: Atoms, min_length: float) -> Atoms:
