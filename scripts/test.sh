@@ -12,6 +12,7 @@ say "Lint and format"
 ruff check .
 ruff format --check .
 codespell
+git ls-files -z "*.cpp" "*.h" "*.c" "*.cu" "*.cuh" | xargs -0 clang-format --dry-run --Werror
 say "Types"
 mypy
 say "Tests"

@@ -10,116 +10,116 @@ namespace mhdnn {
 namespace {
 
 template <class T>
-DensityShape density_shape(const GroupSource<T> &source, const std::string &prefix, int max_degree) {
-  const auto shape = source.weights.shape(prefix + ".coefficients");
-  return {source.num_elements, int(shape[2]), int(shape[3]), max_degree};
+DensityShape density_shape(const GroupSource<T>& source, const std::string& prefix, int max_degree) {
+    const auto shape = source.weights.shape(prefix + ".coefficients");
+    return {source.num_elements, int(shape[2]), int(shape[3]), max_degree};
 }
 
 // Coefficients, a view with neighbours of all elements in one row, and a kernel.
 template <class T, class Kernel>
 class Densities {
- public:
-  Densities(const GroupSource<T> &source, const std::string &prefix, const DensityShape &shape)
-      : basis_(source.weights, prefix),
-        coefficients_(source.weights.template numbers<T>(prefix + ".coefficients", shape.num_coefficients())),
-        view_(source.views.view(source.weights.number(prefix + ".cutoff"), 1)),
-        arguments_(arguments()),
-        kernel_(shape, arguments_) {}
+public:
+    Densities(const GroupSource<T>& source, const std::string& prefix, const DensityShape& shape)
+        : basis_(source.weights, prefix),
+          coefficients_(source.weights.template numbers<T>(prefix + ".coefficients", shape.num_coefficients())),
+          view_(source.views.view(source.weights.number(prefix + ".cutoff"), 1)), arguments_(arguments()),
+          kernel_(shape, arguments_) {}
 
-  const Lanes<T> *moments() {
-    view_.attach(arguments_, nullptr);
-    arguments_.functions = &wanted_;
-    kernel_.evaluate(view_.neighbors, nullptr, nullptr);
-    return kernel_.moments();
-  }
+    const Lanes<T>* moments() {
+        view_.attach(arguments_, nullptr);
+        arguments_.functions = &wanted_;
+        kernel_.evaluate(view_.neighbors, nullptr, nullptr);
+        return kernel_.moments();
+    }
 
-  void add_gradients(const Lanes<T> *by_moments) {
-    view_.attach(arguments_, view_.arguments.vector_gradient);
-    arguments_.functions = nullptr;
-    kernel_.evaluate(view_.neighbors, by_moments, nullptr);
-  }
+    void add_gradients(const Lanes<T>* by_moments) {
+        view_.attach(arguments_, view_.arguments.vector_gradient);
+        arguments_.functions = nullptr;
+        kernel_.evaluate(view_.neighbors, by_moments, nullptr);
+    }
 
- private:
-  Arguments<T> arguments() const {
-    Arguments<T> result{};
-    result.channel_table = coefficients_.data();
-    result.basis = basis_.basis;
-    return result;
-  }
+private:
+    Arguments<T> arguments() const {
+        Arguments<T> result{};
+        result.channel_table = coefficients_.data();
+        result.basis = basis_.basis;
+        return result;
+    }
 
-  OwnBasis<T> basis_;
-  std::vector<T> coefficients_;
-  View<T> &view_;
-  Arguments<T> arguments_;
-  T wanted_ = T(0);  // kernels look whether functions are wanted, and don't write them
-  Kernel kernel_;
+    OwnBasis<T> basis_;
+    std::vector<T> coefficients_;
+    View<T>& view_;
+    Arguments<T> arguments_;
+    T wanted_ = T(0);  // kernels look whether functions are wanted, and don't write them
+    Kernel kernel_;
 };
 
 template <class T, class Kernel>
 class ContractedRadial : public FunctionGroup<T> {
- public:
-  ContractedRadial(const GroupSource<T> &source, const std::string &prefix)
-      : num_functions_(density_shape(source, prefix, 0).num_densities),
-        densities_(source, prefix, density_shape(source, prefix, 0)) {}
+public:
+    ContractedRadial(const GroupSource<T>& source, const std::string& prefix)
+        : num_functions_(density_shape(source, prefix, 0).num_densities),
+          densities_(source, prefix, density_shape(source, prefix, 0)) {}
 
-  int num_functions() const override { return num_functions_; }
-  void evaluate(int, Lanes<T> *functions) override {
-    const Lanes<T> *const moments = densities_.moments();
-    std::copy(moments, moments + num_functions_, functions);
-  }
-  void add_gradients(int, const Lanes<T> *cotangent) override { densities_.add_gradients(cotangent); }
+    int num_functions() const override { return num_functions_; }
+    void evaluate(int, Lanes<T>* functions) override {
+        const Lanes<T>* const moments = densities_.moments();
+        std::copy(moments, moments + num_functions_, functions);
+    }
+    void add_gradients(int, const Lanes<T>* cotangent) override { densities_.add_gradients(cotangent); }
 
- private:
-  int num_functions_;
-  Densities<T, Kernel> densities_;
+private:
+    int num_functions_;
+    Densities<T, Kernel> densities_;
 };
 
 template <class T>
 class ContractedAngular : public FunctionGroup<T> {
- public:
-  ContractedAngular(const GroupSource<T> &source, const std::string &prefix)
-      : density_shape_(density_shape(source, prefix, source.weights.integer(prefix + ".max_degree"))),
-        four_body_(source.weights.integer(prefix + ".four_body_degree"),
-                   source.weights.integer(prefix + ".four_body_densities")),
-        shape_{density_shape_.num_densities, density_shape_.max_degree, four_body_.shape()},
-        densities_(source, prefix, density_shape_),
-        invariants_(shape_),
-        by_moments_(shape_.num_moments()) {}
+public:
+    ContractedAngular(const GroupSource<T>& source, const std::string& prefix)
+        : density_shape_(density_shape(source, prefix, source.weights.integer(prefix + ".max_degree"))),
+          four_body_(
+              source.weights.integer(prefix + ".four_body_degree"),
+              source.weights.integer(prefix + ".four_body_densities")),
+          shape_{density_shape_.num_densities, density_shape_.max_degree, four_body_.shape()},
+          densities_(source, prefix, density_shape_), invariants_(shape_), by_moments_(shape_.num_moments()) {}
 
-  int num_functions() const override { return shape_.num_functions(); }
-  void evaluate(int, Lanes<T> *functions) override {
-    const Lanes<T> *const moments = densities_.moments();
-    std::copy(moments, moments + shape_.num_moments(), invariants_.moments());
-    invariants_.couple();
-    invariants_.functions(functions);
-  }
-  void add_gradients(int, const Lanes<T> *cotangent) override {
-    invariants_.gradients(cotangent, by_moments_.data());
-    densities_.add_gradients(by_moments_.data());
-  }
+    int num_functions() const override { return shape_.num_functions(); }
+    void evaluate(int, Lanes<T>* functions) override {
+        const Lanes<T>* const moments = densities_.moments();
+        std::copy(moments, moments + shape_.num_moments(), invariants_.moments());
+        invariants_.couple();
+        invariants_.functions(functions);
+    }
+    void add_gradients(int, const Lanes<T>* cotangent) override {
+        invariants_.gradients(cotangent, by_moments_.data());
+        densities_.add_gradients(by_moments_.data());
+    }
 
- private:
-  DensityShape density_shape_;
-  FourBodyTables four_body_;
-  InvariantShape shape_;
-  Densities<T, cpu::DensityKernel<Lanes<T>>> densities_;
-  cpu::InvariantKernel<Lanes<T>> invariants_;
-  std::vector<Lanes<T>> by_moments_;
+private:
+    DensityShape density_shape_;
+    FourBodyTables four_body_;
+    InvariantShape shape_;
+    Densities<T, cpu::DensityKernel<Lanes<T>>> densities_;
+    cpu::InvariantKernel<Lanes<T>> invariants_;
+    std::vector<Lanes<T>> by_moments_;
 };
 
 }  // namespace
 
 template <class T>
-std::unique_ptr<FunctionGroup<T>> make_contracted(const GroupSource<T> &source, const std::string &prefix) {
-  using Real = Lanes<T>;
-  if (source.weights.text(prefix + ".kind") == "contracted_angular")
-    return std::make_unique<ContractedAngular<T>>(source, prefix);
-  if (source.num_elements == 1)
-    return std::make_unique<ContractedRadial<T, cpu::RadialDensityKernel<Real, cpu::UniformSums<Real>>>>(source, prefix);
-  return std::make_unique<ContractedRadial<T, cpu::RadialDensityKernel<Real, cpu::ElementSums<Real>>>>(source, prefix);
+std::unique_ptr<FunctionGroup<T>> make_contracted(const GroupSource<T>& source, const std::string& prefix) {
+    using Real = Lanes<T>;
+    if (source.weights.text(prefix + ".kind") == "contracted_angular")
+        return std::make_unique<ContractedAngular<T>>(source, prefix);
+    if (source.num_elements == 1)
+        return std::make_unique<ContractedRadial<T, cpu::RadialDensityKernel<Real, cpu::UniformSums<Real>>>>(
+            source, prefix);
+    return std::make_unique<ContractedRadial<T, cpu::RadialDensityKernel<Real, cpu::ElementSums<Real>>>>(
+        source, prefix);
 }
 
-template std::unique_ptr<FunctionGroup<float>> make_contracted(const GroupSource<float> &, const std::string &);
-template std::unique_ptr<FunctionGroup<double>> make_contracted(const GroupSource<double> &, const std::string &);
+template std::unique_ptr<FunctionGroup<float>> make_contracted(const GroupSource<float>&, const std::string&);
+template std::unique_ptr<FunctionGroup<double>> make_contracted(const GroupSource<double>&, const std::string&);
 
 }  // namespace mhdnn

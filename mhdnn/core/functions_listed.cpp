@@ -11,97 +11,99 @@ template <class T>
 using Group = std::unique_ptr<FunctionGroup<T>>;
 
 template <class T>
-Group<T> make_listed_group(const GroupSource<T> &source, const std::string &prefix, int element) {
-  const Weights &weights = source.weights;
-  const std::string &kind = weights.text(prefix + ".kind");
-  const auto basis = std::make_shared<const OwnBasis<T>>(weights, prefix);
-  const double cutoff = weights.number(prefix + ".cutoff");
-  const int num_elements = source.num_elements, num_radial = basis->basis.num_radial;
-  const Integers elements = weights.integers(prefix + ".elements");
-  if (kind == "radial") {
-    const auto kept = std::make_shared<const Integers>(elements);
-    const RadialListShape shape{num_elements, num_elements, num_radial, kept->data()};
-    return std::make_unique<KernelGroup<T, RadialListShape, Integers>>(source, cutoff, basis, shape, kept);
-  }
-  const AngularFunctions functions{weights.integers(prefix + ".radial_index"), weights.integers(prefix + ".zetas"),
-                                   weights.integers(prefix + ".lambdas")};
-  const auto lists = std::make_shared<const ElementLists>(num_elements, num_radial, functions, elements, kind == "narrow");
-  Group<T> triplets = std::make_unique<KernelGroup<T, TripletListShape, ElementLists>>(
-      source, cutoff, basis, lists->shape(num_elements), lists);
-  if (kind == "narrow") return triplets;
-  const int max_degree = weights.integer(prefix + ".max_degree");
-  const double fewest = weights.number(prefix + ".fewest_neighbors");
-  if (max_degree > max_degree_limit)
-    return std::make_unique<WideGroup<T>>(std::move(triplets), nullptr, Matrix<T>{}, 1, fewest, element);
-  const auto of_moments = std::make_shared<const OwnBasis<T>>(weights, prefix, "moment_");
-  const MomentShape shape{num_elements, num_elements, of_moments->basis.num_radial, max_degree, false, false};
-  const auto size = weights.shape(prefix + ".coefficients");
-  const Matrix<T> combinations{int(size[0]), int(size[1]), weights.template numbers<T>(prefix + ".coefficients")};
-  return std::make_unique<WideGroup<T>>(
-      std::move(triplets), std::make_unique<KernelGroup<T, MomentShape>>(source, cutoff, of_moments, shape),
-      combinations, 1, fewest, element);
+Group<T> make_listed_group(const GroupSource<T>& source, const std::string& prefix, int element) {
+    const Weights& weights = source.weights;
+    const std::string& kind = weights.text(prefix + ".kind");
+    const auto basis = std::make_shared<const OwnBasis<T>>(weights, prefix);
+    const double cutoff = weights.number(prefix + ".cutoff");
+    const int num_elements = source.num_elements, num_radial = basis->basis.num_radial;
+    const Integers elements = weights.integers(prefix + ".elements");
+    if (kind == "radial") {
+        const auto kept = std::make_shared<const Integers>(elements);
+        const RadialListShape shape{num_elements, num_elements, num_radial, kept->data()};
+        return std::make_unique<KernelGroup<T, RadialListShape, Integers>>(source, cutoff, basis, shape, kept);
+    }
+    const AngularFunctions functions{
+        weights.integers(prefix + ".radial_index"), weights.integers(prefix + ".zetas"),
+        weights.integers(prefix + ".lambdas")};
+    const auto lists =
+        std::make_shared<const ElementLists>(num_elements, num_radial, functions, elements, kind == "narrow");
+    Group<T> triplets = std::make_unique<KernelGroup<T, TripletListShape, ElementLists>>(
+        source, cutoff, basis, lists->shape(num_elements), lists);
+    if (kind == "narrow") return triplets;
+    const int max_degree = weights.integer(prefix + ".max_degree");
+    const double fewest = weights.number(prefix + ".fewest_neighbors");
+    if (max_degree > max_degree_limit)
+        return std::make_unique<WideGroup<T>>(std::move(triplets), nullptr, Matrix<T>{}, 1, fewest, element);
+    const auto of_moments = std::make_shared<const OwnBasis<T>>(weights, prefix, "moment_");
+    const MomentShape shape{num_elements, num_elements, of_moments->basis.num_radial, max_degree, false, false};
+    const auto size = weights.shape(prefix + ".coefficients");
+    const Matrix<T> combinations{int(size[0]), int(size[1]), weights.template numbers<T>(prefix + ".coefficients")};
+    return std::make_unique<WideGroup<T>>(
+        std::move(triplets), std::make_unique<KernelGroup<T, MomentShape>>(source, cutoff, of_moments, shape),
+        combinations, 1, fewest, element);
 }
 
 template <class T>
 class ListedFunctions : public FunctionGroup<T> {
- public:
-  ListedFunctions(const GroupSource<T> &source, const std::string &prefix)
-      : num_functions_(source.weights.integer(prefix + ".num_functions")), centers_(source.num_elements) {
-    std::size_t most = 0;
-    for (int element = 0; element < source.num_elements; ++element) {
-      const std::string own = prefix + "." + std::to_string(element);
-      Center &center = centers_[element];
-      center.columns = source.weights.integers(own + ".columns");
-      most = std::max(most, center.columns.size());
-      for (int group = 0; group < source.weights.integer(own + ".num_groups"); ++group)
-        center.groups.push_back(make_listed_group<T>(source, own + "." + std::to_string(group), element));
+public:
+    ListedFunctions(const GroupSource<T>& source, const std::string& prefix)
+        : num_functions_(source.weights.integer(prefix + ".num_functions")), centers_(source.num_elements) {
+        std::size_t most = 0;
+        for (int element = 0; element < source.num_elements; ++element) {
+            const std::string own = prefix + "." + std::to_string(element);
+            Center& center = centers_[element];
+            center.columns = source.weights.integers(own + ".columns");
+            most = std::max(most, center.columns.size());
+            for (int group = 0; group < source.weights.integer(own + ".num_groups"); ++group)
+                center.groups.push_back(make_listed_group<T>(source, own + "." + std::to_string(group), element));
+        }
+        values_.resize(most);
     }
-    values_.resize(most);
-  }
 
-  int num_functions() const override { return num_functions_; }
-  void choose(const Counts &counts) override {
-    for (Center &center : centers_)
-      for (auto &group : center.groups) group->choose(counts);
-  }
-  void evaluate(int element, Lanes<T> *functions) override {
-    const Center &center = centers_[element];
-    Lanes<T> *values = values_.data();
-    for (const auto &group : center.groups) {
-      group->evaluate(element, values);
-      values += group->num_functions();
+    int num_functions() const override { return num_functions_; }
+    void choose(const Counts& counts) override {
+        for (Center& center : centers_)
+            for (auto& group : center.groups) group->choose(counts);
     }
-    std::fill(functions, functions + num_functions_, Lanes<T>(T(0)));
-    for (std::size_t i = 0; i < center.columns.size(); ++i) functions[center.columns[i]] = values_[i];
-  }
-  void add_gradients(int element, const Lanes<T> *cotangent) override {
-    const Center &center = centers_[element];
-    for (std::size_t i = 0; i < center.columns.size(); ++i) values_[i] = cotangent[center.columns[i]];
-    const Lanes<T> *values = values_.data();
-    for (const auto &group : center.groups) {
-      group->add_gradients(element, values);
-      values += group->num_functions();
+    void evaluate(int element, Lanes<T>* functions) override {
+        const Center& center = centers_[element];
+        Lanes<T>* values = values_.data();
+        for (const auto& group : center.groups) {
+            group->evaluate(element, values);
+            values += group->num_functions();
+        }
+        std::fill(functions, functions + num_functions_, Lanes<T>(T(0)));
+        for (std::size_t i = 0; i < center.columns.size(); ++i) functions[center.columns[i]] = values_[i];
     }
-  }
+    void add_gradients(int element, const Lanes<T>* cotangent) override {
+        const Center& center = centers_[element];
+        for (std::size_t i = 0; i < center.columns.size(); ++i) values_[i] = cotangent[center.columns[i]];
+        const Lanes<T>* values = values_.data();
+        for (const auto& group : center.groups) {
+            group->add_gradients(element, values);
+            values += group->num_functions();
+        }
+    }
 
- private:
-  struct Center {
-    Integers columns;
-    std::vector<Group<T>> groups;
-  };
-  int num_functions_;
-  std::vector<Center> centers_;
-  std::vector<Lanes<T>> values_;
+private:
+    struct Center {
+        Integers columns;
+        std::vector<Group<T>> groups;
+    };
+    int num_functions_;
+    std::vector<Center> centers_;
+    std::vector<Lanes<T>> values_;
 };
 
 }  // namespace
 
 template <class T>
-Group<T> make_listed(const GroupSource<T> &source, const std::string &prefix) {
-  return std::make_unique<ListedFunctions<T>>(source, prefix);
+Group<T> make_listed(const GroupSource<T>& source, const std::string& prefix) {
+    return std::make_unique<ListedFunctions<T>>(source, prefix);
 }
 
-template Group<float> make_listed(const GroupSource<float> &, const std::string &);
-template Group<double> make_listed(const GroupSource<double> &, const std::string &);
+template Group<float> make_listed(const GroupSource<float>&, const std::string&);
+template Group<double> make_listed(const GroupSource<double>&, const std::string&);
 
 }  // namespace mhdnn

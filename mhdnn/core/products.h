@@ -12,75 +12,76 @@ namespace mhdnn {
 // A matrix, row by row.
 template <class T>
 struct Matrix {
-  int num_rows = 0, num_columns = 0;
-  std::vector<T> values;
+    int num_rows = 0, num_columns = 0;
+    std::vector<T> values;
 
-  const T *row(int i) const { return values.data() + std::size_t(i) * num_columns; }
+    const T* row(int i) const { return values.data() + std::size_t(i) * num_columns; }
 
-  Matrix transposed() const {
-    Matrix result{num_columns, num_rows, std::vector<T>(values.size())};
-    for (int i = 0; i < num_rows; ++i)
-      for (int k = 0; k < num_columns; ++k) result.values[std::size_t(k) * num_rows + i] = row(i)[k];
-    return result;
-  }
+    Matrix transposed() const {
+        Matrix result{num_columns, num_rows, std::vector<T>(values.size())};
+        for (int i = 0; i < num_rows; ++i)
+            for (int k = 0; k < num_columns; ++k) result.values[std::size_t(k) * num_rows + i] = row(i)[k];
+        return result;
+    }
 };
 
 template <int block, class T>
-inline void multiply_rows(const Matrix<T> &matrix, int first, const Lanes<T> *x, Lanes<T> *y) {
-  Lanes<T> sums[block];
-  const T *rows[block];
-  for (int i = 0; i < block; ++i) {
-    sums[i] = y[first + i];
-    rows[i] = matrix.row(first + i);
-  }
-  for (int k = 0; k < matrix.num_columns; ++k)
-    for (int i = 0; i < block; ++i) sums[i] = sums[i] + x[k] * Lanes<T>(rows[i][k]);
-  for (int i = 0; i < block; ++i) y[first + i] = sums[i];
+inline void multiply_rows(const Matrix<T>& matrix, int first, const Lanes<T>* x, Lanes<T>* y) {
+    Lanes<T> sums[block];
+    const T* rows[block];
+    for (int i = 0; i < block; ++i) {
+        sums[i] = y[first + i];
+        rows[i] = matrix.row(first + i);
+    }
+    for (int k = 0; k < matrix.num_columns; ++k)
+        for (int i = 0; i < block; ++i) sums[i] = sums[i] + x[k] * Lanes<T>(rows[i][k]);
+    for (int i = 0; i < block; ++i) y[first + i] = sums[i];
 }
 
 // y += A x.
 template <class T>
-inline void add_product(const Matrix<T> &matrix, const Lanes<T> *x, Lanes<T> *y) {
-  constexpr int block = 8;  // sums at a time, in registers
-  int first = 0;
-  for (; first + block <= matrix.num_rows; first += block) multiply_rows<block>(matrix, first, x, y);
-  for (; first + 2 <= matrix.num_rows; first += 2) multiply_rows<2>(matrix, first, x, y);
-  for (; first < matrix.num_rows; ++first) multiply_rows<1>(matrix, first, x, y);
+inline void add_product(const Matrix<T>& matrix, const Lanes<T>* x, Lanes<T>* y) {
+    constexpr int block = 8;  // sums at a time, in registers
+    int first = 0;
+    for (; first + block <= matrix.num_rows; first += block) multiply_rows<block>(matrix, first, x, y);
+    for (; first + 2 <= matrix.num_rows; first += 2) multiply_rows<2>(matrix, first, x, y);
+    for (; first < matrix.num_rows; ++first) multiply_rows<1>(matrix, first, x, y);
 }
 
 // A matrix of few numbers that are not zero.
 template <class T>
 class SparseMatrix {
- public:
-  SparseMatrix() = default;
-  explicit SparseMatrix(const Matrix<T> &full) : num_rows_(full.num_rows) {
-    starts_.push_back(0);
-    for (int i = 0; i < full.num_rows; ++i) {
-      for (int k = 0; k < full.num_columns; ++k)
-        if (full.row(i)[k] != T(0)) terms_.push_back({k, full.row(i)[k]});
-      starts_.push_back(int(terms_.size()));
+public:
+    SparseMatrix() = default;
+    explicit SparseMatrix(const Matrix<T>& full) : num_rows_(full.num_rows) {
+        starts_.push_back(0);
+        for (int i = 0; i < full.num_rows; ++i) {
+            for (int k = 0; k < full.num_columns; ++k)
+                if (full.row(i)[k] != T(0)) terms_.push_back({k, full.row(i)[k]});
+            starts_.push_back(int(terms_.size()));
+        }
     }
-  }
 
-  int num_rows() const { return num_rows_; }
+    int num_rows() const { return num_rows_; }
 
-  // y = A x.
-  void multiply(const Lanes<T> *x, Lanes<T> *y) const {
-    for (int i = 0; i < num_rows_; ++i) {
-      Lanes<T> sum(T(0));
-      for (int t = starts_[i]; t < starts_[i + 1]; ++t) sum = sum + x[terms_[t].column] * Lanes<T>(terms_[t].value);
-      y[i] = sum;
+    // y = A x.
+    void multiply(const Lanes<T>* x, Lanes<T>* y) const {
+        for (int i = 0; i < num_rows_; ++i) {
+            Lanes<T> sum(T(0));
+            for (int t = starts_[i]; t < starts_[i + 1]; ++t)
+                sum = sum + x[terms_[t].column] * Lanes<T>(terms_[t].value);
+            y[i] = sum;
+        }
     }
-  }
 
- private:
-  struct Term {
-    int column;
-    T value;
-  };
-  int num_rows_ = 0;
-  std::vector<int> starts_;
-  std::vector<Term> terms_;
+private:
+    struct Term {
+        int column;
+        T value;
+    };
+    int num_rows_ = 0;
+    std::vector<int> starts_;
+    std::vector<Term> terms_;
 };
 
 }  // namespace mhdnn

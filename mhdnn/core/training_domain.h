@@ -10,53 +10,54 @@
 namespace mhdnn {
 
 class TrainingDomain {
- public:
-  TrainingDomain() = default;
-  TrainingDomain(const Weights &weights, std::vector<std::string> elements, int num_functions, double cutoff);
+public:
+    TrainingDomain() = default;
+    TrainingDomain(const Weights& weights, std::vector<std::string> elements, int num_functions, double cutoff);
 
-  // Whether the ranges are those of the elements, with distances.
-  bool is_complete() const;
-  // Limits of the functions of an element's atoms.
-  const double *lower(int element) const { return &functions_[place(0, element)]; }
-  const double *upper(int element) const { return &functions_[place(3, element)]; }
-  bool charge_is_outside(double charge, int element) const;
-  // In words what is outside of an atom with these functions; empty if nothing is. charge: may be null.
-  std::string why_outside(const Pairs &pairs, std::int64_t center, const double *functions, const double *charge) const;
-  // In words what is outside of a total charge (e); empty if nothing is.
-  std::string why_total_charge(double total_charge) const;
+    // Whether the ranges are those of the elements, with distances.
+    bool is_complete() const;
+    // Limits of the functions of an element's atoms.
+    const double* lower(int element) const { return &functions_[place(0, element)]; }
+    const double* upper(int element) const { return &functions_[place(3, element)]; }
+    bool charge_is_outside(double charge, int element) const;
+    // In words what is outside of an atom with these functions; empty if nothing is. charge: may be null.
+    std::string why_outside(
+        const Pairs& pairs, std::int64_t center, const double* functions, const double* charge) const;
+    // In words what is outside of a total charge (e); empty if nothing is.
+    std::string why_total_charge(double total_charge) const;
 
- private:
-  std::size_t place(int limit, int element) const {
-    return (std::size_t(limit) * elements_.size() + element) * num_functions_;
-  }
-  double of_element(const std::vector<double> &ranges, int limit, int element) const {
-    return ranges[limit * elements_.size() + element];
-  }
-  std::string words_of_distances(const Pairs &, std::int64_t center) const;
-  std::string words_of_count(int element, double count, bool is_alone) const;
-  std::string words_of_functions(int element, const double *functions) const;
+private:
+    std::size_t place(int limit, int element) const {
+        return (std::size_t(limit) * elements_.size() + element) * num_functions_;
+    }
+    double of_element(const std::vector<double>& ranges, int limit, int element) const {
+        return ranges[limit * elements_.size() + element];
+    }
+    std::string words_of_distances(const Pairs&, std::int64_t center) const;
+    std::string words_of_count(int element, double count, bool is_alone) const;
+    std::string words_of_functions(int element, const double* functions) const;
 
-  std::vector<std::string> elements_, names_;  // names of the functions
-  int num_functions_ = 0;
-  double cutoff_ = 0.0, slack_ = 0.0;
-  std::vector<double> num_atoms_, functions_, distances_, counts_, charges_, total_charge_;
+    std::vector<std::string> elements_, names_;  // names of the functions
+    int num_functions_ = 0;
+    double cutoff_ = 0.0, slack_ = 0.0;
+    std::vector<double> num_atoms_, functions_, distances_, counts_, charges_, total_charge_;
 };
 
 // Distances and counts of neighbours, which no function of the model needs.
 struct DistanceLimits {
-  double cutoff = 0.0;                   // Å
-  std::vector<double> squared_distance;  // of pairs of elements, Å²
-  std::vector<double> fewest, most;      // neighbours of elements, smooth counts
+    double cutoff = 0.0;                   // Å
+    std::vector<double> squared_distance;  // of pairs of elements, Å²
+    std::vector<double> fewest, most;      // neighbours of elements, smooth counts
 
-  // From the ranges of distances (limits first) and counts (lower, minimum, maximum, upper).
-  DistanceLimits() = default;
-  DistanceLimits(double cutoff, const std::vector<double> &distance_range, const std::vector<double> &count_range);
-  // Whether a neighbour is too close, or neighbours are too few or too many.
-  bool is_outside(const Pairs &pairs, std::int64_t center) const;
+    // From the ranges of distances (limits first) and counts (lower, minimum, maximum, upper).
+    DistanceLimits() = default;
+    DistanceLimits(double cutoff, const std::vector<double>& distance_range, const std::vector<double>& count_range);
+    // Whether a neighbour is too close, or neighbours are too few or too many.
+    bool is_outside(const Pairs& pairs, std::int64_t center) const;
 };
 
 // Sum over the neighbours of (1 - r²/r_c²)².
-double smooth_count(const Pairs &pairs, std::int64_t center, double cutoff);
+double smooth_count(const Pairs& pairs, std::int64_t center, double cutoff);
 // A number with four digits, as mhdnn.domain.rounded writes it.
 std::string rounded(double value);
 

@@ -10,173 +10,187 @@
 namespace mhdnn {
 namespace {
 
-constexpr int weights_version = 1;   // plain_weights.WEIGHTS_VERSION
+constexpr int weights_version = 1;                    // plain_weights.WEIGHTS_VERSION
 constexpr int lowest_format = 3, highest_format = 4;  // older_format.FORMAT_VERSION, model_file.FORMAT_VERSION
-constexpr const char *write_again = "write it again with `mhdnn export checkpoint=MODEL.pt output=NEW.pt`";
+constexpr const char* write_again = "write it again with `mhdnn export checkpoint=MODEL.pt output=NEW.pt`";
 
 // A file within the archive; empty if there is none.
-std::string extra_file(const std::string &archive, const std::string &name, const std::string &path) {
-  const std::string end = "/extra/" + name;
-  for (const Record &record : records_of(archive, path))
-    if (record.name.size() > end.size() && record.name.compare(record.name.size() - end.size(), end.size(), end) == 0)
-      return bytes_of(record, archive, path);
-  return "";
+std::string extra_file(const std::string& archive, const std::string& name, const std::string& path) {
+    const std::string end = "/extra/" + name;
+    for (const Record& record : records_of(archive, path))
+        if (record.name.size() > end.size() &&
+            record.name.compare(record.name.size() - end.size(), end.size(), end) == 0)
+            return bytes_of(record, archive, path);
+    return "";
 }
 
-std::string first_word(std::string &line) {
-  const auto end = line.find(' ');
-  const std::string word = line.substr(0, end);
-  line = end == std::string::npos ? "" : line.substr(end + 1);
-  return word;
+std::string first_word(std::string& line) {
+    const auto end = line.find(' ');
+    const std::string word = line.substr(0, end);
+    line = end == std::string::npos ? "" : line.substr(end + 1);
+    return word;
 }
 
-void check_format(const std::string &archive, const std::string &path) {
-  const std::string format = extra_file(archive, "format_version.txt", path);
-  if (format.empty())
-    throw std::runtime_error(path + ": TorchScript without mhdnn's metadata, or of a version before this reader's; "
-                             "expected a file written by `mhdnn export`");
-  const int version = std::atoi(format.c_str());
-  if (version < lowest_format || version > highest_format)
-    throw std::runtime_error(path + ": format version " + format + ", this pair style reads " +
-                             std::to_string(lowest_format) + " and " + std::to_string(highest_format) +
-                             "; export the checkpoint again with `mhdnn export`");
+void check_format(const std::string& archive, const std::string& path) {
+    const std::string format = extra_file(archive, "format_version.txt", path);
+    if (format.empty())
+        throw std::runtime_error(
+            path +
+            ": TorchScript without mhdnn's metadata, or of a version before this reader's; "
+            "expected a file written by `mhdnn export`");
+    const int version = std::atoi(format.c_str());
+    if (version < lowest_format || version > highest_format)
+        throw std::runtime_error(
+            path + ": format version " + format + ", this pair style reads " + std::to_string(lowest_format) + " and " +
+            std::to_string(highest_format) + "; export the checkpoint again with `mhdnn export`");
 }
 
 }  // namespace
 
-Weights::Weights(const std::string &text, std::string numbers, std::string path)
+Weights::Weights(const std::string& text, std::string numbers, std::string path)
     : numbers_(std::move(numbers)), path_(std::move(path)) {
-  std::istringstream lines(text);
-  std::string line;
-  std::getline(lines, line);
-  if (first_word(line) != "mhdnn_weights") fail("its plain weights have no version");
-  if (line != std::to_string(weights_version))
-    fail("its plain weights have version " + line + ", this reader knows " + std::to_string(weights_version) +
-         "; build this program with the version of mhdnn that wrote the file");
-  while (std::getline(lines, line)) {
-    const std::string kind = first_word(line), name = first_word(line);
-    if (kind == "text") texts_[name] = line;
-    else if (kind == "array") add_array(name, line);
-    else fail("its plain weights have a line of unknown kind `" + kind + "`");
-  }
+    std::istringstream lines(text);
+    std::string line;
+    std::getline(lines, line);
+    if (first_word(line) != "mhdnn_weights") fail("its plain weights have no version");
+    if (line != std::to_string(weights_version))
+        fail(
+            "its plain weights have version " + line + ", this reader knows " + std::to_string(weights_version) +
+            "; build this program with the version of mhdnn that wrote the file");
+    while (std::getline(lines, line)) {
+        const std::string kind = first_word(line), name = first_word(line);
+        if (kind == "text")
+            texts_[name] = line;
+        else if (kind == "array")
+            add_array(name, line);
+        else
+            fail("its plain weights have a line of unknown kind `" + kind + "`");
+    }
 }
 
-void Weights::add_array(const std::string &name, const std::string &description) {
-  std::istringstream words(description);
-  std::string type;
-  Array array{};
-  words >> type >> array.offset;
-  if (!words) fail("`" + name + "` of its plain weights has no type and place");
-  if (type == "float32") array.type = Type::float32;
-  else if (type == "float64") array.type = Type::float64;
-  else if (type == "int64") array.type = Type::int64;
-  else fail("`" + name + "` of its plain weights has the unknown type " + type);
-  array.shape = {std::istream_iterator<std::int64_t>(words), std::istream_iterator<std::int64_t>()};
-  const std::size_t bytes = array.type == Type::float32 ? 4 : 8;
-  std::size_t most = numbers_.size() / bytes;  // so that no product of sizes overflows
-  bool empty = false;
-  for (const std::int64_t size : array.shape) {
-    if (size < 0) fail("`" + name + "` of its plain weights has a negative size");
-    empty = empty || size == 0;
-    if (size > 0) most /= static_cast<std::size_t>(size);
-  }
-  if ((most == 0 && !empty) || array.offset > numbers_.size() || numbers_.size() - array.offset < bytes * array.size())
-    fail("`" + name + "` of its plain weights lies beyond their end");
-  arrays_[name] = array;
+void Weights::add_array(const std::string& name, const std::string& description) {
+    std::istringstream words(description);
+    std::string type;
+    Array array{};
+    words >> type >> array.offset;
+    if (!words) fail("`" + name + "` of its plain weights has no type and place");
+    if (type == "float32")
+        array.type = Type::float32;
+    else if (type == "float64")
+        array.type = Type::float64;
+    else if (type == "int64")
+        array.type = Type::int64;
+    else
+        fail("`" + name + "` of its plain weights has the unknown type " + type);
+    array.shape = {std::istream_iterator<std::int64_t>(words), std::istream_iterator<std::int64_t>()};
+    const std::size_t bytes = array.type == Type::float32 ? 4 : 8;
+    std::size_t most = numbers_.size() / bytes;  // so that no product of sizes overflows
+    bool empty = false;
+    for (const std::int64_t size : array.shape) {
+        if (size < 0) fail("`" + name + "` of its plain weights has a negative size");
+        empty = empty || size == 0;
+        if (size > 0) most /= static_cast<std::size_t>(size);
+    }
+    if ((most == 0 && !empty) || array.offset > numbers_.size() ||
+        numbers_.size() - array.offset < bytes * array.size())
+        fail("`" + name + "` of its plain weights lies beyond their end");
+    arrays_[name] = array;
 }
 
 std::size_t Weights::Array::size() const {
-  std::size_t result = 1;
-  for (const std::int64_t size : shape) result *= static_cast<std::size_t>(size);
-  return result;
+    std::size_t result = 1;
+    for (const std::int64_t size : shape) result *= static_cast<std::size_t>(size);
+    return result;
 }
 
-const Weights::Array &Weights::array(const std::string &name) const {
-  const auto found = arrays_.find(name);
-  if (found == arrays_.end()) fail("its plain weights lack `" + name + "`");
-  return found->second;
+const Weights::Array& Weights::array(const std::string& name) const {
+    const auto found = arrays_.find(name);
+    if (found == arrays_.end()) fail("its plain weights lack `" + name + "`");
+    return found->second;
 }
 
-const std::string &Weights::text(const std::string &name) const {
-  const auto found = texts_.find(name);
-  if (found == texts_.end()) fail("its plain weights lack `" + name + "`");
-  return found->second;
+const std::string& Weights::text(const std::string& name) const {
+    const auto found = texts_.find(name);
+    if (found == texts_.end()) fail("its plain weights lack `" + name + "`");
+    return found->second;
 }
 
-std::vector<std::string> Weights::words(const std::string &name) const {
-  std::istringstream stream(text(name));
-  return {std::istream_iterator<std::string>(stream), std::istream_iterator<std::string>()};
+std::vector<std::string> Weights::words(const std::string& name) const {
+    std::istringstream stream(text(name));
+    return {std::istream_iterator<std::string>(stream), std::istream_iterator<std::string>()};
 }
 
-std::vector<std::int64_t> Weights::shape(const std::string &name) const { return array(name).shape; }
+std::vector<std::int64_t> Weights::shape(const std::string& name) const { return array(name).shape; }
 
 template <class Stored, class T>
-std::vector<T> Weights::converted(const Array &array) const {
-  std::vector<T> result(array.size());
-  for (std::size_t i = 0; i < result.size(); ++i) {
-    unsigned char bytes[sizeof(Stored)];
-    std::memcpy(bytes, numbers_.data() + array.offset + i * sizeof(Stored), sizeof(Stored));
-    std::uint64_t bits = 0;  // least significant byte first, whatever the machine does
-    for (int byte = int(sizeof(Stored)) - 1; byte >= 0; --byte) bits = bits << 8 | bytes[byte];
-    Stored value;
-    if constexpr (sizeof(Stored) == 4) {
-      const auto half = static_cast<std::uint32_t>(bits);
-      std::memcpy(&value, &half, 4);
-    } else {
-      std::memcpy(&value, &bits, 8);
+std::vector<T> Weights::converted(const Array& array) const {
+    std::vector<T> result(array.size());
+    for (std::size_t i = 0; i < result.size(); ++i) {
+        unsigned char bytes[sizeof(Stored)];
+        std::memcpy(bytes, numbers_.data() + array.offset + i * sizeof(Stored), sizeof(Stored));
+        std::uint64_t bits = 0;  // least significant byte first, whatever the machine does
+        for (int byte = int(sizeof(Stored)) - 1; byte >= 0; --byte) bits = bits << 8 | bytes[byte];
+        Stored value;
+        if constexpr (sizeof(Stored) == 4) {
+            const auto half = static_cast<std::uint32_t>(bits);
+            std::memcpy(&value, &half, 4);
+        } else {
+            std::memcpy(&value, &bits, 8);
+        }
+        result[i] = static_cast<T>(value);
     }
-    result[i] = static_cast<T>(value);
-  }
-  return result;
+    return result;
 }
 
 template <class T>
-std::vector<T> Weights::numbers(const std::string &name) const {
-  const Array &found = array(name);
-  if (found.type == Type::float32) return converted<float, T>(found);
-  if (found.type == Type::float64) return converted<double, T>(found);
-  return converted<std::int64_t, T>(found);
+std::vector<T> Weights::numbers(const std::string& name) const {
+    const Array& found = array(name);
+    if (found.type == Type::float32) return converted<float, T>(found);
+    if (found.type == Type::float64) return converted<double, T>(found);
+    return converted<std::int64_t, T>(found);
 }
 
 template <class T>
-std::vector<T> Weights::numbers(const std::string &name, std::size_t size) const {
-  auto result = numbers<T>(name);
-  if (result.size() != size)
-    fail("`" + name + "` of its plain weights has " + std::to_string(result.size()) + " numbers, expected " +
-         std::to_string(size));
-  return result;
+std::vector<T> Weights::numbers(const std::string& name, std::size_t size) const {
+    auto result = numbers<T>(name);
+    if (result.size() != size)
+        fail(
+            "`" + name + "` of its plain weights has " + std::to_string(result.size()) + " numbers, expected " +
+            std::to_string(size));
+    return result;
 }
 
-template std::vector<float> Weights::numbers<float>(const std::string &) const;
-template std::vector<double> Weights::numbers<double>(const std::string &) const;
-template std::vector<float> Weights::numbers<float>(const std::string &, std::size_t) const;
-template std::vector<double> Weights::numbers<double>(const std::string &, std::size_t) const;
+template std::vector<float> Weights::numbers<float>(const std::string&) const;
+template std::vector<double> Weights::numbers<double>(const std::string&) const;
+template std::vector<float> Weights::numbers<float>(const std::string&, std::size_t) const;
+template std::vector<double> Weights::numbers<double>(const std::string&, std::size_t) const;
 
-std::vector<std::int64_t> Weights::integers(const std::string &name) const {
-  const Array &found = array(name);
-  if (found.type != Type::int64) fail("`" + name + "` of its plain weights are no integers");
-  return converted<std::int64_t, std::int64_t>(found);
+std::vector<std::int64_t> Weights::integers(const std::string& name) const {
+    const Array& found = array(name);
+    if (found.type != Type::int64) fail("`" + name + "` of its plain weights are no integers");
+    return converted<std::int64_t, std::int64_t>(found);
 }
 
-double Weights::number(const std::string &name) const { return numbers<double>(name, 1)[0]; }
+double Weights::number(const std::string& name) const { return numbers<double>(name, 1)[0]; }
 
-int Weights::integer(const std::string &name) const {
-  const auto found = integers(name);
-  if (found.size() != 1) fail("`" + name + "` of its plain weights is no single number");
-  return static_cast<int>(found[0]);
+int Weights::integer(const std::string& name) const {
+    const auto found = integers(name);
+    if (found.size() != 1) fail("`" + name + "` of its plain weights is no single number");
+    return static_cast<int>(found[0]);
 }
 
-void Weights::fail(const std::string &what) const { throw std::runtime_error(path_ + ": " + what); }
+void Weights::fail(const std::string& what) const { throw std::runtime_error(path_ + ": " + what); }
 
-Weights read_weights(const std::string &path) {
-  const std::string archive = read_file(path);
-  verify(archive, path, nullptr);
-  check_format(archive, path);
-  const std::string text = extra_file(archive, "weights.txt", path);
-  if (text.empty())
-    throw std::runtime_error(path + ": has no plain weights, which are read without libtorch (an older version wrote it); " +
-                             write_again + ", or build the pair style with libtorch: `mhdnn lammps build torch=true`");
-  return {text, extra_file(archive, "weights.bin", path), path};
+Weights read_weights(const std::string& path) {
+    const std::string archive = read_file(path);
+    verify(archive, path, nullptr);
+    check_format(archive, path);
+    const std::string text = extra_file(archive, "weights.txt", path);
+    if (text.empty())
+        throw std::runtime_error(
+            path + ": has no plain weights, which are read without libtorch (an older version wrote it); " +
+            write_again + ", or build the pair style with libtorch: `mhdnn lammps build torch=true`");
+    return {text, extra_file(archive, "weights.bin", path), path};
 }
 
 }  // namespace mhdnn

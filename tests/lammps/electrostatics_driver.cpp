@@ -17,65 +17,65 @@ namespace {
 
 // What threads exchange. Sums are made in the order of the threads, so that all get the same.
 class Exchange {
- public:
-  explicit Exchange(int size) : parts_(size) {}
+public:
+    explicit Exchange(int size) : parts_(size) {}
 
-  // Every thread's values; they stay until the next call of all threads.
-  std::vector<std::vector<double>> all_of(int rank, std::vector<double> values) {
-    parts_[rank] = std::move(values);
-    wait();
-    auto result = parts_;
-    wait();
-    return result;
-  }
-
- private:
-  void wait() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    const int turn = turn_;
-    if (++waiting_ == static_cast<int>(parts_.size())) {
-      waiting_ = 0;
-      ++turn_;
-      changed_.notify_all();
-    } else {
-      changed_.wait(lock, [&] { return turn_ != turn; });
+    // Every thread's values; they stay until the next call of all threads.
+    std::vector<std::vector<double>> all_of(int rank, std::vector<double> values) {
+        parts_[rank] = std::move(values);
+        wait();
+        auto result = parts_;
+        wait();
+        return result;
     }
-  }
 
-  std::vector<std::vector<double>> parts_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  int waiting_ = 0, turn_ = 0;
+private:
+    void wait() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        const int turn = turn_;
+        if (++waiting_ == static_cast<int>(parts_.size())) {
+            waiting_ = 0;
+            ++turn_;
+            changed_.notify_all();
+        } else {
+            changed_.wait(lock, [&] { return turn_ != turn; });
+        }
+    }
+
+    std::vector<std::vector<double>> parts_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    int waiting_ = 0, turn_ = 0;
 };
 
 class Threads : public mhdnn::Processes {
- public:
-  Threads(Exchange &exchange, int rank, int size, std::int64_t atoms) : exchange_(exchange), rank_(rank) {
-    // not the same number for all, and none for the last of several
-    const std::int64_t parts = size > 1 ? size * (size - 1) / 2 : 1;
-    const auto start_of = [&](int process) {
-      return size > 1 ? atoms * (process * (size - 1) - process * (process - 1) / 2) / parts : process * atoms;
-    };
-    num_atoms = atoms;
-    first = start_of(rank);
-    num_local = start_of(rank + 1) - first;
-  }
+public:
+    Threads(Exchange& exchange, int rank, int size, std::int64_t atoms) : exchange_(exchange), rank_(rank) {
+        // not the same number for all, and none for the last of several
+        const std::int64_t parts = size > 1 ? size * (size - 1) / 2 : 1;
+        const auto start_of = [&](int process) {
+            return size > 1 ? atoms * (process * (size - 1) - process * (process - 1) / 2) / parts : process * atoms;
+        };
+        num_atoms = atoms;
+        first = start_of(rank);
+        num_local = start_of(rank + 1) - first;
+    }
 
-  void sum(double *values, std::int64_t count) const override {
-    const auto parts = exchange_.all_of(rank_, {values, values + count});
-    std::fill_n(values, count, 0.0);
-    for (const auto &part : parts)
-      for (std::int64_t place = 0; place < count; ++place) values[place] += part[place];
-  }
+    void sum(double* values, std::int64_t count) const override {
+        const auto parts = exchange_.all_of(rank_, {values, values + count});
+        std::fill_n(values, count, 0.0);
+        for (const auto& part : parts)
+            for (std::int64_t place = 0; place < count; ++place) values[place] += part[place];
+    }
 
-  void gather(const double *local, double *all, int width) const override {
-    for (const auto &part : exchange_.all_of(rank_, {local, local + width * num_local}))
-      all = std::copy(part.begin(), part.end(), all);
-  }
+    void gather(const double* local, double* all, int width) const override {
+        for (const auto& part : exchange_.all_of(rank_, {local, local + width * num_local}))
+            all = std::copy(part.begin(), part.end(), all);
+    }
 
- private:
-  Exchange &exchange_;
-  int rank_;
+private:
+    Exchange& exchange_;
+    int rank_;
 };
 
 }  // namespace
@@ -83,52 +83,54 @@ class Threads : public mhdnn::Processes {
 extern "C" {
 
 struct Input {
-  double cell[9];
-  int periodic[3];
-  std::int64_t num_atoms;
-  const double *positions, *widths, *hardness, *electronegativity, *gradient, *start, *p, *q;
-  double total_charge, accuracy;
-  int solver, num_processes;
+    double cell[9];
+    int periodic[3];
+    std::int64_t num_atoms;
+    const double *positions, *widths, *hardness, *electronegativity, *gradient, *start, *p, *q;
+    double total_charge, accuracy;
+    int solver, num_processes;
 };
 
 struct Output {
-  double *charges, *potential, *adjoint, *derivatives, *strain, *strain_per_atom;
-  int iterations[2];
+    double *charges, *potential, *adjoint, *derivatives, *strain, *strain_per_atom;
+    int iterations[2];
 };
 
 }  // extern "C"
 
 namespace {
 
-void run(const Input &in, const Output &out, int *iterations, const mhdnn::Processes &processes) {
-  const auto all = [&](const double *values, int width) {
-    return std::vector<double>(values, values + width * in.num_atoms);
-  };
-  mhdnn::Box box;
-  for (int axis = 0; axis < 3; ++axis) {
-    std::copy_n(in.cell + 3 * axis, 3, box.vectors[axis]);
-    box.periodic[axis] = in.periodic[axis] != 0;
-  }
-  mhdnn::ChargeSystem system(box, all(in.positions, 3), all(in.widths, 1), all(in.hardness, 1), in.accuracy,
-                             static_cast<mhdnn::SolverChoice>(in.solver), processes);
-  system.equilibrate(in.electronegativity + processes.first, in.total_charge, in.start);
-  const auto &charges = system.charges();
-  const auto potential = system.potential_local();
-  iterations[0] = system.iterations();
-  const auto adjoint = system.adjoint(in.gradient + processes.first);
-  iterations[1] = system.iterations();
-  const auto result = system.derivatives(all(in.p, 1), all(in.q, 1), true);
-  const auto plain = system.derivatives(all(in.p, 1), all(in.q, 1), false);
-  if (!plain.strain_per_atom.empty() || plain.positions != result.positions || plain.strain != result.strain)
-    throw std::logic_error("derivatives depend on `per_atom`");
-  // own rows of what all have; replicated numbers must be the same on all processes
-  const auto own = [&](const std::vector<double> &values) { return values.begin() + processes.first; };
-  std::copy_n(own(charges), processes.num_local, out.charges + processes.first);
-  std::copy_n(own(adjoint), processes.num_local, out.adjoint + processes.first);
-  std::copy(potential.begin(), potential.end(), out.potential + processes.first);
-  std::copy(result.positions.begin(), result.positions.end(), out.derivatives + 3 * processes.first);
-  std::copy(result.strain_per_atom.begin(), result.strain_per_atom.end(), out.strain_per_atom + 6 * processes.first);
-  if (processes.first == 0 && processes.num_local > 0) std::copy(result.strain.begin(), result.strain.end(), out.strain);
+void run(const Input& in, const Output& out, int* iterations, const mhdnn::Processes& processes) {
+    const auto all = [&](const double* values, int width) {
+        return std::vector<double>(values, values + width * in.num_atoms);
+    };
+    mhdnn::Box box;
+    for (int axis = 0; axis < 3; ++axis) {
+        std::copy_n(in.cell + 3 * axis, 3, box.vectors[axis]);
+        box.periodic[axis] = in.periodic[axis] != 0;
+    }
+    mhdnn::ChargeSystem system(
+        box, all(in.positions, 3), all(in.widths, 1), all(in.hardness, 1), in.accuracy,
+        static_cast<mhdnn::SolverChoice>(in.solver), processes);
+    system.equilibrate(in.electronegativity + processes.first, in.total_charge, in.start);
+    const auto& charges = system.charges();
+    const auto potential = system.potential_local();
+    iterations[0] = system.iterations();
+    const auto adjoint = system.adjoint(in.gradient + processes.first);
+    iterations[1] = system.iterations();
+    const auto result = system.derivatives(all(in.p, 1), all(in.q, 1), true);
+    const auto plain = system.derivatives(all(in.p, 1), all(in.q, 1), false);
+    if (!plain.strain_per_atom.empty() || plain.positions != result.positions || plain.strain != result.strain)
+        throw std::logic_error("derivatives depend on `per_atom`");
+    // own rows of what all have; replicated numbers must be the same on all processes
+    const auto own = [&](const std::vector<double>& values) { return values.begin() + processes.first; };
+    std::copy_n(own(charges), processes.num_local, out.charges + processes.first);
+    std::copy_n(own(adjoint), processes.num_local, out.adjoint + processes.first);
+    std::copy(potential.begin(), potential.end(), out.potential + processes.first);
+    std::copy(result.positions.begin(), result.positions.end(), out.derivatives + 3 * processes.first);
+    std::copy(result.strain_per_atom.begin(), result.strain_per_atom.end(), out.strain_per_atom + 6 * processes.first);
+    if (processes.first == 0 && processes.num_local > 0)
+        std::copy(result.strain.begin(), result.strain.end(), out.strain);
 }
 
 }  // namespace
@@ -136,92 +138,93 @@ void run(const Input &in, const Output &out, int *iterations, const mhdnn::Proce
 extern "C" {
 
 // The number of threads that threw; the message of the first is in `error`.
-int solve(const Input *in, Output *out, char *error, int error_size) {
-  Exchange exchange(in->num_processes);
-  std::vector<std::string> errors(in->num_processes);
-  std::vector<std::vector<int>> iterations(in->num_processes, std::vector<int>(2));
-  std::vector<std::thread> threads;
-  for (int rank = 0; rank < in->num_processes; ++rank)
-    threads.emplace_back([&, rank] {
-      try {
-        const Threads processes(exchange, rank, in->num_processes, in->num_atoms);
-        run(*in, *out, iterations[rank].data(), processes);
-      } catch (const std::exception &problem) {
-        errors[rank] = problem.what();
-      }
-    });
-  for (auto &thread : threads) thread.join();
-  std::copy_n(iterations[0].begin(), 2, out->iterations);
-  std::snprintf(error, error_size, "%s", errors[0].c_str());
-  return static_cast<int>(std::count_if(errors.begin(), errors.end(), [](const auto &text) { return !text.empty(); }));
+int solve(const Input* in, Output* out, char* error, int error_size) {
+    Exchange exchange(in->num_processes);
+    std::vector<std::string> errors(in->num_processes);
+    std::vector<std::vector<int>> iterations(in->num_processes, std::vector<int>(2));
+    std::vector<std::thread> threads;
+    for (int rank = 0; rank < in->num_processes; ++rank)
+        threads.emplace_back([&, rank] {
+            try {
+                const Threads processes(exchange, rank, in->num_processes, in->num_atoms);
+                run(*in, *out, iterations[rank].data(), processes);
+            } catch (const std::exception& problem) {
+                errors[rank] = problem.what();
+            }
+        });
+    for (auto& thread : threads) thread.join();
+    std::copy_n(iterations[0].begin(), 2, out->iterations);
+    std::snprintf(error, error_size, "%s", errors[0].c_str());
+    return static_cast<int>(
+        std::count_if(errors.begin(), errors.end(), [](const auto& text) { return !text.empty(); }));
 }
 
 double decay_length(double accuracy) { return mhdnn::electrostatics::decay_length(accuracy); }
 
 // smearing, cutoff, largest wave vector
-void choose_splitting(double volume, double largest_width, double accuracy, double *result) {
-  const auto splitting = mhdnn::electrostatics::choose_splitting(volume, largest_width, accuracy);
-  result[0] = splitting.smearing;
-  result[1] = splitting.cutoff;
-  result[2] = splitting.reciprocal_cutoff;
+void choose_splitting(double volume, double largest_width, double accuracy, double* result) {
+    const auto splitting = mhdnn::electrostatics::choose_splitting(volume, largest_width, accuracy);
+    result[0] = splitting.smearing;
+    result[1] = splitting.cutoff;
+    result[2] = splitting.reciprocal_cutoff;
 }
 
 double mesh_smearing(double edge, double largest_width, double accuracy) {
-  return mhdnn::electrostatics::mesh_smearing(edge, largest_width, accuracy);
+    return mhdnn::electrostatics::mesh_smearing(edge, largest_width, accuracy);
 }
 
 // An extent of 0 is none.
 double neighborhood_edge(double num_atoms, double volume, double first, double second, double third) {
-  std::vector<double> extents;
-  for (const double extent : {first, second, third})
-    if (extent > 0.0) extents.push_back(extent);
-  return mhdnn::electrostatics::neighborhood_edge(num_atoms, volume, extents);
+    std::vector<double> extents;
+    for (const double extent : {first, second, third})
+        if (extent > 0.0) extents.push_back(extent);
+    return mhdnn::electrostatics::neighborhood_edge(num_atoms, volume, extents);
 }
 
 // seconds, bytes
-void dense_cost(double num_atoms, double periodic, double *result) {
-  const auto cost = mhdnn::electrostatics::dense_cost(num_atoms, periodic != 0.0);
-  result[0] = cost.seconds;
-  result[1] = cost.bytes;
+void dense_cost(double num_atoms, double periodic, double* result) {
+    const auto cost = mhdnn::electrostatics::dense_cost(num_atoms, periodic != 0.0);
+    result[0] = cost.seconds;
+    result[1] = cost.bytes;
 }
 
-void mesh_cost(double num_atoms, double num_points, double order, double *result) {
-  const auto cost = mhdnn::electrostatics::mesh_cost(num_atoms, num_points, static_cast<int>(order));
-  result[0] = cost.seconds;
-  result[1] = cost.bytes;
+void mesh_cost(double num_atoms, double num_points, double order, double* result) {
+    const auto cost = mhdnn::electrostatics::mesh_cost(num_atoms, num_points, static_cast<int>(order));
+    result[0] = cost.seconds;
+    result[1] = cost.bytes;
 }
 
 std::int64_t good_size(double least) { return mhdnn::electrostatics::good_size(least); }
 
 // Constants by name; NaN if there is none.
-double constant(const char *name) {
-  using namespace mhdnn::electrostatics;
-  const std::pair<const char *, double> known[] = {
-      {"COULOMB_CONSTANT", coulomb_constant},
-      {"LARGEST_DENSE", largest_dense},
-      {"SMALLEST_PIVOT", smallest_pivot},
-      {"NODES_PER_PANEL", nodes_per_panel},
-      {"SPACE_ABOVE", space_above},
-      {"SMEARING_PER_LENGTH", smearing_per_length},
-      {"NEIGHBORS_WITH_MESH", neighbors_with_mesh},
-      {"SMALLEST_TOLERANCE", smallest_tolerance},
-      {"MOST_ITERATIONS", most_iterations},
-      {"COARSENING", coarsening},
-      {"NUM_ALIASES", num_aliases},
-      {"TOLERANCE_PER_ACCURACY", tolerance_per_accuracy},
-      {"PRECONDITIONER_ORDER", preconditioner_resolution.order},
-      {"PRECONDITIONER_SPACING", preconditioner_resolution.spacing},
-  };
-  for (const auto &[key, value] : known)
-    if (std::string(key) == name) return value;
-  return std::numeric_limits<double>::quiet_NaN();
+double constant(const char* name) {
+    using namespace mhdnn::electrostatics;
+    const std::pair<const char*, double> known[] = {
+        {"COULOMB_CONSTANT", coulomb_constant},
+        {"LARGEST_DENSE", largest_dense},
+        {"SMALLEST_PIVOT", smallest_pivot},
+        {"NODES_PER_PANEL", nodes_per_panel},
+        {"SPACE_ABOVE", space_above},
+        {"SMEARING_PER_LENGTH", smearing_per_length},
+        {"NEIGHBORS_WITH_MESH", neighbors_with_mesh},
+        {"SMALLEST_TOLERANCE", smallest_tolerance},
+        {"MOST_ITERATIONS", most_iterations},
+        {"COARSENING", coarsening},
+        {"NUM_ALIASES", num_aliases},
+        {"TOLERANCE_PER_ACCURACY", tolerance_per_accuracy},
+        {"PRECONDITIONER_ORDER", preconditioner_resolution.order},
+        {"PRECONDITIONER_SPACING", preconditioner_resolution.spacing},
+    };
+    for (const auto& [key, value] : known)
+        if (std::string(key) == name) return value;
+    return std::numeric_limits<double>::quiet_NaN();
 }
 
 // Order and spacing of an accuracy.
-void choose_resolution(double accuracy, double *result) {
-  const auto resolution = mhdnn::electrostatics::choose_resolution(accuracy);
-  result[0] = resolution.order;
-  result[1] = resolution.spacing;
+void choose_resolution(double accuracy, double* result) {
+    const auto resolution = mhdnn::electrostatics::choose_resolution(accuracy);
+    result[0] = resolution.order;
+    result[1] = resolution.spacing;
 }
 
 }  // extern "C"

@@ -16,22 +16,22 @@
 namespace mhdnn {
 
 struct Box {
-  double vectors[3][3];  // rows are the cell vectors; those of open directions are not used
-  bool periodic[3];
+    double vectors[3][3];  // rows are the cell vectors; those of open directions are not used
+    bool periodic[3];
 };
 
 // What is needed of parallel processes. This class is one process alone; a derived one talks to the others.
 class Processes {
- public:
-  explicit Processes(std::int64_t num_atoms = 0) : num_local(num_atoms), num_atoms(num_atoms) {}
-  virtual ~Processes() = default;
-  // Element-wise sums over processes, in place; the same bits on all of them.
-  virtual void sum(double *values, std::int64_t count) const;
-  // Rows of all atoms from the own rows of each process.
-  virtual void gather(const double *local, double *all, int width) const;
+public:
+    explicit Processes(std::int64_t num_atoms = 0) : num_local(num_atoms), num_atoms(num_atoms) {}
+    virtual ~Processes() = default;
+    // Element-wise sums over processes, in place; the same bits on all of them.
+    virtual void sum(double* values, std::int64_t count) const;
+    // Rows of all atoms from the own rows of each process.
+    virtual void gather(const double* local, double* all, int width) const;
 
-  std::int64_t first = 0;  // own atoms are [first, first + num_local)
-  std::int64_t num_local = 0, num_atoms = 0;
+    std::int64_t first = 0;  // own atoms are [first, first + num_local)
+    std::int64_t num_local = 0, num_atoms = 0;
 };
 
 enum class SolverChoice { automatic, dense, iterative };
@@ -39,9 +39,9 @@ enum class SolverChoice { automatic, dense, iterative };
 // Derivatives of p A q at fixed p and q. `strain` is the symmetric tensor D with d(p A q) = sum_ab D_ab dε_ab,
 // elements xx yy zz yz xz xy, when positions and cell vectors are multiplied with 1 + ε: the same on all processes.
 struct Derivatives {
-  std::vector<double> positions;        // local, 3 numbers an atom
-  std::array<double, 6> strain;         // of all atoms together
-  std::vector<double> strain_per_atom;  // local, 6 numbers an atom; their sum over all atoms is `strain`
+    std::vector<double> positions;        // local, 3 numbers an atom
+    std::array<double, 6> strain;         // of all atoms together
+    std::vector<double> strain_per_atom;  // local, 6 numbers an atom; their sum over all atoms is `strain`
 };
 
 namespace electrostatics {
@@ -51,32 +51,33 @@ class Solver;
 
 // Errors are std::runtime_error with a sentence for the user, thrown by all processes together.
 class ChargeSystem {
- public:
-  // positions: 3 numbers an atom, any periodic image. widths: Gaussian widths, Å. hardness: J, eV/e².
-  // accuracy: of an element of A relative to the Coulomb constant over the splitting width, 1e-14 to 1e-2.
-  ChargeSystem(const Box &, std::vector<double> positions_all, std::vector<double> widths_all,
-               std::vector<double> hardness_all, double accuracy, SolverChoice, const Processes &);
-  ~ChargeSystem();
+public:
+    // positions: 3 numbers an atom, any periodic image. widths: Gaussian widths, Å. hardness: J, eV/e².
+    // accuracy: of an element of A relative to the Coulomb constant over the splitting width, 1e-14 to 1e-2.
+    ChargeSystem(
+        const Box&, std::vector<double> positions_all, std::vector<double> widths_all, std::vector<double> hardness_all,
+        double accuracy, SolverChoice, const Processes&);
+    ~ChargeSystem();
 
-  // Finds the charges; `start_all` is a guess of them, or null. The electronegativity is in eV/e.
-  void equilibrate(const double *electronegativity_local, double total_charge, const double *start_all);
-  const std::vector<double> &charges() const { return charges_; }  // all
-  // (A q) of own atoms, eV/e.
-  std::vector<double> potential_local() const;
-  // Adjoint charges λ of all atoms: (A + J) λ + µ = -gradient, with the sum zero; `start_all` as above.
-  std::vector<double> adjoint(const double *gradient_local, const double *start_all = nullptr);
-  // Derivatives of p A q, and their strain split over atoms if asked for.
-  Derivatives derivatives(const std::vector<double> &p_all, const std::vector<double> &q_all, bool per_atom) const;
-  // Of the last solution; 0 of the dense solver.
-  int iterations() const;
+    // Finds the charges; `start_all` is a guess of them, or null. The electronegativity is in eV/e.
+    void equilibrate(const double* electronegativity_local, double total_charge, const double* start_all);
+    const std::vector<double>& charges() const { return charges_; }  // all
+    // (A q) of own atoms, eV/e.
+    std::vector<double> potential_local() const;
+    // Adjoint charges λ of all atoms: (A + J) λ + µ = -gradient, with the sum zero; `start_all` as above.
+    std::vector<double> adjoint(const double* gradient_local, const double* start_all = nullptr);
+    // Derivatives of p A q, and their strain split over atoms if asked for.
+    Derivatives derivatives(const std::vector<double>& p_all, const std::vector<double>& q_all, bool per_atom) const;
+    // Of the last solution; 0 of the dense solver.
+    int iterations() const;
 
- private:
-  std::vector<double> solve(const char *name, const double *values_local, double total, const double *start_all);
+private:
+    std::vector<double> solve(const char* name, const double* values_local, double total, const double* start_all);
 
-  const Processes &processes_;  // must outlive the system
-  std::unique_ptr<electrostatics::CoulombMatrix> matrix_;
-  std::unique_ptr<electrostatics::Solver> solver_;
-  std::vector<double> charges_;
+    const Processes& processes_;  // must outlive the system
+    std::unique_ptr<electrostatics::CoulombMatrix> matrix_;
+    std::unique_ptr<electrostatics::Solver> solver_;
+    std::vector<double> charges_;
 };
 
 }  // namespace mhdnn

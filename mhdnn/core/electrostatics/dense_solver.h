@@ -11,17 +11,17 @@ namespace mhdnn::electrostatics {
 
 // By Cholesky factors, every process for itself.
 class DenseSolver : public Solver {
- public:
-  // The matrix is A plus a constant that makes it positive definite; its lower triangle is used.
-  DenseSolver(DenseMatrix matrix, const std::vector<double> &hardness, const Processes &processes);
+public:
+    // The matrix is A plus a constant that makes it positive definite; its lower triangle is used.
+    DenseSolver(DenseMatrix matrix, const std::vector<double>& hardness, const Processes& processes);
 
-  std::vector<double> solve(const std::vector<double> &right_side_local, double total,
-                            const double *start_all) override;
+    std::vector<double> solve(
+        const std::vector<double>& right_side_local, double total, const double* start_all) override;
 
- private:
-  const Processes &processes_;
-  DenseMatrix factor_;
-  std::vector<double> response_;  // to a potential of one for all atoms
+private:
+    const Processes& processes_;
+    DenseMatrix factor_;
+    std::vector<double> response_;  // to a potential of one for all atoms
 };
 
 }  // namespace mhdnn::electrostatics

@@ -7,8 +7,8 @@ namespace mhdnn::electrostatics {
 
 // k_e [φ(u, γ) - φ(u, η)] with φ = erf(√u/√2γ)/√u, and its derivative by u = r²; without the second term if
 // the smearing η is zero.
-void pair_values(std::int64_t count, const double *squared, const double *widths, double smearing, double *values,
-                 double *slopes);
+void pair_values(
+    std::int64_t count, const double* squared, const double* widths, double smearing, double* values, double* slopes);
 
 // The same at r = 0, with γ = √2 s.
 double self_value(double width, double smearing);

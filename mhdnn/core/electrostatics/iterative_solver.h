@@ -11,33 +11,34 @@ namespace mhdnn::electrostatics {
 
 // By conjugate gradients within the charges that add up to zero.
 class IterativeSolver : public Solver {
- public:
-  using Product = std::function<std::vector<double>(const std::vector<double> &)>;  // of own atoms' values
+public:
+    using Product = std::function<std::vector<double>(const std::vector<double>&)>;  // of own atoms' values
 
-  // product: A x of own atoms for x of all.
-  IterativeSolver(Product product, std::vector<double> hardness_local, std::vector<Product> preconditioners,
-                  double tolerance, const Processes &processes);
+    // product: A x of own atoms for x of all.
+    IterativeSolver(
+        Product product, std::vector<double> hardness_local, std::vector<Product> preconditioners, double tolerance,
+        const Processes& processes);
 
-  std::vector<double> solve(const std::vector<double> &right_side_local, double total,
-                            const double *start_all) override;
-  int iterations() const override { return iterations_; }
+    std::vector<double> solve(
+        const std::vector<double>& right_side_local, double total, const double* start_all) override;
+    int iterations() const override { return iterations_; }
 
- private:
-  std::vector<double> gather(const std::vector<double> &x) const;
-  std::vector<double> multiply(const std::vector<double> &x) const;
-  double sum(double value) const;
-  double product_of(const std::vector<double> &a, const std::vector<double> &b) const;
-  void shift_sum(std::vector<double> &x, double total) const;
-  std::vector<double> residual_of(const std::vector<double> &right_side, const std::vector<double> &x) const;
-  std::vector<double> iterate(std::vector<double> x, std::vector<double> residual, double target,
-                              const Product &preconditioner);
+private:
+    std::vector<double> gather(const std::vector<double>& x) const;
+    std::vector<double> multiply(const std::vector<double>& x) const;
+    double sum(double value) const;
+    double product_of(const std::vector<double>& a, const std::vector<double>& b) const;
+    void shift_sum(std::vector<double>& x, double total) const;
+    std::vector<double> residual_of(const std::vector<double>& right_side, const std::vector<double>& x) const;
+    std::vector<double> iterate(
+        std::vector<double> x, std::vector<double> residual, double target, const Product& preconditioner);
 
-  Product product_;
-  std::vector<double> hardness_;
-  std::vector<Product> preconditioners_;
-  double tolerance_;
-  const Processes &processes_;
-  int iterations_ = 0;
+    Product product_;
+    std::vector<double> hardness_;
+    std::vector<Product> preconditioners_;
+    double tolerance_;
+    const Processes& processes_;
+    int iterations_ = 0;
 };
 
 }  // namespace mhdnn::electrostatics

@@ -14,7 +14,7 @@ namespace mhdnn::electrostatics {
 using Row = Lanes<double>;
 
 struct ComplexRow {
-  Row real, imaginary;
+    Row real, imaginary;
 };
 
 inline ComplexRow operator+(ComplexRow a, ComplexRow b) { return {a.real + b.real, a.imaginary + b.imaginary}; }
@@ -24,31 +24,31 @@ inline ComplexRow operator*(ComplexRow a, double b) { return {a.real * Row(b), a
 inline ComplexRow turned(ComplexRow a) { return {a.imaginary, -a.real}; }
 
 class LineTransform {
- public:
-  explicit LineTransform(std::int64_t length);
-  // The transform of a length, made once.
-  static const LineTransform &of_length(std::int64_t length);
+public:
+    explicit LineTransform(std::int64_t length);
+    // The transform of a length, made once.
+    static const LineTransform& of_length(std::int64_t length);
 
-  std::int64_t length() const { return length_; }
-  // sum_j x_j exp(-2πi j k / n) in place; `other` is as much working space.
-  void forward(ComplexRow *values, ComplexRow *other) const;
-  // The same with +i.
-  void backward(ComplexRow *values, ComplexRow *other) const;
+    std::int64_t length() const { return length_; }
+    // sum_j x_j exp(-2πi j k / n) in place; `other` is as much working space.
+    void forward(ComplexRow* values, ComplexRow* other) const;
+    // The same with +i.
+    void backward(ComplexRow* values, ComplexRow* other) const;
 
- private:
-  struct Factor {
-    double cosine, sine;
-  };
-  struct Step {
-    int radix;
-    std::int64_t num_groups, stride;
-    std::vector<Factor> factors;  // of each group p: exp(-2πi p j / n) for j = 1 ... r - 1
-  };
-  template <int radix>
-  static void run(const Step &step, const ComplexRow *from, ComplexRow *to);
+private:
+    struct Factor {
+        double cosine, sine;
+    };
+    struct Step {
+        int radix;
+        std::int64_t num_groups, stride;
+        std::vector<Factor> factors;  // of each group p: exp(-2πi p j / n) for j = 1 ... r - 1
+    };
+    template <int radix>
+    static void run(const Step& step, const ComplexRow* from, ComplexRow* to);
 
-  std::int64_t length_;
-  std::vector<Step> steps_;
+    std::int64_t length_;
+    std::vector<Step> steps_;
 };
 
 }  // namespace mhdnn::electrostatics

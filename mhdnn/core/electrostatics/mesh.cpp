@@ -16,205 +16,196 @@ int row_width(int order) { return order <= 4 ? 4 : order <= 8 ? 8 : 12; }
 
 // Calls function with the width of a row of weights as a constant.
 template <typename Function>
-auto with_width(int width, const Function &function) {
-  if (width == 4) return function(std::integral_constant<int, 4>());
-  if (width == 8) return function(std::integral_constant<int, 8>());
-  return function(std::integral_constant<int, 12>());
+auto with_width(int width, const Function& function) {
+    if (width == 4) return function(std::integral_constant<int, 4>());
+    if (width == 8) return function(std::integral_constant<int, 8>());
+    return function(std::integral_constant<int, 12>());
 }
 
 }  // namespace
 
-Green::Green(const Matrix3 &cell, const MeshShape &shape, double smearing)
-    : reciprocal_(inverse(cell)),
-      shape_(shape),
-      volume_(std::abs(determinant(cell))),
-      smearing_(smearing) {}
+Green::Green(const Matrix3& cell, const MeshShape& shape, double smearing)
+    : reciprocal_(inverse(cell)), shape_(shape), volume_(std::abs(determinant(cell))), smearing_(smearing) {}
 
-Vector3 Green::wave_vector(const WavePlace &place) const {
-  const Vector3 numbers = {2.0 * pi * static_cast<double>(wave_number(place[0], shape_[0])),
-                           2.0 * pi * static_cast<double>(wave_number(place[1], shape_[1])),
-                           2.0 * pi * static_cast<double>(place[2])};
-  return {dot(reciprocal_[0], numbers), dot(reciprocal_[1], numbers), dot(reciprocal_[2], numbers)};
+Vector3 Green::wave_vector(const WavePlace& place) const {
+    const Vector3 numbers = {
+        2.0 * pi * static_cast<double>(wave_number(place[0], shape_[0])),
+        2.0 * pi * static_cast<double>(wave_number(place[1], shape_[1])), 2.0 * pi * static_cast<double>(place[2])};
+    return {dot(reciprocal_[0], numbers), dot(reciprocal_[1], numbers), dot(reciprocal_[2], numbers)};
 }
 
 // (4π/V) exp(-η²k²/2)/k²
 GreenValue Green::at(double squared) const {
-  if (squared == 0.0) return {0.0, 0.0};
-  const double scale = coulomb_constant * 4.0 * pi / volume_;
-  const double value = scale * std::exp(-0.5 * smearing_ * smearing_ * squared) / squared;
-  return {value, value * (-0.5 * smearing_ * smearing_ - 1.0 / squared)};
+    if (squared == 0.0) return {0.0, 0.0};
+    const double scale = coulomb_constant * 4.0 * pi / volume_;
+    const double value = scale * std::exp(-0.5 * smearing_ * smearing_ * squared) / squared;
+    return {value, value * (-0.5 * smearing_ * smearing_ - 1.0 / squared)};
 }
 
-Influence::Influence(const MeshShape &shape, int order) {
-  for (int axis = 0; axis < 3; ++axis) factors_[axis] = influence_factor(shape[axis], order);
+Influence::Influence(const MeshShape& shape, int order) {
+    for (int axis = 0; axis < 3; ++axis) factors_[axis] = influence_factor(shape[axis], order);
 }
 
-Mesh::Mesh(const Matrix3 &cell, const MeshShape &shape, int order, const std::vector<double> &positions, Rows own)
-    : shape_(shape),
-      order_(order),
-      width_(row_width(order)),
-      own_(own),
-      to_coordinates_(inverse(cell)),
-      coefficients_(spline_coefficients(order)),
-      offsets_(3 * own.count),
-      starts_(3 * own.count),
+Mesh::Mesh(const Matrix3& cell, const MeshShape& shape, int order, const std::vector<double>& positions, Rows own)
+    : shape_(shape), order_(order), width_(row_width(order)), own_(own), to_coordinates_(inverse(cell)),
+      coefficients_(spline_coefficients(order)), offsets_(3 * own.count), starts_(3 * own.count),
       weights_(3 * own.count * width_) {
-  for (auto &row : to_coordinates_)
-    for (int axis = 0; axis < 3; ++axis) row[axis] *= static_cast<double>(shape[axis]);
+    for (auto& row : to_coordinates_)
+        for (int axis = 0; axis < 3; ++axis) row[axis] *= static_cast<double>(shape[axis]);
 #pragma omp parallel for schedule(static)
-  for (std::int64_t atom = 0; atom < own.count; ++atom) {
-    const double *const position = &positions[3 * (own.first + atom)];
-    const Vector3 coordinates = multiply({position[0], position[1], position[2]}, to_coordinates_);
-    for (int axis = 0; axis < 3; ++axis) {
-      const double first = std::floor(coordinates[axis]);
-      const auto size = static_cast<double>(shape[axis]);
-      const double start = first - (order - 1);  // splines reach back from the point above
-      offsets_[3 * atom + axis] = coordinates[axis] - first;
-      starts_[3 * atom + axis] = static_cast<std::int32_t>(start - size * std::floor(start / size));
-      weights_of(offsets_[3 * atom + axis], false, &weights_[(3 * atom + axis) * width_]);
+    for (std::int64_t atom = 0; atom < own.count; ++atom) {
+        const double* const position = &positions[3 * (own.first + atom)];
+        const Vector3 coordinates = multiply({position[0], position[1], position[2]}, to_coordinates_);
+        for (int axis = 0; axis < 3; ++axis) {
+            const double first = std::floor(coordinates[axis]);
+            const auto size = static_cast<double>(shape[axis]);
+            const double start = first - (order - 1);  // splines reach back from the point above
+            offsets_[3 * atom + axis] = coordinates[axis] - first;
+            starts_[3 * atom + axis] = static_cast<std::int32_t>(start - size * std::floor(start / size));
+            weights_of(offsets_[3 * atom + axis], false, &weights_[(3 * atom + axis) * width_]);
+        }
     }
-  }
 }
 
 // Ascending points have descending pieces of the spline.
-void Mesh::weights_of(double offset, bool derivative, double *weights) const {
-  std::fill_n(weights, width_, 0.0);
-  for (int point = 0; point < order_; ++point) {
-    const double *const piece = &coefficients_[(order_ - 1 - point) * order_];
-    double sum = 0.0;
-    for (int k = order_ - 1; k >= (derivative ? 1 : 0); --k) sum = sum * offset + (derivative ? k : 1) * piece[k];
-    weights[point] = sum;
-  }
+void Mesh::weights_of(double offset, bool derivative, double* weights) const {
+    std::fill_n(weights, width_, 0.0);
+    for (int point = 0; point < order_; ++point) {
+        const double* const piece = &coefficients_[(order_ - 1 - point) * order_];
+        double sum = 0.0;
+        for (int k = order_ - 1; k >= (derivative ? 1 : 0); --k) sum = sum * offset + (derivative ? k : 1) * piece[k];
+        weights[point] = sum;
+    }
 }
 
 template <int width>
-void Mesh::spread_planes(const double *charges, std::int64_t first, std::int64_t last, double *padded) const {
-  const std::int64_t row = shape_[2] + width;
-  for (std::int64_t atom = 0; atom < own_.count; ++atom) {
-    const double *const weights = &weights_[3 * atom * width];
-    const std::int32_t *const start = &starts_[3 * atom];
-    double z[width];
-    for (int k = 0; k < width; ++k) z[k] = charges[atom] * weights[2 * width + k];
-    for (int i = 0; i < order_; ++i) {
-      const std::int64_t x = start[0] + i < shape_[0] ? start[0] + i : start[0] + i - shape_[0];
-      if (x < first || x >= last) continue;
-      for (int j = 0; j < order_; ++j) {
-        const std::int64_t y = start[1] + j < shape_[1] ? start[1] + j : start[1] + j - shape_[1];
-        const double weight = weights[i] * weights[width + j];
-        double *const points = padded + (x * shape_[1] + y) * row + start[2];
-        for (int k = 0; k < width; ++k) points[k] += weight * z[k];
-      }
+void Mesh::spread_planes(const double* charges, std::int64_t first, std::int64_t last, double* padded) const {
+    const std::int64_t row = shape_[2] + width;
+    for (std::int64_t atom = 0; atom < own_.count; ++atom) {
+        const double* const weights = &weights_[3 * atom * width];
+        const std::int32_t* const start = &starts_[3 * atom];
+        double z[width];
+        for (int k = 0; k < width; ++k) z[k] = charges[atom] * weights[2 * width + k];
+        for (int i = 0; i < order_; ++i) {
+            const std::int64_t x = start[0] + i < shape_[0] ? start[0] + i : start[0] + i - shape_[0];
+            if (x < first || x >= last) continue;
+            for (int j = 0; j < order_; ++j) {
+                const std::int64_t y = start[1] + j < shape_[1] ? start[1] + j : start[1] + j - shape_[1];
+                const double weight = weights[i] * weights[width + j];
+                double* const points = padded + (x * shape_[1] + y) * row + start[2];
+                for (int k = 0; k < width; ++k) points[k] += weight * z[k];
+            }
+        }
     }
-  }
 }
 
 // Each thread has planes of its own, so that the order of sums doesn't depend on the threads.
-std::vector<double> Mesh::spread(const double *charges) const {
-  const std::int64_t row = shape_[2] + width_;
-  std::vector<double> padded(shape_[0] * shape_[1] * row, 0.0), mesh(num_points(shape_));
+std::vector<double> Mesh::spread(const double* charges) const {
+    const std::int64_t row = shape_[2] + width_;
+    std::vector<double> padded(shape_[0] * shape_[1] * row, 0.0), mesh(num_points(shape_));
 #pragma omp parallel
-  {
+    {
 #ifdef _OPENMP
-    const std::int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
+        const std::int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
 #else
-    const std::int64_t thread = 0, threads = 1;
+        const std::int64_t thread = 0, threads = 1;
 #endif
-    const std::int64_t first = shape_[0] * thread / threads, last = shape_[0] * (thread + 1) / threads;
-    with_width(width_, [&](auto width) { spread_planes<width()>(charges, first, last, padded.data()); });
-    for (std::int64_t line = first * shape_[1]; line < last * shape_[1]; ++line) {
-      double *const points = &padded[line * row];
-      for (int k = 0; k < width_; ++k) points[k] += points[shape_[2] + k];
-      std::copy_n(points, shape_[2], &mesh[line * shape_[2]]);
+        const std::int64_t first = shape_[0] * thread / threads, last = shape_[0] * (thread + 1) / threads;
+        with_width(width_, [&](auto width) { spread_planes<width()>(charges, first, last, padded.data()); });
+        for (std::int64_t line = first * shape_[1]; line < last * shape_[1]; ++line) {
+            double* const points = &padded[line * row];
+            for (int k = 0; k < width_; ++k) points[k] += points[shape_[2] + k];
+            std::copy_n(points, shape_[2], &mesh[line * shape_[2]]);
+        }
     }
-  }
-  return mesh;
+    return mesh;
 }
 
 // The mesh with the beginning of each line repeated behind its end.
-std::vector<double> Mesh::padded(const std::vector<double> &mesh) const {
-  const std::int64_t row = shape_[2] + width_;
-  std::vector<double> result(shape_[0] * shape_[1] * row);
+std::vector<double> Mesh::padded(const std::vector<double>& mesh) const {
+    const std::int64_t row = shape_[2] + width_;
+    std::vector<double> result(shape_[0] * shape_[1] * row);
 #pragma omp parallel for schedule(static)
-  for (std::int64_t line = 0; line < shape_[0] * shape_[1]; ++line) {
-    std::copy_n(&mesh[line * shape_[2]], shape_[2], &result[line * row]);
-    std::copy_n(&mesh[line * shape_[2]], width_, &result[line * row + shape_[2]]);
-  }
-  return result;
+    for (std::int64_t line = 0; line < shape_[0] * shape_[1]; ++line) {
+        std::copy_n(&mesh[line * shape_[2]], shape_[2], &result[line * row]);
+        std::copy_n(&mesh[line * shape_[2]], width_, &result[line * row + shape_[2]]);
+    }
+    return result;
 }
 
 template <int width>
-double Mesh::value(std::int64_t atom, const double *padded) const {
-  const std::int64_t row = shape_[2] + width;
-  const double *const weights = &weights_[3 * atom * width];
-  const std::int32_t *const start = &starts_[3 * atom];
-  double line[width] = {};
-  for (int i = 0; i < order_; ++i) {
-    const std::int64_t x = start[0] + i < shape_[0] ? start[0] + i : start[0] + i - shape_[0];
-    for (int j = 0; j < order_; ++j) {
-      const std::int64_t y = start[1] + j < shape_[1] ? start[1] + j : start[1] + j - shape_[1];
-      const double weight = weights[i] * weights[width + j];
-      const double *const points = padded + (x * shape_[1] + y) * row + start[2];
-      for (int k = 0; k < width; ++k) line[k] += weight * points[k];
+double Mesh::value(std::int64_t atom, const double* padded) const {
+    const std::int64_t row = shape_[2] + width;
+    const double* const weights = &weights_[3 * atom * width];
+    const std::int32_t* const start = &starts_[3 * atom];
+    double line[width] = {};
+    for (int i = 0; i < order_; ++i) {
+        const std::int64_t x = start[0] + i < shape_[0] ? start[0] + i : start[0] + i - shape_[0];
+        for (int j = 0; j < order_; ++j) {
+            const std::int64_t y = start[1] + j < shape_[1] ? start[1] + j : start[1] + j - shape_[1];
+            const double weight = weights[i] * weights[width + j];
+            const double* const points = padded + (x * shape_[1] + y) * row + start[2];
+            for (int k = 0; k < width; ++k) line[k] += weight * points[k];
+        }
     }
-  }
-  double sum = 0.0;
-  for (int k = 0; k < width; ++k) sum += weights[2 * width + k] * line[k];
-  return sum;
+    double sum = 0.0;
+    for (int k = 0; k < width; ++k) sum += weights[2 * width + k] * line[k];
+    return sum;
 }
 
 template <int width>
-Vector3 Mesh::gradient(std::int64_t atom, const double *padded, const double *slopes) const {
-  const std::int64_t row = shape_[2] + width;
-  const double *const weights = &weights_[3 * atom * width];
-  const std::int32_t *const start = &starts_[3 * atom];
-  double by_x[width] = {}, by_y[width] = {}, plain[width] = {};
-  for (int i = 0; i < order_; ++i) {
-    const std::int64_t x = start[0] + i < shape_[0] ? start[0] + i : start[0] + i - shape_[0];
-    for (int j = 0; j < order_; ++j) {
-      const std::int64_t y = start[1] + j < shape_[1] ? start[1] + j : start[1] + j - shape_[1];
-      const double *const points = padded + (x * shape_[1] + y) * row + start[2];
-      const double wx = slopes[i] * weights[width + j], wy = weights[i] * slopes[width + j],
-                   w = weights[i] * weights[width + j];
-      for (int k = 0; k < width; ++k) {
-        by_x[k] += wx * points[k];
-        by_y[k] += wy * points[k];
-        plain[k] += w * points[k];
-      }
+Vector3 Mesh::gradient(std::int64_t atom, const double* padded, const double* slopes) const {
+    const std::int64_t row = shape_[2] + width;
+    const double* const weights = &weights_[3 * atom * width];
+    const std::int32_t* const start = &starts_[3 * atom];
+    double by_x[width] = {}, by_y[width] = {}, plain[width] = {};
+    for (int i = 0; i < order_; ++i) {
+        const std::int64_t x = start[0] + i < shape_[0] ? start[0] + i : start[0] + i - shape_[0];
+        for (int j = 0; j < order_; ++j) {
+            const std::int64_t y = start[1] + j < shape_[1] ? start[1] + j : start[1] + j - shape_[1];
+            const double* const points = padded + (x * shape_[1] + y) * row + start[2];
+            const double wx = slopes[i] * weights[width + j], wy = weights[i] * slopes[width + j],
+                         w = weights[i] * weights[width + j];
+            for (int k = 0; k < width; ++k) {
+                by_x[k] += wx * points[k];
+                by_y[k] += wy * points[k];
+                plain[k] += w * points[k];
+            }
+        }
     }
-  }
-  Vector3 by_coordinate = {0.0, 0.0, 0.0}, result;
-  for (int k = 0; k < width; ++k) {
-    by_coordinate[0] += weights[2 * width + k] * by_x[k];
-    by_coordinate[1] += weights[2 * width + k] * by_y[k];
-    by_coordinate[2] += slopes[2 * width + k] * plain[k];
-  }
-  for (int axis = 0; axis < 3; ++axis) result[axis] = dot(to_coordinates_[axis], by_coordinate);
-  return result;
+    Vector3 by_coordinate = {0.0, 0.0, 0.0}, result;
+    for (int k = 0; k < width; ++k) {
+        by_coordinate[0] += weights[2 * width + k] * by_x[k];
+        by_coordinate[1] += weights[2 * width + k] * by_y[k];
+        by_coordinate[2] += slopes[2 * width + k] * plain[k];
+    }
+    for (int axis = 0; axis < 3; ++axis) result[axis] = dot(to_coordinates_[axis], by_coordinate);
+    return result;
 }
 
-std::vector<double> Mesh::interpolate(const std::vector<double> &mesh) const {
-  const auto points = padded(mesh);
-  std::vector<double> result(own_.count);
-  with_width(width_, [&](auto width) {
+std::vector<double> Mesh::interpolate(const std::vector<double>& mesh) const {
+    const auto points = padded(mesh);
+    std::vector<double> result(own_.count);
+    with_width(width_, [&](auto width) {
 #pragma omp parallel for schedule(static)
-    for (std::int64_t atom = 0; atom < own_.count; ++atom) result[atom] = value<width()>(atom, points.data());
-  });
-  return result;
+        for (std::int64_t atom = 0; atom < own_.count; ++atom) result[atom] = value<width()>(atom, points.data());
+    });
+    return result;
 }
 
-std::vector<double> Mesh::gradients(const std::vector<double> &mesh) const {
-  const auto points = padded(mesh);
-  std::vector<double> result(3 * own_.count);
-  with_width(width_, [&](auto width) {
+std::vector<double> Mesh::gradients(const std::vector<double>& mesh) const {
+    const auto points = padded(mesh);
+    std::vector<double> result(3 * own_.count);
+    with_width(width_, [&](auto width) {
 #pragma omp parallel for schedule(static)
-    for (std::int64_t atom = 0; atom < own_.count; ++atom) {
-      double slopes[3 * width()];
-      for (int axis = 0; axis < 3; ++axis) weights_of(offsets_[3 * atom + axis], true, slopes + axis * width());
-      const Vector3 gradient = this->gradient<width()>(atom, points.data(), slopes);
-      std::copy(gradient.begin(), gradient.end(), &result[3 * atom]);
-    }
-  });
-  return result;
+        for (std::int64_t atom = 0; atom < own_.count; ++atom) {
+            double slopes[3 * width()];
+            for (int axis = 0; axis < 3; ++axis) weights_of(offsets_[3 * atom + axis], true, slopes + axis * width());
+            const Vector3 gradient = this->gradient<width()>(atom, points.data(), slopes);
+            std::copy(gradient.begin(), gradient.end(), &result[3 * atom]);
+        }
+    });
+    return result;
 }
 
 }  // namespace mhdnn::electrostatics

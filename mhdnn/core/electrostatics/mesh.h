@@ -16,77 +16,77 @@ using WavePlace = std::array<std::int64_t, 3>;
 
 // The Coulomb kernel of periodic directions smeared by η, at one wave vector.
 struct GreenValue {
-  double value;  // eV/e²
-  double slope;  // by k²
+    double value;  // eV/e²
+    double slope;  // by k²
 };
 
 class Green {
- public:
-  Green(const Matrix3 &cell, const MeshShape &shape, double smearing);
+public:
+    Green(const Matrix3& cell, const MeshShape& shape, double smearing);
 
-  Vector3 wave_vector(const WavePlace &place) const;
-  GreenValue at(double squared) const;
+    Vector3 wave_vector(const WavePlace& place) const;
+    GreenValue at(double squared) const;
 
- private:
-  Matrix3 reciprocal_;  // columns are reciprocal vectors over 2π
-  MeshShape shape_;
-  double volume_, smearing_;
+private:
+    Matrix3 reciprocal_;  // columns are reciprocal vectors over 2π
+    MeshShape shape_;
+    double volume_, smearing_;
 };
 
 // The factors that make the mesh's mean error smallest.
 class Influence {
- public:
-  Influence(const MeshShape &shape, int order);
-  double at(const WavePlace &place) const {
-    return factors_[0][place[0]] * factors_[1][place[1]] * factors_[2][place[2]];
-  }
+public:
+    Influence(const MeshShape& shape, int order);
+    double at(const WavePlace& place) const {
+        return factors_[0][place[0]] * factors_[1][place[1]] * factors_[2][place[2]];
+    }
 
- private:
-  std::vector<double> factors_[3];
+private:
+    std::vector<double> factors_[3];
 };
 
 // Calls function(number of the wave, place) for every wave of a spectrum, the planes of the first axis in parallel.
 template <typename Function>
-void for_each_wave(const MeshShape &shape, const Function &function) {
+void for_each_wave(const MeshShape& shape, const Function& function) {
 #pragma omp parallel for schedule(static)
-  for (std::int64_t a = 0; a < shape[0]; ++a)
-    for (std::int64_t b = 0; b < shape[1]; ++b)
-      for (std::int64_t c = 0; c <= shape[2] / 2; ++c)
-        function((a * shape[1] + b) * (shape[2] / 2 + 1) + c, WavePlace{a, b, c});
+    for (std::int64_t a = 0; a < shape[0]; ++a)
+        for (std::int64_t b = 0; b < shape[1]; ++b)
+            for (std::int64_t c = 0; c <= shape[2] / 2; ++c)
+                function((a * shape[1] + b) * (shape[2] / 2 + 1) + c, WavePlace{a, b, c});
 }
 
 // Splines of own atoms on a mesh.
 class Mesh {
- public:
-  Mesh(const Matrix3 &cell, const MeshShape &shape, int order, const std::vector<double> &positions, Rows own);
+public:
+    Mesh(const Matrix3& cell, const MeshShape& shape, int order, const std::vector<double>& positions, Rows own);
 
-  const MeshShape &shape() const { return shape_; }
-  const Rows &own() const { return own_; }
-  // Charges (of own atoms) on the mesh points.
-  std::vector<double> spread(const double *charges) const;
-  // Values of the mesh at own atoms.
-  std::vector<double> interpolate(const std::vector<double> &mesh) const;
-  // Their derivatives by the positions, 3 numbers an atom.
-  std::vector<double> gradients(const std::vector<double> &mesh) const;
+    const MeshShape& shape() const { return shape_; }
+    const Rows& own() const { return own_; }
+    // Charges (of own atoms) on the mesh points.
+    std::vector<double> spread(const double* charges) const;
+    // Values of the mesh at own atoms.
+    std::vector<double> interpolate(const std::vector<double>& mesh) const;
+    // Their derivatives by the positions, 3 numbers an atom.
+    std::vector<double> gradients(const std::vector<double>& mesh) const;
 
- private:
-  template <int width>
-  void spread_planes(const double *charges, std::int64_t first, std::int64_t last, double *padded) const;
-  template <int width>
-  double value(std::int64_t atom, const double *padded) const;
-  template <int width>
-  Vector3 gradient(std::int64_t atom, const double *padded, const double *slopes) const;
-  void weights_of(double offset, bool derivative, double *weights) const;
-  std::vector<double> padded(const std::vector<double> &mesh) const;
+private:
+    template <int width>
+    void spread_planes(const double* charges, std::int64_t first, std::int64_t last, double* padded) const;
+    template <int width>
+    double value(std::int64_t atom, const double* padded) const;
+    template <int width>
+    Vector3 gradient(std::int64_t atom, const double* padded, const double* slopes) const;
+    void weights_of(double offset, bool derivative, double* weights) const;
+    std::vector<double> padded(const std::vector<double>& mesh) const;
 
-  MeshShape shape_;
-  int order_, width_;  // numbers of a row of weights: the order and zeros, for vector instructions
-  Rows own_;
-  Matrix3 to_coordinates_;            // from positions to units of the spacing
-  std::vector<double> coefficients_;  // of the splines
-  std::vector<double> offsets_;       // of own atoms above a point, 3 numbers an atom
-  std::vector<std::int32_t> starts_;  // of own atoms: first points, 3 numbers an atom
-  std::vector<double> weights_;       // of own atoms, 3 rows an atom
+    MeshShape shape_;
+    int order_, width_;  // numbers of a row of weights: the order and zeros, for vector instructions
+    Rows own_;
+    Matrix3 to_coordinates_;            // from positions to units of the spacing
+    std::vector<double> coefficients_;  // of the splines
+    std::vector<double> offsets_;       // of own atoms above a point, 3 numbers an atom
+    std::vector<std::int32_t> starts_;  // of own atoms: first points, 3 numbers an atom
+    std::vector<double> weights_;       // of own atoms, 3 rows an atom
 };
 
 }  // namespace mhdnn::electrostatics

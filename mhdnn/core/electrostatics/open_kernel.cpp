@@ -11,141 +11,143 @@ namespace mhdnn::electrostatics {
 namespace {
 
 struct Rule {
-  std::vector<double> nodes, weights;
+    std::vector<double> nodes, weights;
 };
 
 // Gauss and Legendre's rule on [-1, 1], ascending: zeros by Newton's method.
 Rule legendre_rule(int count) {
-  Rule rule{std::vector<double>(count), std::vector<double>(count)};
-  for (int i = 0; i < count; ++i) {
-    double x = -std::cos(pi * (i + 0.75) / (count + 0.5)), slope = 1.0;
-    for (int step = 0; step < 100; ++step) {
-      double value = x, before = 1.0;
-      for (int n = 2; n <= count; ++n) {
-        const double next = ((2.0 * n - 1.0) * x * value - (n - 1.0) * before) / n;
-        before = value;
-        value = next;
-      }
-      slope = count * (x * value - before) / (x * x - 1.0);
-      const double change = value / slope;
-      x -= change;
-      if (std::abs(change) < 1e-15) break;
+    Rule rule{std::vector<double>(count), std::vector<double>(count)};
+    for (int i = 0; i < count; ++i) {
+        double x = -std::cos(pi * (i + 0.75) / (count + 0.5)), slope = 1.0;
+        for (int step = 0; step < 100; ++step) {
+            double value = x, before = 1.0;
+            for (int n = 2; n <= count; ++n) {
+                const double next = ((2.0 * n - 1.0) * x * value - (n - 1.0) * before) / n;
+                before = value;
+                value = next;
+            }
+            slope = count * (x * value - before) / (x * x - 1.0);
+            const double change = value / slope;
+            x -= change;
+            if (std::abs(change) < 1e-15) break;
+        }
+        rule.nodes[i] = x;
+        rule.weights[i] = 2.0 / ((1.0 - x * x) * slope * slope);
     }
-    rule.nodes[i] = x;
-    rule.weights[i] = 2.0 / ((1.0 - x * x) * slope * slope);
-  }
-  return rule;
+    return rule;
 }
 
 // erf(r/√2η)/r as a sum of Gaussians exp(-t²r²) up to a distance.
 Rule quadrature(double smearing, double largest_distance) {
-  const Rule unit = legendre_rule(nodes_per_panel);
-  Rule result;
-  double high = 1.0 / (std::sqrt(2.0) * smearing);
-  const int halvings = std::max(0, static_cast<int>(std::ceil(std::log2(largest_distance * high))));
-  for (int panel = 0; panel <= halvings; ++panel) {
-    const double low = panel < halvings ? 0.5 * high : 0.0;
-    for (int i = 0; i < nodes_per_panel; ++i) {
-      result.nodes.push_back(0.5 * (high + low) + 0.5 * (high - low) * unit.nodes[i]);
-      result.weights.push_back(2.0 / std::sqrt(pi) * 0.5 * (high - low) * unit.weights[i]);
+    const Rule unit = legendre_rule(nodes_per_panel);
+    Rule result;
+    double high = 1.0 / (std::sqrt(2.0) * smearing);
+    const int halvings = std::max(0, static_cast<int>(std::ceil(std::log2(largest_distance * high))));
+    for (int panel = 0; panel <= halvings; ++panel) {
+        const double low = panel < halvings ? 0.5 * high : 0.0;
+        for (int i = 0; i < nodes_per_panel; ++i) {
+            result.nodes.push_back(0.5 * (high + low) + 0.5 * (high - low) * unit.nodes[i]);
+            result.weights.push_back(2.0 / std::sqrt(pi) * 0.5 * (high - low) * unit.weights[i]);
+        }
+        high = low;
     }
-    high = low;
-  }
-  return result;
+    return result;
 }
 
 // Transforms of x^power exp(-t²x²) times the window; of the odd one the sine transform.
-std::vector<double> axis_factors(const std::vector<double> &nodes, double period, double smearing, std::int64_t size,
-                                 int power) {
-  const auto num_nodes = static_cast<std::int64_t>(nodes.size());
-  const std::int64_t count = 2 * size;
-  std::vector<double> folded(num_nodes * count, 0.0);
-  for (std::int64_t point = -count; point <= count; ++point) {
-    const double x = period / static_cast<double>(count) * static_cast<double>(point);
-    const double window = 0.5 * std::erfc((std::abs(x) - 0.5 * period) / (std::sqrt(2.0) * smearing));
-    const double before = power == 0 ? window : power == 1 ? window * x : window * x * x;
-    for (std::int64_t node = 0; node < num_nodes; ++node)
-      folded[node * count + (point + count) % count] += std::exp(-(nodes[node] * x) * (nodes[node] * x)) * before;
-  }
-  const LineTransform &transform = LineTransform::of_length(count);
-  std::vector<ComplexRow> waves(count), other(count);
-  std::vector<Row> points(count);
-  std::vector<double> result((size / 2 + 1) * num_nodes);
-  const double step = period / static_cast<double>(count);
-  for (std::int64_t first = 0; first < num_nodes; first += Row::width) {  // as many nodes as there are lanes
-    std::int64_t rows[Row::width];
-    const int num_rows = static_cast<int>(std::min<std::int64_t>(Row::width, num_nodes - first));
-    for (int lane = 0; lane < Row::width; ++lane) rows[lane] = first + lane;
-    cpu::load_rows(folded.data(), static_cast<int>(count), rows, num_rows, points.data());
-    for (std::int64_t i = 0; i < count; ++i) waves[i] = {points[i], Row(0.0)};
-    transform.forward(waves.data(), other.data());
-    for (std::int64_t wave = 0; wave <= size / 2; ++wave)
-      for (int lane = 0; lane < num_rows; ++lane) {
-        const double value = power == 1 ? -waves[wave].imaginary[lane] : waves[wave].real[lane];
-        result[wave * num_nodes + first + lane] = step * value;
-      }
-  }
-  return result;
+std::vector<double> axis_factors(
+    const std::vector<double>& nodes, double period, double smearing, std::int64_t size, int power) {
+    const auto num_nodes = static_cast<std::int64_t>(nodes.size());
+    const std::int64_t count = 2 * size;
+    std::vector<double> folded(num_nodes * count, 0.0);
+    for (std::int64_t point = -count; point <= count; ++point) {
+        const double x = period / static_cast<double>(count) * static_cast<double>(point);
+        const double window = 0.5 * std::erfc((std::abs(x) - 0.5 * period) / (std::sqrt(2.0) * smearing));
+        const double before = power == 0 ? window : power == 1 ? window * x : window * x * x;
+        for (std::int64_t node = 0; node < num_nodes; ++node)
+            folded[node * count + (point + count) % count] += std::exp(-(nodes[node] * x) * (nodes[node] * x)) * before;
+    }
+    const LineTransform& transform = LineTransform::of_length(count);
+    std::vector<ComplexRow> waves(count), other(count);
+    std::vector<Row> points(count);
+    std::vector<double> result((size / 2 + 1) * num_nodes);
+    const double step = period / static_cast<double>(count);
+    for (std::int64_t first = 0; first < num_nodes; first += Row::width) {  // as many nodes as there are lanes
+        std::int64_t rows[Row::width];
+        const int num_rows = static_cast<int>(std::min<std::int64_t>(Row::width, num_nodes - first));
+        for (int lane = 0; lane < Row::width; ++lane) rows[lane] = first + lane;
+        cpu::load_rows(folded.data(), static_cast<int>(count), rows, num_rows, points.data());
+        for (std::int64_t i = 0; i < count; ++i) waves[i] = {points[i], Row(0.0)};
+        transform.forward(waves.data(), other.data());
+        for (std::int64_t wave = 0; wave <= size / 2; ++wave)
+            for (int lane = 0; lane < num_rows; ++lane) {
+                const double value = power == 1 ? -waves[wave].imaginary[lane] : waves[wave].real[lane];
+                result[wave * num_nodes + first + lane] = step * value;
+            }
+    }
+    return result;
 }
 
 }  // namespace
 
 Matrix3 OpenBox::vectors() const {
-  Matrix3 result{};
-  for (int axis = 0; axis < 3; ++axis) result[axis][axis] = period(axis);
-  return result;
+    Matrix3 result{};
+    for (int axis = 0; axis < 3; ++axis) result[axis][axis] = period(axis);
+    return result;
 }
 
-OpenKernel::OpenKernel(const OpenBox &box, const MeshShape &shape, double smearing) : shape_(shape) {
-  const Rule rule = quadrature(smearing, norm(box.extents));
-  nodes_ = rule.nodes;
-  weights_ = rule.weights;
-  const double volume = box.period(0) * box.period(1) * box.period(2);
-  for (double &weight : weights_) weight *= coulomb_constant / volume;
-  for (int axis = 0; axis < 3; ++axis)
-    for (int power = 0; power < 3; ++power)
-      factors_[axis][power] = axis_factors(nodes_, box.period(axis), smearing, shape[axis], power);
+OpenKernel::OpenKernel(const OpenBox& box, const MeshShape& shape, double smearing) : shape_(shape) {
+    const Rule rule = quadrature(smearing, norm(box.extents));
+    nodes_ = rule.nodes;
+    weights_ = rule.weights;
+    const double volume = box.period(0) * box.period(1) * box.period(2);
+    for (double& weight : weights_) weight *= coulomb_constant / volume;
+    for (int axis = 0; axis < 3; ++axis)
+        for (int power = 0; power < 3; ++power)
+            factors_[axis][power] = axis_factors(nodes_, box.period(axis), smearing, shape[axis], power);
 }
 
-const double *OpenKernel::factors(int axis, int power, std::int64_t place) const {
-  return &factors_[axis][power][std::abs(wave_number(place, shape_[axis])) * static_cast<std::int64_t>(nodes_.size())];
+const double* OpenKernel::factors(int axis, int power, std::int64_t place) const {
+    return &factors_[axis][power]
+                    [std::abs(wave_number(place, shape_[axis])) * static_cast<std::int64_t>(nodes_.size())];
 }
 
-std::vector<double> OpenKernel::sum(const std::vector<double> &weights, const Powers &powers) const {
-  const std::int64_t num_nodes = static_cast<std::int64_t>(nodes_.size()), depth = shape_[2] / 2 + 1;
-  std::vector<double> result(num_waves(shape_));
+std::vector<double> OpenKernel::sum(const std::vector<double>& weights, const Powers& powers) const {
+    const std::int64_t num_nodes = static_cast<std::int64_t>(nodes_.size()), depth = shape_[2] / 2 + 1;
+    std::vector<double> result(num_waves(shape_));
 #pragma omp parallel for schedule(static)
-  for (std::int64_t a = 0; a < shape_[0]; ++a) {
-    std::vector<double> products(num_nodes);
-    const double *const x = factors(0, powers[0], a);
-    for (std::int64_t b = 0; b < shape_[1]; ++b) {
-      const double *const y = factors(1, powers[1], b);
-      // sine transforms are odd, and two of them have the factor i² = -1
-      double sign = powers[0] == 1 || powers[1] == 1 || powers[2] == 1 ? -1.0 : 1.0;
-      if (powers[0] == 1 && wave_number(a, shape_[0]) < 0) sign = -sign;
-      if (powers[1] == 1 && wave_number(b, shape_[1]) < 0) sign = -sign;
-      for (std::int64_t node = 0; node < num_nodes; ++node) products[node] = sign * weights[node] * x[node] * y[node];
-      for (std::int64_t c = 0; c < depth; ++c) {
-        const double *const z = &factors_[2][powers[2]][c * num_nodes];
-        double value = 0.0;
+    for (std::int64_t a = 0; a < shape_[0]; ++a) {
+        std::vector<double> products(num_nodes);
+        const double* const x = factors(0, powers[0], a);
+        for (std::int64_t b = 0; b < shape_[1]; ++b) {
+            const double* const y = factors(1, powers[1], b);
+            // sine transforms are odd, and two of them have the factor i² = -1
+            double sign = powers[0] == 1 || powers[1] == 1 || powers[2] == 1 ? -1.0 : 1.0;
+            if (powers[0] == 1 && wave_number(a, shape_[0]) < 0) sign = -sign;
+            if (powers[1] == 1 && wave_number(b, shape_[1]) < 0) sign = -sign;
+            for (std::int64_t node = 0; node < num_nodes; ++node)
+                products[node] = sign * weights[node] * x[node] * y[node];
+            for (std::int64_t c = 0; c < depth; ++c) {
+                const double* const z = &factors_[2][powers[2]][c * num_nodes];
+                double value = 0.0;
 #pragma omp simd reduction(+ : value)
-        for (std::int64_t node = 0; node < num_nodes; ++node) value += products[node] * z[node];
-        result[(a * shape_[1] + b) * depth + c] = value;
-      }
+                for (std::int64_t node = 0; node < num_nodes; ++node) value += products[node] * z[node];
+                result[(a * shape_[1] + b) * depth + c] = value;
+            }
+        }
     }
-  }
-  return result;
+    return result;
 }
 
 std::vector<double> OpenKernel::values() const { return sum(weights_, {0, 0, 0}); }
 
 std::vector<double> OpenKernel::strain_derivatives(int component) const {
-  std::vector<double> weights = weights_;
-  for (std::size_t node = 0; node < weights.size(); ++node) weights[node] *= -2.0 * nodes_[node] * nodes_[node];
-  Powers powers = {0, 0, 0};
-  ++powers[voigt_row[component]];
-  ++powers[voigt_column[component]];
-  return sum(weights, powers);
+    std::vector<double> weights = weights_;
+    for (std::size_t node = 0; node < weights.size(); ++node) weights[node] *= -2.0 * nodes_[node] * nodes_[node];
+    Powers powers = {0, 0, 0};
+    ++powers[voigt_row[component]];
+    ++powers[voigt_column[component]];
+    return sum(weights, powers);
 }
 
 }  // namespace mhdnn::electrostatics

@@ -10,31 +10,31 @@
 namespace mhdnn::electrostatics {
 
 struct OpenBox {
-  Vector3 extents;  // of the structure, Å
-  double margin;    // Å
+    Vector3 extents;  // of the structure, Å
+    double margin;    // Å
 
-  double period(int axis) const { return 2.0 * (extents[axis] + margin); }
-  Matrix3 vectors() const;
+    double period(int axis) const { return 2.0 * (extents[axis] + margin); }
+    Matrix3 vectors() const;
 };
 
 // A sum of products of Gaussians along the axes, times windows.
 class OpenKernel {
- public:
-  OpenKernel(const OpenBox &box, const MeshShape &shape, double smearing);
+public:
+    OpenKernel(const OpenBox& box, const MeshShape& shape, double smearing);
 
-  // At the waves of a spectrum, eV/e².
-  std::vector<double> values() const;
-  // Its derivative by strain, r_a dK/dr_b, one component of the symmetric tensor.
-  std::vector<double> strain_derivatives(int component) const;
+    // At the waves of a spectrum, eV/e².
+    std::vector<double> values() const;
+    // Its derivative by strain, r_a dK/dr_b, one component of the symmetric tensor.
+    std::vector<double> strain_derivatives(int component) const;
 
- private:
-  using Powers = std::array<int, 3>;  // of x, y, z before the Gaussians
-  std::vector<double> sum(const std::vector<double> &weights, const Powers &powers) const;
-  const double *factors(int axis, int power, std::int64_t place) const;
+private:
+    using Powers = std::array<int, 3>;  // of x, y, z before the Gaussians
+    std::vector<double> sum(const std::vector<double>& weights, const Powers& powers) const;
+    const double* factors(int axis, int power, std::int64_t place) const;
 
-  MeshShape shape_;
-  std::vector<double> nodes_, weights_;
-  std::vector<double> factors_[3][3];  // of an axis and a power: rows of waves up to the highest, columns of nodes
+    MeshShape shape_;
+    std::vector<double> nodes_, weights_;
+    std::vector<double> factors_[3][3];  // of an axis and a power: rows of waves up to the highest, columns of nodes
 };
 
 }  // namespace mhdnn::electrostatics

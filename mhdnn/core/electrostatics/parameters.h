@@ -11,8 +11,8 @@ namespace mhdnn::electrostatics {
 
 constexpr double pi = 3.14159265358979323846;
 // units.py: CODATA 2018
-constexpr double elementary_charge = 1.602176634e-19;   // C
-constexpr double vacuum_permittivity = 8.8541878128e-12;  // F/m
+constexpr double elementary_charge = 1.602176634e-19;                                             // C
+constexpr double vacuum_permittivity = 8.8541878128e-12;                                          // F/m
 constexpr double coulomb_constant = 1e10 * elementary_charge / (4.0 * pi * vacuum_permittivity);  // eV Å/e²
 
 constexpr std::int64_t largest_dense = 400;      // assembly.py: atoms
@@ -39,13 +39,13 @@ constexpr double bytes_per_spline_point = 50.0;
 constexpr double bytes_per_atom = 40e3;
 
 struct MeshResolution {
-  int order;       // of the splines
-  double spacing;  // largest, in units of the smearing
+    int order;       // of the splines
+    double spacing;  // largest, in units of the smearing
 };
 
 struct ResolutionEntry {
-  double lowest_accuracy;
-  MeshResolution resolution;
+    double lowest_accuracy;
+    MeshResolution resolution;
 };
 
 constexpr std::array<ResolutionEntry, 6> resolutions = {{
@@ -60,9 +60,9 @@ constexpr int largest_order = 12;
 constexpr MeshResolution preconditioner_resolution = {3, 0.8};  // preconditioner.py
 
 struct Splitting {
-  double smearing;           // η, Å
-  double cutoff;             // of the real-space sum, Å
-  double reciprocal_cutoff;  // 1/Å
+    double smearing;           // η, Å
+    double cutoff;             // of the real-space sum, Å
+    double reciprocal_cutoff;  // 1/Å
 };
 
 // ewald.py
@@ -76,6 +76,6 @@ double mesh_smearing(double edge, double largest_width, double accuracy);
 using MeshShape = std::array<std::int64_t, 3>;
 MeshResolution choose_resolution(double accuracy);
 std::int64_t good_size(double least);
-MeshShape mesh_shape(const Matrix3 &cell, double smearing, const MeshResolution &resolution);
+MeshShape mesh_shape(const Matrix3& cell, double smearing, const MeshResolution& resolution);
 
 }  // namespace mhdnn::electrostatics

@@ -12,32 +12,33 @@
 namespace mhdnn::electrostatics {
 
 class ParticleMesh : public SmoothPart {
- public:
-  // With the box of an open structure, or without it with periodic directions.
-  ParticleMesh(const Matrix3 &cell, const std::vector<double> &positions, double smearing,
-               const MeshResolution &resolution, const std::optional<OpenBox> &box, const Processes &processes);
+public:
+    // With the box of an open structure, or without it with periodic directions.
+    ParticleMesh(
+        const Matrix3& cell, const std::vector<double>& positions, double smearing, const MeshResolution& resolution,
+        const std::optional<OpenBox>& box, const Processes& processes);
 
-  void add_product(const std::vector<double> &q, double *result) const override;
-  SmoothDerivatives derivatives(const std::vector<double> &p, const std::vector<double> &q,
-                                bool per_atom) const override;
+    void add_product(const std::vector<double>& q, double* result) const override;
+    SmoothDerivatives derivatives(
+        const std::vector<double>& p, const std::vector<double>& q, bool per_atom) const override;
 
- private:
-  // Charges of the atoms of all processes on the mesh.
-  std::vector<double> spread(const std::vector<double> &q) const;
-  std::vector<double> potential(const Spectrum &charges) const;
-  void set_periodic_kernel();
-  // Derivatives of the kernel by strain at all waves.
-  std::vector<double> strain_kernel(int component) const;
-  Voigt strain(const Spectrum &p, const Spectrum &q) const;
-  void add_strain_per_atom(const std::vector<double> &p, const Spectrum &q_waves, std::vector<double> &result) const;
+private:
+    // Charges of the atoms of all processes on the mesh.
+    std::vector<double> spread(const std::vector<double>& q) const;
+    std::vector<double> potential(const Spectrum& charges) const;
+    void set_periodic_kernel();
+    // Derivatives of the kernel by strain at all waves.
+    std::vector<double> strain_kernel(int component) const;
+    Voigt strain(const Spectrum& p, const Spectrum& q) const;
+    void add_strain_per_atom(const std::vector<double>& p, const Spectrum& q_waves, std::vector<double>& result) const;
 
-  const Processes &processes_;
-  Green green_;
-  Mesh mesh_;
-  Influence influence_;
-  std::optional<OpenKernel> open_;
-  std::vector<double> kernel_;  // Green's function times influence factors
-  std::vector<double> slopes_;  // its derivative by k², with periodic directions
+    const Processes& processes_;
+    Green green_;
+    Mesh mesh_;
+    Influence influence_;
+    std::optional<OpenKernel> open_;
+    std::vector<double> kernel_;  // Green's function times influence factors
+    std::vector<double> slopes_;  // its derivative by k², with periodic directions
 };
 
 }  // namespace mhdnn::electrostatics

@@ -9,21 +9,22 @@
 namespace mhdnn::electrostatics {
 
 class MeshPreconditioner {
- public:
-  // smearing: η of the Ewald sum. diagonal: D > 0 of own atoms, eV/e².
-  MeshPreconditioner(const Matrix3 &cell, const std::vector<double> &positions, double smearing,
-                     const std::vector<double> &diagonal_local, const Processes &processes);
+public:
+    // smearing: η of the Ewald sum. diagonal: D > 0 of own atoms, eV/e².
+    MeshPreconditioner(
+        const Matrix3& cell, const std::vector<double>& positions, double smearing,
+        const std::vector<double>& diagonal_local, const Processes& processes);
 
-  // Approximate inverse of A + J times a residual; own atoms.
-  std::vector<double> operator()(const std::vector<double> &residual) const;
+    // Approximate inverse of A + J times a residual; own atoms.
+    std::vector<double> operator()(const std::vector<double>& residual) const;
 
- private:
-  double largest_density(const Green &green, double smearing) const;
+private:
+    double largest_density(const Green& green, double smearing) const;
 
-  const Processes &processes_;
-  Mesh mesh_;
-  std::vector<double> inverse_;  // of the diagonal
-  std::vector<double> kernel_;
+    const Processes& processes_;
+    Mesh mesh_;
+    std::vector<double> inverse_;  // of the diagonal
+    std::vector<double> kernel_;
 };
 
 }  // namespace mhdnn::electrostatics

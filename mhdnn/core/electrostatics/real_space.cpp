@@ -12,110 +12,107 @@ constexpr std::int64_t rows_at_once = 32;
 
 }  // namespace
 
-RealSpace::RealSpace(Neighbors neighbors, const std::vector<double> &widths, double smearing)
-    : neighbors_(std::move(neighbors)),
-      values_(neighbors_.num_pairs()),
-      slopes_(neighbors_.num_pairs()),
+RealSpace::RealSpace(Neighbors neighbors, const std::vector<double>& widths, double smearing)
+    : neighbors_(std::move(neighbors)), values_(neighbors_.num_pairs()), slopes_(neighbors_.num_pairs()),
       self_(neighbors_.rows.count) {
-  evaluate(widths, smearing);
+    evaluate(widths, smearing);
 }
 
 // Several rows at once, for long vectors.
-void RealSpace::evaluate(const std::vector<double> &widths, double smearing) {
-  const std::int64_t num_blocks = (neighbors_.rows.count + rows_at_once - 1) / rows_at_once;
+void RealSpace::evaluate(const std::vector<double>& widths, double smearing) {
+    const std::int64_t num_blocks = (neighbors_.rows.count + rows_at_once - 1) / rows_at_once;
 #pragma omp parallel
-  {
-    std::vector<double> squared, gamma;
+    {
+        std::vector<double> squared, gamma;
 #pragma omp for schedule(dynamic)
-    for (std::int64_t block = 0; block < num_blocks; ++block) {
-      const std::int64_t end = std::min((block + 1) * rows_at_once, neighbors_.rows.count);
-      const std::int64_t start = neighbors_.starts[block * rows_at_once], count = neighbors_.starts[end] - start;
-      squared.resize(count);
-      gamma.resize(count);
-      for (std::int64_t row = block * rows_at_once; row < end; ++row) {
-        self_[row] = self_value(widths[neighbors_.rows.first + row], smearing);
-        measure(row, widths, squared.data() - start, gamma.data() - start);
-      }
-      pair_values(count, squared.data(), gamma.data(), smearing, values_.data() + start,
-                  slopes_.data() + start);
+        for (std::int64_t block = 0; block < num_blocks; ++block) {
+            const std::int64_t end = std::min((block + 1) * rows_at_once, neighbors_.rows.count);
+            const std::int64_t start = neighbors_.starts[block * rows_at_once], count = neighbors_.starts[end] - start;
+            squared.resize(count);
+            gamma.resize(count);
+            for (std::int64_t row = block * rows_at_once; row < end; ++row) {
+                self_[row] = self_value(widths[neighbors_.rows.first + row], smearing);
+                measure(row, widths, squared.data() - start, gamma.data() - start);
+            }
+            pair_values(count, squared.data(), gamma.data(), smearing, values_.data() + start, slopes_.data() + start);
+        }
     }
-  }
 }
 
 // Squared distances and widths of the pairs of a row.
-void RealSpace::measure(std::int64_t row, const std::vector<double> &widths, double *squared, double *gamma) const {
-  const double own = widths[neighbors_.rows.first + row];
-  const double *const width = widths.data();
-  const std::int32_t *const atom = neighbors_.atom.data();
-  const std::int64_t end = neighbors_.starts[row + 1];
+void RealSpace::measure(std::int64_t row, const std::vector<double>& widths, double* squared, double* gamma) const {
+    const double own = widths[neighbors_.rows.first + row];
+    const double* const width = widths.data();
+    const std::int32_t* const atom = neighbors_.atom.data();
+    const std::int64_t end = neighbors_.starts[row + 1];
 #pragma omp simd
-  for (std::int64_t pair = neighbors_.starts[row]; pair < end; ++pair) {
-    const Vector3 vector = neighbors_.vector(row, pair);
-    squared[pair] = dot(vector, vector);
-    gamma[pair] = std::sqrt(own * own + width[atom[pair]] * width[atom[pair]]);
-  }
+    for (std::int64_t pair = neighbors_.starts[row]; pair < end; ++pair) {
+        const Vector3 vector = neighbors_.vector(row, pair);
+        squared[pair] = dot(vector, vector);
+        gamma[pair] = std::sqrt(own * own + width[atom[pair]] * width[atom[pair]]);
+    }
 }
 
-void RealSpace::add_product(const std::vector<double> &charges, Rows own, double *result) const {
-  const std::int64_t skipped = own.first - neighbors_.rows.first;
-  const double *const values = values_.data(), *const q = charges.data();
-  const std::int32_t *const atom = neighbors_.atom.data();
+void RealSpace::add_product(const std::vector<double>& charges, Rows own, double* result) const {
+    const std::int64_t skipped = own.first - neighbors_.rows.first;
+    const double *const values = values_.data(), *const q = charges.data();
+    const std::int32_t* const atom = neighbors_.atom.data();
 #pragma omp parallel for schedule(static)
-  for (std::int64_t row = skipped; row < skipped + own.count; ++row) {
-    double sum = self_[row] * q[neighbors_.rows.first + row];
-    const std::int64_t start = neighbors_.starts[row], end = neighbors_.starts[row + 1];
+    for (std::int64_t row = skipped; row < skipped + own.count; ++row) {
+        double sum = self_[row] * q[neighbors_.rows.first + row];
+        const std::int64_t start = neighbors_.starts[row], end = neighbors_.starts[row + 1];
 #pragma omp simd reduction(+ : sum)
-    for (std::int64_t pair = start; pair < end; ++pair) sum += values[pair] * q[atom[pair]];
-    result[row - skipped] += sum;
-  }
+        for (std::int64_t pair = start; pair < end; ++pair) sum += values[pair] * q[atom[pair]];
+        result[row - skipped] += sum;
+    }
 }
 
-void RealSpace::add_to_matrix(double *matrix) const {
-  const std::int64_t size = neighbors_.rows.count;
-  for (std::int64_t row = 0; row < size; ++row) {
-    matrix[row * size + row] += self_[row];
-    for (std::int64_t pair = neighbors_.starts[row]; pair < neighbors_.starts[row + 1]; ++pair)
-      matrix[row * size + neighbors_.atom[pair]] += values_[pair];
-  }
+void RealSpace::add_to_matrix(double* matrix) const {
+    const std::int64_t size = neighbors_.rows.count;
+    for (std::int64_t row = 0; row < size; ++row) {
+        matrix[row * size + row] += self_[row];
+        for (std::int64_t pair = neighbors_.starts[row]; pair < neighbors_.starts[row + 1]; ++pair)
+            matrix[row * size + neighbors_.atom[pair]] += values_[pair];
+    }
 }
 
-void RealSpace::add_derivatives(const std::vector<double> &p, const std::vector<double> &q, Rows own, Voigt &strain,
-                                Derivatives &result) const {
-  const std::int64_t skipped = own.first - neighbors_.rows.first;
-  const double *const left = p.data(), *const right = q.data(), *const slopes = slopes_.data();
-  const std::int32_t *const others = neighbors_.atom.data();
-  std::vector<Voigt> parts(own.count);
+void RealSpace::add_derivatives(
+    const std::vector<double>& p, const std::vector<double>& q, Rows own, Voigt& strain, Derivatives& result) const {
+    const std::int64_t skipped = own.first - neighbors_.rows.first;
+    const double *const left = p.data(), *const right = q.data(), *const slopes = slopes_.data();
+    const std::int32_t* const others = neighbors_.atom.data();
+    std::vector<Voigt> parts(own.count);
 #pragma omp parallel for schedule(static)
-  for (std::int64_t local = 0; local < own.count; ++local) {
-    const std::int64_t row = skipped + local, atom = own.first + local;
-    const std::int64_t start = neighbors_.starts[row], end = neighbors_.starts[row + 1];
-    const double own_p = left[atom], own_q = right[atom];
-    double x = 0.0, y = 0.0, z = 0.0, xx = 0.0, yy = 0.0, zz = 0.0, yz = 0.0, xz = 0.0, xy = 0.0;
+    for (std::int64_t local = 0; local < own.count; ++local) {
+        const std::int64_t row = skipped + local, atom = own.first + local;
+        const std::int64_t start = neighbors_.starts[row], end = neighbors_.starts[row + 1];
+        const double own_p = left[atom], own_q = right[atom];
+        double x = 0.0, y = 0.0, z = 0.0, xx = 0.0, yy = 0.0, zz = 0.0, yz = 0.0, xz = 0.0, xy = 0.0;
 #pragma omp simd reduction(+ : x, y, z, xx, yy, zz, yz, xz, xy)
-    for (std::int64_t pair = start; pair < end; ++pair) {
-      const Vector3 vector = neighbors_.vector(row, pair);
-      const double weight = slopes[pair] * (own_p * right[others[pair]] + own_q * left[others[pair]]);
-      const double wx = weight * vector[0], wy = weight * vector[1], wz = weight * vector[2];
-      x -= 2.0 * wx;
-      y -= 2.0 * wy;
-      z -= 2.0 * wz;
-      xx += wx * vector[0];
-      yy += wy * vector[1];
-      zz += wz * vector[2];
-      yz += wy * vector[2];
-      xz += wx * vector[2];
-      xy += wx * vector[1];
+        for (std::int64_t pair = start; pair < end; ++pair) {
+            const Vector3 vector = neighbors_.vector(row, pair);
+            const double weight = slopes[pair] * (own_p * right[others[pair]] + own_q * left[others[pair]]);
+            const double wx = weight * vector[0], wy = weight * vector[1], wz = weight * vector[2];
+            x -= 2.0 * wx;
+            y -= 2.0 * wy;
+            z -= 2.0 * wz;
+            xx += wx * vector[0];
+            yy += wy * vector[1];
+            zz += wz * vector[2];
+            yz += wy * vector[2];
+            xz += wx * vector[2];
+            xy += wx * vector[1];
+        }
+        result.positions[3 * local] += x;
+        result.positions[3 * local + 1] += y;
+        result.positions[3 * local + 2] += z;
+        parts[local] = {xx, yy, zz, yz, xz, xy};
     }
-    result.positions[3 * local] += x;
-    result.positions[3 * local + 1] += y;
-    result.positions[3 * local + 2] += z;
-    parts[local] = {xx, yy, zz, yz, xz, xy};
-  }
-  for (std::int64_t local = 0; local < own.count; ++local)
-    for (int c = 0; c < 6; ++c) {
-      strain[c] += parts[local][c];
-      if (!result.strain_per_atom.empty()) result.strain_per_atom[6 * local + c] += parts[local][c];
-    }
+    for (std::int64_t local = 0; local < own.count; ++local)
+        for (int c = 0; c < 6; ++c) {
+            strain[c] += parts[local][c];
+            if (!result.strain_per_atom.empty()) result.strain_per_atom[6 * local + c] += parts[local][c];
+        }
 }
 
 }  // namespace mhdnn::electrostatics

@@ -9,18 +9,18 @@ namespace mhdnn::electrostatics {
 
 // Derivatives of p A q at fixed p and q. Under strain cell vectors and atoms move together.
 struct SmoothDerivatives {
-  std::vector<double> positions;        // of own atoms, 3 numbers an atom
-  Voigt strain;                         // of all atoms together, the same on all processes; of no open structure
-  std::vector<double> strain_per_atom;  // of own atoms, 6 numbers an atom, if asked for
+    std::vector<double> positions;        // of own atoms, 3 numbers an atom
+    Voigt strain;                         // of all atoms together, the same on all processes; of no open structure
+    std::vector<double> strain_per_atom;  // of own atoms, 6 numbers an atom, if asked for
 };
 
 class SmoothPart {
- public:
-  virtual ~SmoothPart() = default;
-  // Adds its part of (A q) of own atoms; q of all atoms.
-  virtual void add_product(const std::vector<double> &q, double *result) const = 0;
-  virtual SmoothDerivatives derivatives(const std::vector<double> &p, const std::vector<double> &q,
-                                        bool per_atom) const = 0;
+public:
+    virtual ~SmoothPart() = default;
+    // Adds its part of (A q) of own atoms; q of all atoms.
+    virtual void add_product(const std::vector<double>& q, double* result) const = 0;
+    virtual SmoothDerivatives derivatives(
+        const std::vector<double>& p, const std::vector<double>& q, bool per_atom) const = 0;
 };
 
 }  // namespace mhdnn::electrostatics

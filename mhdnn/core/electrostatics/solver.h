@@ -8,19 +8,19 @@
 namespace mhdnn::electrostatics {
 
 class Solver {
- public:
-  virtual ~Solver() = default;
-  // x of all atoms; the start is a guess of it, or null.
-  virtual std::vector<double> solve(const std::vector<double> &right_side_local, double total,
-                                    const double *start_all) = 0;
-  virtual int iterations() const { return 0; }
+public:
+    virtual ~Solver() = default;
+    // x of all atoms; the start is a guess of it, or null.
+    virtual std::vector<double> solve(
+        const std::vector<double>& right_side_local, double total, const double* start_all) = 0;
+    virtual int iterations() const { return 0; }
 };
 
 // The error of a matrix without a minimum of the energy.
-inline std::runtime_error indefinite(const std::string &what) {
-  return std::runtime_error(
-      "hardness: expected a positive definite Coulomb matrix plus hardness, got an indefinite or singular one for " +
-      what + "; look for atoms at the same place and for a hardness that is too small");
+inline std::runtime_error indefinite(const std::string& what) {
+    return std::runtime_error(
+        "hardness: expected a positive definite Coulomb matrix plus hardness, got an indefinite or singular one for " +
+        what + "; look for atoms at the same place and for a hardness that is too small");
 }
 
 }  // namespace mhdnn::electrostatics

@@ -14,7 +14,7 @@ std::vector<double> influence_factor(std::int64_t size, int order);
 
 // Wave numbers in the order of the Fourier transform.
 inline std::int64_t wave_number(std::int64_t place, std::int64_t size) {
-  return place < (size + 1) / 2 ? place : place - size;
+    return place < (size + 1) / 2 ? place : place - size;
 }
 
 }  // namespace mhdnn::electrostatics

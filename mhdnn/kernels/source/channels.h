@@ -40,7 +40,8 @@ MHDNN_FUNCTION Real mixed(const ChannelTable<Real>& table, const Real* values, i
 
 /// Gradient of `mixed` by the value of an element: sum_c w_c(e) gradient_c.
 template <class Real>
-MHDNN_FUNCTION Real unmixed(const ChannelTable<Real>& table, const Real* gradient, int size, int element, int component) {
+MHDNN_FUNCTION Real
+unmixed(const ChannelTable<Real>& table, const Real* gradient, int size, int element, int component) {
     Real total = constant<Real>(Scalar<Real>(0));
     for (int channel = 0; channel < table.num_channels; ++channel) {
         total = total + table(element, channel) * gradient[channel * size + component];

@@ -113,7 +113,8 @@ public:
     std::vector<CouplingUse> uses;
 
     FourBodyTables(int max_degree, int num_densities)
-        : max_degree_(max_degree), num_densities_(num_densities), uses_of_component_((max_degree + 1) * (max_degree + 1)) {
+        : max_degree_(max_degree), num_densities_(num_densities),
+          uses_of_component_((max_degree + 1) * (max_degree + 1)) {
         const SphereQuadrature quadrature(max_degree);
         for_each_coupling(max_degree, [&](int l1, int l2, int l3) {
             couplings.push_back({{l1, l2, l3}, int(rows.size()), 0, int(starts.size())});
@@ -129,8 +130,9 @@ public:
     }
 
     FourBodyShape shape() const {
-        return {max_degree_, num_densities_, num_functions_, int(couplings.size()), int(rows.size()), num_values_,
-                couplings.data(), rows.data(), starts.data(), terms.data(), use_starts.data(), uses.data()};
+        return {max_degree_,      num_densities_, num_functions_,    int(couplings.size()),
+                int(rows.size()), num_values_,    couplings.data(),  rows.data(),
+                starts.data(),    terms.data(),   use_starts.data(), uses.data()};
     }
 
 private:

@@ -81,8 +81,8 @@ MHDNN_FUNCTION Real coupled_value(const FourBodyShape& shape, Moments<Real> mome
 
 /// The function of a row and a third density.
 template <class Real>
-MHDNN_FUNCTION Real four_body_function(
-    const FourBodyShape& shape, Moments<Real> moments, const Real* coupled, int row, int third) {
+MHDNN_FUNCTION Real
+four_body_function(const FourBodyShape& shape, Moments<Real> moments, const Real* coupled, int row, int third) {
     const int degree = shape.couplings[shape.rows[row].coupling].degree[2];
     const Real* values = coupled + shape.rows[row].first_value;
     Real total = constant<Real>(Scalar<Real>(0));
@@ -118,8 +118,8 @@ MHDNN_FUNCTION Real four_body_gradient(
         for (int row = coupling.first_row; row < coupling.first_row + coupling.num_rows; ++row) {
             const CoupledRow& r = shape.rows[row];
             if (density < r.first_third) continue;
-            total = total + coupled[r.first_value + component - l * l] *
-                                cotangent[r.first_function + density - r.first_third];
+            total = total +
+                    coupled[r.first_value + component - l * l] * cotangent[r.first_function + density - r.first_third];
         }
     }
     for (int i = shape.use_starts[component]; i < shape.use_starts[component + 1]; ++i) {

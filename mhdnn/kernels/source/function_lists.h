@@ -19,9 +19,9 @@ using Integers = std::vector<std::int64_t>;
 /// A name, or a name and the fraction of the cutoff up to which the function is one: `cosine:0.25`.
 /// @throws std::invalid_argument for others
 inline CutoffFunction cutoff_function_from_name(std::string_view name) {
-    constexpr const char* known[] = {  // in the order of CutoffFunction
-        "cosine", "polynomial", "tanh", "hard", "tanh_unscaled", "exponential", "polynomial3", "polynomial7",
-        "polynomial9"};
+    constexpr const char* known[] = {// in the order of CutoffFunction
+                                     "cosine",      "polynomial",  "tanh",        "hard",       "tanh_unscaled",
+                                     "exponential", "polynomial3", "polynomial7", "polynomial9"};
     const std::string_view kind = name.substr(0, name.find(':'));
     int number = 0;
     std::string names;
@@ -89,8 +89,17 @@ public:
             lists_.emplace_back(functions, first_function, function, first);  // whose numbers never move
             const MergedPowers& own = lists_.back();
             const TripletShape shape{
-                num_elements, num_elements, end - first, int(own.zetas.size()), int(function - first_function), narrow,
-                own.radial_index.data(), own.power_index.data(), own.zetas.data(), own.lambdas.data(), true};
+                num_elements,
+                num_elements,
+                end - first,
+                int(own.zetas.size()),
+                int(function - first_function),
+                narrow,
+                own.radial_index.data(),
+                own.power_index.data(),
+                own.zetas.data(),
+                own.lambdas.data(),
+                true};
             blocks_.push_back({int(a), int(b), first, int(first_function), shape});
             first = end;
         }

@@ -118,8 +118,8 @@ struct ExponentialConstants;
 
 template <>
 struct ExponentialConstants<float> {
-    static constexpr float smallest = -60.0f;        // so that products with small numbers stay normal, or they'd be slow
-    static constexpr float rounding = 12582912.0f;   // 1.5 * 2^23: adding it leaves an integer in the low bits
+    static constexpr float smallest = -60.0f;  // so that products with small numbers stay normal, or they'd be slow
+    static constexpr float rounding = 12582912.0f;    // 1.5 * 2^23: adding it leaves an integer in the low bits
     static constexpr float log2_high = 0.693359375f;  // few bits: a small multiple of it is exact
     static constexpr float log2_low = -2.12194440e-4f;
     static constexpr int mantissa_bits = 23;
@@ -138,7 +138,8 @@ struct ExponentialConstants<double> {
 
 constexpr double factorial(int n) { return n > 1 ? n * factorial(n - 1) : 1.0; }
 
-/// exp(x) for x <= 88, and where x is below `smallest` that of `smallest`: 2^k times the Taylor polynomial of the rest, |rest| <= log(2)/2.
+/// exp(x) for x <= 88, and where x is below `smallest` that of `smallest`: 2^k times the Taylor polynomial of the rest,
+/// |rest| <= log(2)/2.
 template <class T>
 inline Lanes<T> exponential(Lanes<T> x) {
     using C = ExponentialConstants<T>;

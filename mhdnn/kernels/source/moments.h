@@ -43,8 +43,8 @@ struct MomentShape {
 
 /// sum_e w_a(e) w_b(e) sum_{j of e} g_n²: what own terms contribute to every degree of a pair.
 template <class Real>
-MHDNN_FUNCTION Real own_term(
-    const MomentShape& shape, const ChannelTable<Real>& table, const Real* own_sums, int p, int q) {
+MHDNN_FUNCTION Real
+own_term(const MomentShape& shape, const ChannelTable<Real>& table, const Real* own_sums, int p, int q) {
     const int n = p % shape.num_radial, a = p / shape.num_radial, b = q / shape.num_radial;
     Real total = constant<Real>(Scalar<Real>(0));
     for (int element = 0; element < shape.num_elements; ++element) {

@@ -25,8 +25,8 @@ c10::IValue pack(const Settings& s) {
 
 Settings unpack(const c10::IValue& packed) {
     const auto& e = packed.toTupleRef().elements();
-    return {e[0].toDouble(), e[1].toStringRef(), e[2].toStringRef(), e[3].toInt(),
-            e[4].toBool(), e[5].toIntVector(), e[6].toIntVector(), e[7].toIntVector(), e[8].toIntVector()};
+    return {e[0].toDouble(),    e[1].toStringRef(), e[2].toStringRef(), e[3].toInt(),      e[4].toBool(),
+            e[5].toIntVector(), e[6].toIntVector(), e[7].toIntVector(), e[8].toIntVector()};
 }
 
 template <class Result, class... Leading>
@@ -37,9 +37,8 @@ Result call(const char* name, const Inputs& in, const Leading&... leading) {
         at::IntArrayRef, at::IntArrayRef, at::IntArrayRef, at::IntArrayRef);
     const Settings& s = in.settings;
     return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>().call(
-        leading..., in.pair_vectors, in.channel_table, in.first_pair, in.neighbor_element, in.etas, in.shifts,
-        s.cutoff, s.cutoff_function, s.kind, s.max_degree, s.cross_terms, s.radial_index, s.zetas, s.lambdas,
-        s.elements);
+        leading..., in.pair_vectors, in.channel_table, in.first_pair, in.neighbor_element, in.etas, in.shifts, s.cutoff,
+        s.cutoff_function, s.kind, s.max_degree, s.cross_terms, s.radial_index, s.zetas, s.lambdas, s.elements);
 }
 
 at::Tensor call_functions(const Inputs& in) { return call<at::Tensor>("mhdnn::symmetry_functions", in); }
@@ -127,33 +126,37 @@ public:
 
     static variable_list backward(AutogradContext*, const variable_list&) {
         TORCH_CHECK_NOT_IMPLEMENTED(
-            false, "symmetry functions can be differentiated twice, a third derivative was asked for; with "
-                   "MHDNN_KERNELS=torch every derivative exists");
+            false,
+            "symmetry functions can be differentiated twice, a third derivative was asked for; with "
+            "MHDNN_KERNELS=torch every derivative exists");
         return {};
     }
 };
 
 Three vjp_tangent_autograd(
     const at::Tensor& cotangent, const at::Tensor& pair_tangents, const at::Tensor& table_tangents, MHDNN_ARGUMENTS) {
-    const auto r = NoThirdDerivative::apply(
-        cotangent, pair_tangents, table_tangents, pair_vectors, channel_table, MHDNN_INPUTS);
+    const auto r =
+        NoThirdDerivative::apply(cotangent, pair_tangents, table_tangents, pair_vectors, channel_table, MHDNN_INPUTS);
     return {r[0], r[1], r[2]};
 }
 
 at::Tensor functions_meta(MHDNN_ARGUMENTS) {
     const Settings settings = MHDNN_INPUTS.settings;
     return pair_vectors.new_empty_symint(
-        {first_pair.sym_size(0) - 1, num_functions<c10::SymInt>(settings, channel_table.sym_size(1), etas.sym_size(0))});
+        {first_pair.sym_size(0) - 1,
+         num_functions<c10::SymInt>(settings, channel_table.sym_size(1), etas.sym_size(0))});
 }
 
 Two vjp_meta(const at::Tensor&, MHDNN_ARGUMENTS) {
-    return {pair_vectors.new_empty_symint(pair_vectors.sym_sizes()),
-            channel_table.new_empty_symint(channel_table.sym_sizes())};
+    return {
+        pair_vectors.new_empty_symint(pair_vectors.sym_sizes()),
+        channel_table.new_empty_symint(channel_table.sym_sizes())};
 }
 
 Three vjp_tangent_meta(const at::Tensor& cotangent, const at::Tensor&, const at::Tensor&, MHDNN_ARGUMENTS) {
-    return {cotangent.new_empty_symint(cotangent.sym_sizes()), pair_vectors.new_empty_symint(pair_vectors.sym_sizes()),
-            channel_table.new_empty_symint(channel_table.sym_sizes())};
+    return {
+        cotangent.new_empty_symint(cotangent.sym_sizes()), pair_vectors.new_empty_symint(pair_vectors.sym_sizes()),
+        channel_table.new_empty_symint(channel_table.sym_sizes())};
 }
 
 const std::string common =

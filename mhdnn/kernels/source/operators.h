@@ -23,7 +23,7 @@ Kind kind_from_name(std::string_view name);
 template <class T>
 RadialBasis<T> radial_basis(const at::Tensor& etas, const at::Tensor& shifts, double cutoff, std::string_view name) {
     try {
-        return {etas.const_data_ptr<T>(), shifts.const_data_ptr<T>(), int(etas.size(0)), T(cutoff),
+        return {etas.const_data_ptr<T>(),        shifts.const_data_ptr<T>(),       int(etas.size(0)), T(cutoff),
                 cutoff_function_from_name(name), T(inner_fraction_from_name(name))};
     } catch (const std::invalid_argument& problem) {
         TORCH_CHECK_VALUE(false, problem.what());

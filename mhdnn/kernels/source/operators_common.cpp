@@ -45,15 +45,27 @@ RadialShape radial_shape(const Inputs& inputs) {
 
 MomentShape moment_shape(const Inputs& inputs) {
     const bool legendre = kind_from_name(inputs.settings.kind) == Kind::legendre;
-    return {inputs.num_elements(), inputs.num_channels(), inputs.num_radial(), int(inputs.settings.max_degree),
-            legendre && inputs.settings.cross_terms, legendre};
+    return {
+        inputs.num_elements(),
+        inputs.num_channels(),
+        inputs.num_radial(),
+        int(inputs.settings.max_degree),
+        legendre && inputs.settings.cross_terms,
+        legendre};
 }
 
 TripletShape triplet_shape(const Inputs& inputs, const TripletLists& lists) {
-    return {inputs.num_elements(), inputs.num_channels(), inputs.num_radial(), int(lists.zetas.size(0)),
-            int(lists.radial_index.size(0)), kind_from_name(inputs.settings.kind) == Kind::narrow,
-            lists.radial_index.const_data_ptr<std::int64_t>(), lists.power_index.const_data_ptr<std::int64_t>(),
-            lists.zetas.const_data_ptr<std::int64_t>(), lists.lambdas.const_data_ptr<std::int64_t>()};
+    return {
+        inputs.num_elements(),
+        inputs.num_channels(),
+        inputs.num_radial(),
+        int(lists.zetas.size(0)),
+        int(lists.radial_index.size(0)),
+        kind_from_name(inputs.settings.kind) == Kind::narrow,
+        lists.radial_index.const_data_ptr<std::int64_t>(),
+        lists.power_index.const_data_ptr<std::int64_t>(),
+        lists.zetas.const_data_ptr<std::int64_t>(),
+        lists.lambdas.const_data_ptr<std::int64_t>()};
 }
 
 void check_vectors(const at::Tensor& vectors) {
@@ -66,8 +78,7 @@ void check_vectors(const at::Tensor& vectors) {
 }
 
 void check_tensor(const at::Tensor& tensor, const char* name, at::IntArrayRef shape, const at::Tensor& like) {
-    TORCH_CHECK_VALUE(
-        tensor.sizes() == shape, "`", name, "`: expected shape ", shape, ", got ", tensor.sizes());
+    TORCH_CHECK_VALUE(tensor.sizes() == shape, "`", name, "`: expected shape ", shape, ", got ", tensor.sizes());
     TORCH_CHECK_VALUE(
         tensor.device() == like.device(), "`", name, "`: expected device ", like.device(), " as `pair_vectors`, got ",
         tensor.device());
@@ -157,7 +168,8 @@ Inputs checked(Inputs in, const std::optional<at::Tensor>& cotangent, const std:
         check_tensor(tangents->pair_vectors, "pair_tangents", vectors.sizes(), vectors);
         check_tensor(tangents->channel_table, "table_tangents", in.channel_table.sizes(), vectors);
     }
-    for (at::Tensor* t : {&in.pair_vectors, &in.channel_table, &in.first_pair, &in.neighbor_element, &in.etas, &in.shifts}) {
+    for (at::Tensor* t :
+         {&in.pair_vectors, &in.channel_table, &in.first_pair, &in.neighbor_element, &in.etas, &in.shifts}) {
         *t = t->contiguous();
     }
     return in;

@@ -43,8 +43,8 @@ struct InvariantOutputs {
     at::Tensor functions, moment_gradient;
 };
 
-using EvaluateInvariants = InvariantOutputs (*)(
-    const InvariantInputs& inputs, const at::Tensor& cotangent, const at::Tensor& tangents);
+using EvaluateInvariants =
+    InvariantOutputs (*)(const InvariantInputs& inputs, const at::Tensor& cotangent, const at::Tensor& tangents);
 
 DensityShape density_shape(const DensityInputs& inputs);
 InvariantShape invariant_shape(const InvariantInputs& inputs, const FourBodyShape& four_body);

@@ -7,8 +7,8 @@
 namespace mhdnn {
 
 DensityShape density_shape(const DensityInputs& in) {
-    return {int(in.coefficients.size(0)), int(in.coefficients.size(2)), int(in.coefficients.size(3)),
-            int(in.max_degree)};
+    return {
+        int(in.coefficients.size(0)), int(in.coefficients.size(2)), int(in.coefficients.size(3)), int(in.max_degree)};
 }
 
 namespace {
@@ -72,8 +72,9 @@ DensityInputs checked(DensityInputs in, const at::Tensor& cotangent, const Tange
         check_tensor(tangents.pair_vectors, "pair_tangents", vectors.sizes(), vectors);
         check_tensor(tangents.channel_table, "coefficient_tangents", c.sizes(), vectors);
     }
-    for (at::Tensor* t : {&in.pair_vectors, &in.coefficients, &in.first_pair, &in.center_element,
-                          &in.neighbor_element, &in.etas, &in.shifts}) {
+    for (at::Tensor* t :
+         {&in.pair_vectors, &in.coefficients, &in.first_pair, &in.center_element, &in.neighbor_element, &in.etas,
+          &in.shifts}) {
         *t = t->contiguous();
     }
     return in;
@@ -158,14 +159,14 @@ InvariantArguments<T> arguments_of(
         outputs.functions = at::empty({in.moments.size(0), size}, in.moments.options());
     }
     if (cotangent.defined()) outputs.moment_gradient = at::empty_like(in.moments);
-    return {in.moments.size(0), read<T>(in.moments), read<T>(tangents), read<T>(cotangent),
-            write<T>(outputs.functions), write<T>(outputs.moment_gradient)};
+    return {in.moments.size(0), read<T>(in.moments),         read<T>(tangents),
+            read<T>(cotangent), write<T>(outputs.functions), write<T>(outputs.moment_gradient)};
 }
 
-#define MHDNN_INSTANCES(T)                                                                                  \
-    template Arguments<T> arguments_of<T>(                                                                  \
+#define MHDNN_INSTANCES(T)                                                                                   \
+    template Arguments<T> arguments_of<T>(                                                                   \
         const DensityInputs&, const at::Tensor&, const Tangents&, Wanted, at::IntArrayRef, DensityOutputs&); \
-    template InvariantArguments<T> arguments_of<T>(                                                         \
+    template InvariantArguments<T> arguments_of<T>(                                                          \
         const InvariantInputs&, const at::Tensor&, const at::Tensor&, InvariantOutputs&);
 MHDNN_INSTANCES(float)
 MHDNN_INSTANCES(double)

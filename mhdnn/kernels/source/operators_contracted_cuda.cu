@@ -68,8 +68,8 @@ DensityOutputs evaluate_densities_cuda(
     DensityOutputs outputs;
     AT_DISPATCH_FLOATING_TYPES(inputs.pair_vectors.scalar_type(), "density_moments", [&] {
         NearPairs near(inputs.first_pair, inputs.pair_vectors.size(0));
-        const auto arguments = near.given_to(
-            arguments_of<scalar_t>(inputs, weights, directions, wanted, gradient_shape, outputs));
+        const auto arguments =
+            near.given_to(arguments_of<scalar_t>(inputs, weights, directions, wanted, gradient_shape, outputs));
         const auto evaluate = [&](auto number) {
             using Real = decltype(number);
             const cuda::Device device = current_device();

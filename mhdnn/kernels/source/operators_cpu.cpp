@@ -45,8 +45,8 @@ Outputs evaluate_cpu(
         tangents ? Tangents{tangents->pair_vectors.contiguous(), tangents->channel_table.contiguous()} : Tangents{};
     Outputs outputs;
     AT_DISPATCH_FLOATING_TYPES(inputs.pair_vectors.scalar_type(), "symmetry_functions", [&] {
-        const auto arguments = arguments_of<scalar_t>(
-            inputs, weights, directions, cpu::num_groups<scalar_t>(inputs.num_atoms()), outputs);
+        const auto arguments =
+            arguments_of<scalar_t>(inputs, weights, directions, cpu::num_groups<scalar_t>(inputs.num_atoms()), outputs);
         if (tangents) {
             evaluate_kind<Dual<Lanes<scalar_t>>>(inputs, arguments);
         } else {

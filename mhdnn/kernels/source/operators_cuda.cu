@@ -50,7 +50,8 @@ Outputs evaluate_cuda(
     const Inputs inputs = checked(given, cotangent, tangents);
     check_pairs_have_atoms(inputs.pair_vectors, inputs.num_atoms());
     TORCH_CHECK_VALUE(
-        !inputs.settings.is_list(), "`elements`: lists of functions for certain elements (potentials of n2p2, "
+        !inputs.settings.is_list(),
+        "`elements`: lists of functions for certain elements (potentials of n2p2, "
         "descriptor=input_nn) are evaluated on the CPU only; choose the device cpu");
     const at::Tensor weights = cotangent ? cotangent->contiguous() : at::Tensor();
     const Tangents directions =
@@ -58,8 +59,8 @@ Outputs evaluate_cuda(
     Outputs outputs;
     AT_DISPATCH_FLOATING_TYPES(inputs.pair_vectors.scalar_type(), "symmetry_functions", [&] {
         NearPairs near(inputs.first_pair, inputs.pair_vectors.size(0));
-        const auto arguments = near.given_to(
-            arguments_of<scalar_t>(inputs, weights, directions, inputs.num_atoms(), outputs));
+        const auto arguments =
+            near.given_to(arguments_of<scalar_t>(inputs, weights, directions, inputs.num_atoms(), outputs));
         if (inputs.num_atoms() == 0) return;
         if (tangents) {
             evaluate_kind<Dual<scalar_t>>(inputs, arguments);

@@ -44,8 +44,8 @@ void save(AutogradContext* context, const DensityInputs& in, const at::Tensor& c
 
 DensityInputs saved_inputs(AutogradContext* context, const variable_list& saved) {
     const auto& e = context->saved_data["settings"].toTupleRef().elements();
-    return {saved[0], saved[1], saved[2], saved[3], saved[4], saved[5], saved[6],
-            e[0].toDouble(), e[1].toStringRef(), e[2].toInt()};
+    return {saved[0], saved[1], saved[2],        saved[3],           saved[4],
+            saved[5], saved[6], e[0].toDouble(), e[1].toStringRef(), e[2].toInt()};
 }
 
 /// The output number i of a vjp, if it was wanted.
@@ -76,8 +76,12 @@ public:
         const Tangents tangents{direction(0, in.pair_vectors), direction(1, in.coefficients)};
         const Wanted wanted{context->needs_input_grad(1), context->needs_input_grad(2)};
         const auto [by_cotangent, by_vectors, by_coefficients] = call_vjp_tangent(saved[7], tangents, wanted, in);
-        return {by_cotangent, if_wanted(wanted.by_vectors, by_vectors),
-                if_wanted(wanted.by_coefficients, by_coefficients), {}, {}, {}};
+        return {by_cotangent,
+                if_wanted(wanted.by_vectors, by_vectors),
+                if_wanted(wanted.by_coefficients, by_coefficients),
+                {},
+                {},
+                {}};
     }
 };
 
@@ -111,8 +115,9 @@ public:
 
     static variable_list backward(AutogradContext*, const variable_list&) {
         TORCH_CHECK_NOT_IMPLEMENTED(
-            false, "contracted functions can be differentiated twice, a third derivative was asked for; with "
-                   "MHDNN_KERNELS=torch every derivative exists");
+            false,
+            "contracted functions can be differentiated twice, a third derivative was asked for; with "
+            "MHDNN_KERNELS=torch every derivative exists");
         return {};
     }
 };
@@ -152,8 +157,9 @@ Two vjp_meta(const at::Tensor&, bool by_vectors, bool by_coefficients, MHDNN_DEN
 Three vjp_tangent_meta(
     const at::Tensor& cotangent, const at::Tensor&, const at::Tensor&, bool by_vectors, bool by_coefficients,
     MHDNN_DENSITY_ARGUMENTS) {
-    return {gradient_meta(true, cotangent), gradient_meta(by_vectors, pair_vectors),
-            gradient_meta(by_coefficients, coefficients)};
+    return {
+        gradient_meta(true, cotangent), gradient_meta(by_vectors, pair_vectors),
+        gradient_meta(by_coefficients, coefficients)};
 }
 
 const std::string common =

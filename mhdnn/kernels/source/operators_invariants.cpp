@@ -24,8 +24,8 @@ void save(AutogradContext* context, const InvariantInputs& in, const at::Tensor&
 }
 
 InvariantInputs saved_inputs(AutogradContext* context, const variable_list& saved) {
-    return {saved[0], context->saved_data["four_body_degree"].toInt(),
-            context->saved_data["four_body_densities"].toInt()};
+    return {
+        saved[0], context->saved_data["four_body_degree"].toInt(), context->saved_data["four_body_densities"].toInt()};
 }
 
 class InvariantsVjp : public torch::autograd::Function<InvariantsVjp> {
@@ -39,8 +39,8 @@ public:
 
     static variable_list backward(AutogradContext* context, const variable_list& gradients) {
         const auto saved = context->get_saved_variables();
-        const auto [by_cotangent, by_moments] = call<Two>(
-            "mhdnn::density_invariants_vjp_tangent", saved_inputs(context, saved), saved[1], gradients[0]);
+        const auto [by_cotangent, by_moments] =
+            call<Two>("mhdnn::density_invariants_vjp_tangent", saved_inputs(context, saved), saved[1], gradients[0]);
         return {by_cotangent, by_moments, {}};
     }
 };
@@ -71,8 +71,9 @@ public:
 
     static variable_list backward(AutogradContext*, const variable_list&) {
         TORCH_CHECK_NOT_IMPLEMENTED(
-            false, "invariants of densities can be differentiated twice, a third derivative was asked for; with "
-                   "MHDNN_KERNELS=torch every derivative exists");
+            false,
+            "invariants of densities can be differentiated twice, a third derivative was asked for; with "
+            "MHDNN_KERNELS=torch every derivative exists");
         return {};
     }
 };
@@ -111,10 +112,12 @@ at::Tensor contracted_functions(
     using Moments = at::Tensor(
         const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
         const at::Tensor&, const at::Tensor&, double, std::string_view, std::int64_t);
-    const at::Tensor moments =
-        c10::Dispatcher::singleton().findSchemaOrThrow("mhdnn::density_moments", "").typed<Moments>().call(
-            pair_vectors, coefficients, first_pair, center_element, neighbor_element, etas, shifts, cutoff,
-            cutoff_function, is_radial ? 0 : max_degree);
+    const at::Tensor moments = c10::Dispatcher::singleton()
+                                   .findSchemaOrThrow("mhdnn::density_moments", "")
+                                   .typed<Moments>()
+                                   .call(
+                                       pair_vectors, coefficients, first_pair, center_element, neighbor_element, etas,
+                                       shifts, cutoff, cutoff_function, is_radial ? 0 : max_degree);
     if (is_radial) return moments.squeeze(2);
     return call<at::Tensor>("mhdnn::density_invariants", {moments, four_body_degree, four_body_densities});
 }

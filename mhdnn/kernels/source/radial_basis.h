@@ -6,7 +6,15 @@
 namespace mhdnn {
 
 enum class CutoffFunction {
-    cosine, polynomial, tanh, hard, tanh_unscaled, exponential, polynomial3, polynomial7, polynomial9
+    cosine,
+    polynomial,
+    tanh,
+    hard,
+    tanh_unscaled,
+    exponential,
+    polynomial3,
+    polynomial7,
+    polynomial9
 };
 
 /// Radial functions g_n(r) = exp(-eta_n (r - shift_n)^2) f_c(r).
@@ -133,8 +141,7 @@ MHDNN_FUNCTION void radial_values_between(
 
 /// All g_n(r) of a neighbour and, where they are wanted, their derivatives by r.
 template <class Real, class T>
-MHDNN_FUNCTION void radial_values(
-    const RadialBasis<T>& basis, Real distance, Real* values, Real* slopes = nullptr) {
+MHDNN_FUNCTION void radial_values(const RadialBasis<T>& basis, Real distance, Real* values, Real* slopes = nullptr) {
     Real cutoff, cutoff_slope;
     cutoff_value(basis, distance, cutoff, cutoff_slope);
     radial_values_between(basis, 0, basis.num_radial, distance, cutoff, cutoff_slope, values, slopes);

@@ -145,8 +145,8 @@ MHDNN_FUNCTION TriangleGradient<Real> triangle_gradient(
 /// How the function f of two elements (a row `by_function` of num_angular numbers for each unordered pair of
 /// elements) enters a pair of channels, and back.
 template <class Real>
-MHDNN_FUNCTION Real mixed_pair(
-    const TripletShape& shape, const ChannelTable<Real>& table, const Real* sums, int a, int b, int f) {
+MHDNN_FUNCTION Real
+mixed_pair(const TripletShape& shape, const ChannelTable<Real>& table, const Real* sums, int a, int b, int f) {
     Real total = constant<Real>(Scalar<Real>(0));
     int pair = 0;
     for (int d = 0; d < shape.num_elements; ++d) {

@@ -64,12 +64,19 @@ Result<T> evaluate(
     result.vector_gradient.resize(s.vectors.size());
     std::vector<T> of_groups(groups * size);
     const Arguments<T> arguments{
-        s.num_atoms(), s.first_pair.data(), s.neighbor_element.data(), s.vectors.data(),
-        has_tangents ? vector_tangents.data() : nullptr, s.coefficients.data(),
+        s.num_atoms(),
+        s.first_pair.data(),
+        s.neighbor_element.data(),
+        s.vectors.data(),
+        has_tangents ? vector_tangents.data() : nullptr,
+        s.coefficients.data(),
         has_tangents ? coefficient_tangents.data() : nullptr,
         {s.etas.data(), s.shifts.data(), num_radial, T(cutoff), CutoffFunction::polynomial},
-        cotangent.empty() ? nullptr : cotangent.data(), result.moments.data(), result.vector_gradient.data(),
-        of_groups.data(), s.center_element.data()};
+        cotangent.empty() ? nullptr : cotangent.data(),
+        result.moments.data(),
+        result.vector_gradient.data(),
+        of_groups.data(),
+        s.center_element.data()};
     std::vector<std::uint64_t> keys;
     for (std::int64_t atom = 0; atom < s.num_atoms(); ++atom) keys.push_back(neighbor_key(arguments, 1, atom));
     const auto order = order_of_keys(keys);
@@ -162,9 +169,9 @@ std::vector<T> invariants(const std::vector<T>& moments, const InvariantShape& s
     const std::int64_t num_atoms = std::int64_t(moments.size()) / s.num_moments();
     std::vector<T> functions(num_atoms * s.num_functions()), cotangent(functions.size(), T(0.7));
     std::vector<T> unused(moments.size());
-    const InvariantArguments<T> arguments{
-        num_atoms, moments.data(), nullptr, cotangent.data(), functions.data(),
-        gradient == nullptr ? unused.data() : gradient->data()};
+    const InvariantArguments<T> arguments{num_atoms,        moments.data(),
+                                          nullptr,          cotangent.data(),
+                                          functions.data(), gradient == nullptr ? unused.data() : gradient->data()};
     evaluate_invariants<Lanes<T>>(s, arguments, 0, num_groups<T>(num_atoms));
     return functions;
 }
@@ -209,7 +216,8 @@ void check_degree(int max_degree) {
             check_invariants(system, {num_densities, shape.max_degree, tables->shape()});
         }
         const System<float> single(counts);
-        for (const float value : evaluate(single, std::vector<float>(counts.size() * shape.num_moments(), 1.0f)).vector_gradient) {
+        for (const float value :
+             evaluate(single, std::vector<float>(counts.size() * shape.num_moments(), 1.0f)).vector_gradient) {
             expect("single precision", std::isfinite(value), 1.0, 1.0, 0.0);
         }
     }

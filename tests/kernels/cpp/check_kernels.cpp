@@ -51,11 +51,17 @@ Result<T> evaluate(
     result.vector_gradient.resize(system.vectors.size());
     result.table_gradient.resize(groups * system.table.size());
     const Arguments<T> arguments{
-        system.num_atoms(), system.first_pair.data(), system.element.data(), system.vectors.data(),
-        tangents.empty() ? nullptr : tangents.data(), system.table.data(),
+        system.num_atoms(),
+        system.first_pair.data(),
+        system.element.data(),
+        system.vectors.data(),
+        tangents.empty() ? nullptr : tangents.data(),
+        system.table.data(),
         tangents.empty() ? nullptr : no_table_tangents.data(),
         {system.etas.data(), system.shifts.data(), num_radial, T(cutoff), CutoffFunction::tanh},
-        cotangent.empty() ? nullptr : cotangent.data(), result.functions.data(), result.vector_gradient.data(),
+        cotangent.empty() ? nullptr : cotangent.data(),
+        result.functions.data(),
+        result.vector_gradient.data(),
         result.table_gradient.data()};
     std::vector<std::uint64_t> keys;
     for (std::int64_t atom = 0; atom < system.num_atoms(); ++atom) {
@@ -80,7 +86,8 @@ double radial(const System<double>& s, std::int64_t pair, int n) {
     const double* v = s.vectors.data() + 3 * pair;
     const double r = std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
     if (r > cutoff) return 0.0;
-    return std::exp(-s.etas[n] * std::pow(r - s.shifts[n], 2)) * std::pow(std::tanh(1 - r / cutoff) / std::tanh(1.0), 3);
+    return std::exp(-s.etas[n] * std::pow(r - s.shifts[n], 2)) *
+           std::pow(std::tanh(1 - r / cutoff) / std::tanh(1.0), 3);
 }
 
 double cosine(const System<double>& s, std::int64_t j, std::int64_t k) {
@@ -113,9 +120,10 @@ void check_legendre_values(const MomentShape& shape, const System<double>& s) {
                     double total = 0;
                     for (auto j = s.first_pair[atom]; j < s.first_pair[atom + 1]; ++j) {
                         for (auto k = s.first_pair[atom]; k < s.first_pair[atom + 1]; ++k) {
-                            total += s.table[s.element[j] * num_channels + p / num_radial] * radial(s, j, p % num_radial) *
-                                     s.table[s.element[k] * num_channels + q / num_radial] * radial(s, k, q % num_radial) *
-                                     legendre(l, cosine(s, j, k));
+                            total += s.table[s.element[j] * num_channels + p / num_radial] *
+                                     radial(s, j, p % num_radial) *
+                                     s.table[s.element[k] * num_channels + q / num_radial] *
+                                     radial(s, k, q % num_radial) * legendre(l, cosine(s, j, k));
                         }
                     }
                     const int place = shape.pair(p, q) * shape.num_degrees() + l;
@@ -159,7 +167,7 @@ void check_derivatives(const char* what, const Shape& shape, const System<double
 int main() {
     const std::vector<std::int64_t> radial_index{0, 1, 1}, power_index{0, 1, 2}, zetas{1, 2, 5}, lambdas{1, -1, 1};
     const auto triplets = [&](bool third_side) {
-        return TripletShape{num_elements, num_channels, num_radial, 3, 3, third_side, radial_index.data(),
+        return TripletShape{num_elements,       num_channels, num_radial,    3, 3, third_side, radial_index.data(),
                             power_index.data(), zetas.data(), lambdas.data()};
     };
     const MomentShape legendre_shape{num_elements, num_channels, num_radial, max_degree, true, true};

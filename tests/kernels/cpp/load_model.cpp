@@ -18,8 +18,10 @@ int main(int, char** arguments) {
         for (int axis = 0; axis < 3; ++axis) std::cin >> vectors[3 * pair + axis];
     }
     const auto variables = torch::tensor(vectors, torch::kDouble).reshape({-1, 3}).requires_grad_();
-    const auto energies = model.forward({variables, torch::tensor(center, torch::kLong),
-                                         torch::tensor(neighbor, torch::kLong), torch::tensor(numbers, torch::kLong)})
+    const auto energies = model
+                              .forward(
+                                  {variables, torch::tensor(center, torch::kLong),
+                                   torch::tensor(neighbor, torch::kLong), torch::tensor(numbers, torch::kLong)})
                               .toTensor();
     energies.sum().backward();
     const auto gradient = variables.grad().contiguous();

@@ -18,12 +18,12 @@
 #define MHDNN_DEVICE inline
 #define MHDNN_KERNEL inline void
 #define MHDNN_SHARED_MEMORY(name) unsigned char* name = mhdnn::cuda::emulation::shared_memory
-#define MHDNN_CHECK(condition)                                                                     \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            std::fprintf(stderr, "%s:%d: kernel assertion %s\n", __FILE__, __LINE__, #condition);  \
-            std::abort();                                                                          \
-        }                                                                                          \
+#define MHDNN_CHECK(condition)                                                                    \
+    do {                                                                                          \
+        if (!(condition)) {                                                                       \
+            std::fprintf(stderr, "%s:%d: kernel assertion %s\n", __FILE__, __LINE__, #condition); \
+            std::abort();                                                                         \
+        }                                                                                         \
     } while (false)
 
 using cudaError_t = int;
@@ -116,9 +116,8 @@ cudaError_t launch(void (*kernel)(Parameters...), LaunchSize size, cudaStream_t,
     gridDim.x = unsigned(size.blocks);
     std::vector<std::thread> threads;
     for (int thread = 0; thread < size.threads; ++thread) {
-        threads.emplace_back([&, thread] {
-            emulation::run_thread(thread, size, memory, [&] { kernel(arguments...); });
-        });
+        threads.emplace_back(
+            [&, thread] { emulation::run_thread(thread, size, memory, [&] { kernel(arguments...); }); });
     }
     for (std::thread& thread : threads) thread.join();
     for (auto& barrier : emulation::barriers) pthread_barrier_destroy(&barrier);

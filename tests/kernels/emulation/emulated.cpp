@@ -34,10 +34,18 @@ Arguments<T> arguments_of(const EmulatedCall& c) {
     const auto read = [](const void* array) { return static_cast<const T*>(array); };
     const auto write = [](void* array) { return static_cast<T*>(array); };
     return {
-        c.num_atoms, c.first_pair, c.neighbor_element, read(c.pair_vectors), read(c.pair_tangents),
-        read(c.channel_table), read(c.table_tangents),
+        c.num_atoms,
+        c.first_pair,
+        c.neighbor_element,
+        read(c.pair_vectors),
+        read(c.pair_tangents),
+        read(c.channel_table),
+        read(c.table_tangents),
         {read(c.etas), read(c.shifts), int(c.num_radial), T(c.cutoff), CutoffFunction(c.cutoff_function)},
-        read(c.cotangent), write(c.functions), write(c.vector_gradient), write(c.table_gradient)};
+        read(c.cotangent),
+        write(c.functions),
+        write(c.vector_gradient),
+        write(c.table_gradient)};
 }
 
 template <class Real, class Shape, class T>
@@ -68,9 +76,8 @@ int evaluate_kind(const EmulatedCall& c, const Arguments<T>& arguments) {
             num_elements, num_channels, num_radial, int(c.max_degree), legendre && c.cross_terms != 0, legendre};
         return evaluate_shape<Real>(c, shape, arguments);
     }
-    const TripletShape shape{
-        num_elements, num_channels, num_radial, int(c.num_powers), int(c.num_angular), c.kind == 3,
-        c.radial_index, c.power_index, c.zetas, c.lambdas};
+    const TripletShape shape{num_elements, num_channels,   num_radial,    int(c.num_powers), int(c.num_angular),
+                             c.kind == 3,  c.radial_index, c.power_index, c.zetas,           c.lambdas};
     return evaluate_shape<Real>(c, shape, arguments);
 }
 

@@ -62,10 +62,18 @@ int evaluate(const EmulatedDensities& c) {
     const auto read = [](const void* array) { return static_cast<const T*>(array); };
     const auto write = [](void* array) { return static_cast<T*>(array); };
     const Arguments<T> arguments{
-        c.num_atoms, c.first_pair, c.neighbor_element, read(c.pair_vectors), read(c.pair_tangents),
-        read(c.coefficients), read(c.coefficient_tangents),
+        c.num_atoms,
+        c.first_pair,
+        c.neighbor_element,
+        read(c.pair_vectors),
+        read(c.pair_tangents),
+        read(c.coefficients),
+        read(c.coefficient_tangents),
         {read(c.etas), read(c.shifts), int(c.num_radial), T(c.cutoff), CutoffFunction(c.cutoff_function)},
-        read(c.cotangent), write(c.moments), write(c.vector_gradient), write(c.coefficient_gradient),
+        read(c.cotangent),
+        write(c.moments),
+        write(c.vector_gradient),
+        write(c.coefficient_gradient),
         c.center_element};
     if (c.pair_tangents != nullptr) return evaluate_densities<Dual<T>>(c, arguments);
     return evaluate_densities<T>(c, arguments);
@@ -87,9 +95,8 @@ template <class T>
 int evaluate(const EmulatedInvariants& c) {
     const auto read = [](const void* array) { return static_cast<const T*>(array); };
     const auto write = [](void* array) { return static_cast<T*>(array); };
-    const InvariantArguments<T> arguments{
-        c.num_atoms, read(c.moments), read(c.moment_tangents), read(c.cotangent), write(c.functions),
-        write(c.moment_gradient)};
+    const InvariantArguments<T> arguments{c.num_atoms,       read(c.moments),    read(c.moment_tangents),
+                                          read(c.cotangent), write(c.functions), write(c.moment_gradient)};
     if (c.moment_tangents != nullptr) return evaluate_invariants<Dual<T>>(c, arguments);
     return evaluate_invariants<T>(c, arguments);
 }

@@ -26,12 +26,38 @@ int run(const System& s, std::int64_t kind, std::int64_t tile, bool with_cotange
     std::vector<double> cotangent(num_atoms * most_functions, 0.3), functions(cotangent.size()), vector_gradient(24),
         table_gradient(num_atoms * s.table.size());
     const EmulatedCall call{
-        4, tile, 2, 1 << 20,
-        num_atoms, 8, 2, 2, 2, s.first_pair.data(), s.element.data(), s.vectors.data(),
-        with_tangents ? s.tangents.data() : nullptr, s.table.data(), with_tangents ? s.table_tangents.data() : nullptr,
-        s.etas.data(), s.shifts.data(), 4.0, 0, with_cotangent ? cotangent.data() : nullptr, functions.data(),
-        vector_gradient.data(), table_gradient.data(),
-        kind, 2, 1, 3, 2, s.radial_index.data(), s.power_index.data(), s.zetas.data(), s.lambdas.data()};
+        4,
+        tile,
+        2,
+        1 << 20,
+        num_atoms,
+        8,
+        2,
+        2,
+        2,
+        s.first_pair.data(),
+        s.element.data(),
+        s.vectors.data(),
+        with_tangents ? s.tangents.data() : nullptr,
+        s.table.data(),
+        with_tangents ? s.table_tangents.data() : nullptr,
+        s.etas.data(),
+        s.shifts.data(),
+        4.0,
+        0,
+        with_cotangent ? cotangent.data() : nullptr,
+        functions.data(),
+        vector_gradient.data(),
+        table_gradient.data(),
+        kind,
+        2,
+        1,
+        3,
+        2,
+        s.radial_index.data(),
+        s.power_index.data(),
+        s.zetas.data(),
+        s.lambdas.data()};
     return mhdnn_emulated_double(&call);
 }
 
@@ -42,13 +68,31 @@ int run_densities(const System& s, std::int64_t tile, bool with_cotangent, bool 
     std::vector<double> coefficients(2 * 2 * num_densities * num_radial, 0.4), cotangent(num_atoms * num_moments, 0.3),
         moments(cotangent.size()), vector_gradient(24), coefficient_gradient(num_atoms * coefficients.size() / 2);
     const EmulatedDensities call{
-        4, tile, 2, 1 << 20, num_atoms, 8, 2, num_densities, num_radial, max_degree,
-        s.first_pair.data(), center.data(), s.element.data(), s.vectors.data(),
-        with_tangents ? s.tangents.data() : nullptr, coefficients.data(),
-        with_tangents ? coefficients.data() : nullptr, s.etas.data(), s.shifts.data(), 4.0, 1,
+        4,
+        tile,
+        2,
+        1 << 20,
+        num_atoms,
+        8,
+        2,
+        num_densities,
+        num_radial,
+        max_degree,
+        s.first_pair.data(),
+        center.data(),
+        s.element.data(),
+        s.vectors.data(),
+        with_tangents ? s.tangents.data() : nullptr,
+        coefficients.data(),
+        with_tangents ? coefficients.data() : nullptr,
+        s.etas.data(),
+        s.shifts.data(),
+        4.0,
+        1,
         with_cotangent ? cotangent.data() : nullptr,
         with_cotangent && !with_tangents ? nullptr : moments.data(),
-        with_cotangent ? vector_gradient.data() : nullptr, with_cotangent ? coefficient_gradient.data() : nullptr};
+        with_cotangent ? vector_gradient.data() : nullptr,
+        with_cotangent ? coefficient_gradient.data() : nullptr};
     return mhdnn_densities_double(&call);
 }
 
@@ -57,8 +101,19 @@ int run_invariants(bool with_cotangent, bool with_tangents) {
     std::vector<double> moments(num_atoms * num_densities * 9, 0.3), cotangent(num_atoms * most_functions, 0.2),
         functions(cotangent.size()), gradient(moments.size());
     const EmulatedInvariants call{
-        4, 0, 2, 1 << 20, num_atoms, num_densities, max_degree, 2, 3, moments.data(),
-        with_tangents ? moments.data() : nullptr, with_cotangent ? cotangent.data() : nullptr, functions.data(),
+        4,
+        0,
+        2,
+        1 << 20,
+        num_atoms,
+        num_densities,
+        max_degree,
+        2,
+        3,
+        moments.data(),
+        with_tangents ? moments.data() : nullptr,
+        with_cotangent ? cotangent.data() : nullptr,
+        functions.data(),
         gradient.data()};
     return mhdnn_invariants_double(&call);
 }

@@ -30,348 +30,372 @@ constexpr int place_of[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};
 constexpr int mirrored_place_of[6] = {0, 4, 8, 3, 6, 7};
 
 #ifdef MHDNN_TORCH
-std::unique_ptr<mhdnn::Model> open_model(const std::string &path, const mhdnn::PairSettings &settings) {
-  return mhdnn::open_torch_model(path, settings.device, settings.dtype);
+std::unique_ptr<mhdnn::Model> open_model(const std::string& path, const mhdnn::PairSettings& settings) {
+    return mhdnn::open_torch_model(path, settings.device, settings.dtype);
 }
 #else
-std::unique_ptr<mhdnn::Model> open_model(const std::string &path, const mhdnn::PairSettings &settings) {
-  if (settings.device.rfind("cuda", 0) == 0)
-    throw std::runtime_error("device " + settings.device + ": this pair style was built without libtorch and runs on the "
-                             "CPU; build it by `mhdnn lammps build torch=true`, or choose device cpu");
-  if (settings.device != "cpu") throw std::runtime_error("device: expected cpu or cuda, got " + settings.device);
-  return mhdnn::open_plain_model(path, settings.dtype);
+std::unique_ptr<mhdnn::Model> open_model(const std::string& path, const mhdnn::PairSettings& settings) {
+    if (settings.device.rfind("cuda", 0) == 0)
+        throw std::runtime_error(
+            "device " + settings.device +
+            ": this pair style was built without libtorch and runs on the "
+            "CPU; build it by `mhdnn lammps build torch=true`, or choose device cpu");
+    if (settings.device != "cpu") throw std::runtime_error("device: expected cpu or cuda, got " + settings.device);
+    return mhdnn::open_plain_model(path, settings.dtype);
 }
 #endif
 
 }  // namespace
 
-PairMHDNN::PairMHDNN(LAMMPS *lmp) : Pair(lmp), surroundings_(lmp) {
-  single_enable = 0;
-  restartinfo = 0;
-  one_coeff = 1;
-  manybody_flag = 1;
-  no_virial_fdotr_compute = 1;  // electrostatics of periodic images is no sum over ghosts
-  comm_forward = 2;  // at most: logarithms of grade and force
-  comm_reverse = 3;  // forces
-  nextra = 3;
-  pvector = new double[nextra]();  // shares of this process: compute pair adds them up
+PairMHDNN::PairMHDNN(LAMMPS* lmp) : Pair(lmp), surroundings_(lmp) {
+    single_enable = 0;
+    restartinfo = 0;
+    one_coeff = 1;
+    manybody_flag = 1;
+    no_virial_fdotr_compute = 1;  // electrostatics of periodic images is no sum over ghosts
+    comm_forward = 2;             // at most: logarithms of grade and force
+    comm_reverse = 3;             // forces
+    nextra = 3;
+    pvector = new double[nextra]();  // shares of this process: compute pair adds them up
 }
 
 PairMHDNN::~PairMHDNN() {
-  delete[] pvector;
-  if (!allocated) return;
-  memory->destroy(setflag);
-  memory->destroy(cutsq);
+    delete[] pvector;
+    if (!allocated) return;
+    memory->destroy(setflag);
+    memory->destroy(cutsq);
 }
 
 void PairMHDNN::allocate() {
-  if (allocated) return;
-  allocated = 1;
-  const int n = atom->ntypes + 1;
-  memory->create(setflag, n, n, "pair:setflag");
-  memory->create(cutsq, n, n, "pair:cutsq");
-  map = new int[n];
+    if (allocated) return;
+    allocated = 1;
+    const int n = atom->ntypes + 1;
+    memory->create(setflag, n, n, "pair:setflag");
+    memory->create(cutsq, n, n, "pair:cutsq");
+    map = new int[n];
 }
 
-void PairMHDNN::settings(int narg, char **arg) { settings_ = mhdnn::read_settings(lmp, narg, arg); }
+void PairMHDNN::settings(int narg, char** arg) { settings_ = mhdnn::read_settings(lmp, narg, arg); }
 
-void PairMHDNN::coeff(int narg, char **arg) {
-  if (narg != 3 + atom->ntypes || strcmp(arg[0], "*") != 0 || strcmp(arg[1], "*") != 0)
-    error->all(FLERR, "pair_coeff: expected `* * model.pt` and an element (or NULL) for each of the {} atom types",
-               atom->ntypes);
-  allocate();
-  map_element2type(narg - 3, arg + 3);
-  try {
-    model_ = open_model(arg[2], settings_);
-  } catch (const std::exception &problem) {
-    error->all(FLERR, "pair_style mhdnn: {}", problem.what());
-  }
-  if (!model_->metadata().charges) settings_.refuse_charges(lmp);
-  if (settings_.grade_limit > 0.0 && !has_grades())
-    error->all(FLERR, "pair_style mhdnn grade_limit: the model doesn't know its errors (it is of an older version, or had "
-               "too few data); train again with this version");
-  map_elements();
-  // where energies of atoms stand in virials is known for the short range only
-  centroidstressflag = model_->metadata().charges ? CENTROID_NOTAVAIL : CENTROID_AVAIL;
-  print_model();
+void PairMHDNN::coeff(int narg, char** arg) {
+    if (narg != 3 + atom->ntypes || strcmp(arg[0], "*") != 0 || strcmp(arg[1], "*") != 0)
+        error->all(
+            FLERR, "pair_coeff: expected `* * model.pt` and an element (or NULL) for each of the {} atom types",
+            atom->ntypes);
+    allocate();
+    map_element2type(narg - 3, arg + 3);
+    try {
+        model_ = open_model(arg[2], settings_);
+    } catch (const std::exception& problem) {
+        error->all(FLERR, "pair_style mhdnn: {}", problem.what());
+    }
+    if (!model_->metadata().charges) settings_.refuse_charges(lmp);
+    if (settings_.grade_limit > 0.0 && !has_grades())
+        error->all(
+            FLERR,
+            "pair_style mhdnn grade_limit: the model doesn't know its errors (it is of an older version, or had "
+            "too few data); train again with this version");
+    map_elements();
+    // where energies of atoms stand in virials is known for the short range only
+    centroidstressflag = model_->metadata().charges ? CENTROID_NOTAVAIL : CENTROID_AVAIL;
+    print_model();
 }
 
 void PairMHDNN::map_elements() {
-  const auto &known = model_->metadata().elements;
-  std::vector<int> element_of_type(atom->ntypes + 1, -1);
-  for (int type = 1; type <= atom->ntypes; ++type) {
-    if (map[type] < 0) continue;
-    const std::string name = elements[map[type]];
-    for (std::size_t place = 0; place < known.size(); ++place)
-      if (known[place] == name) element_of_type[type] = static_cast<int>(place);
-    if (element_of_type[type] < 0)
-      error->all(FLERR, "pair_coeff: the model does not know element {} of atom type {}; it was trained for {}", name,
-                 type, utils::join_words(known, " "));
-  }
-  neighborhood_.set_elements(element_of_type);
-  surroundings_.set_elements(element_of_type);
+    const auto& known = model_->metadata().elements;
+    std::vector<int> element_of_type(atom->ntypes + 1, -1);
+    for (int type = 1; type <= atom->ntypes; ++type) {
+        if (map[type] < 0) continue;
+        const std::string name = elements[map[type]];
+        for (std::size_t place = 0; place < known.size(); ++place)
+            if (known[place] == name) element_of_type[type] = static_cast<int>(place);
+        if (element_of_type[type] < 0)
+            error->all(
+                FLERR, "pair_coeff: the model does not know element {} of atom type {}; it was trained for {}", name,
+                type, utils::join_words(known, " "));
+    }
+    neighborhood_.set_elements(element_of_type);
+    surroundings_.set_elements(element_of_type);
 }
 
 void PairMHDNN::print_model() const {
-  const auto &model = model_->metadata();
-  std::string text = fmt::format("mhdnn {}: {}, cutoff {} A, {}, {}\n", model.mhdnn_version,
-                                 model.charges ? "charge equilibration" : "short-ranged", model.cutoff, model.dtype,
-                                 model_->engine());
-  for (std::size_t place = 0; place < model.elements.size(); ++place)
-    text += fmt::format("  {}: reference energy {:.6f} eV (part of the energy; add it to chemical potentials)\n",
-                        model.elements[place], model.reference_energies[place]);
-  if (model.charges)
-    text += fmt::format("  total charge {} e, solver {}, accuracy {}\n", settings_.total_charge, settings_.solver,
-                        settings_.accuracy > 0.0 ? settings_.accuracy : model.accuracy);
-  if (settings_.has_field())
-    text += fmt::format("  field {} {} {} V/A: energy -q E.r of each charge, r from the origin\n", settings_.field[0],
-                        settings_.field[1], settings_.field[2]);
-  if (comm->me != 0) return;
-  utils::logmesg(lmp, text);
-  if (settings_.extrapolation != "off" && !model_->knows_training_domain())
-    error->warning(FLERR, "pair_style mhdnn: the model has no ranges of elements, distances and charges (it is of an older "
-                   "version, or of an unfinished training), so that atoms outside the range of the training data may go "
-                   "unnoticed; train again with this version");
+    const auto& model = model_->metadata();
+    std::string text = fmt::format(
+        "mhdnn {}: {}, cutoff {} A, {}, {}\n", model.mhdnn_version,
+        model.charges ? "charge equilibration" : "short-ranged", model.cutoff, model.dtype, model_->engine());
+    for (std::size_t place = 0; place < model.elements.size(); ++place)
+        text += fmt::format(
+            "  {}: reference energy {:.6f} eV (part of the energy; add it to chemical potentials)\n",
+            model.elements[place], model.reference_energies[place]);
+    if (model.charges)
+        text += fmt::format(
+            "  total charge {} e, solver {}, accuracy {}\n", settings_.total_charge, settings_.solver,
+            settings_.accuracy > 0.0 ? settings_.accuracy : model.accuracy);
+    if (settings_.has_field())
+        text += fmt::format(
+            "  field {} {} {} V/A: energy -q E.r of each charge, r from the origin\n", settings_.field[0],
+            settings_.field[1], settings_.field[2]);
+    if (comm->me != 0) return;
+    utils::logmesg(lmp, text);
+    if (settings_.extrapolation != "off" && !model_->knows_training_domain())
+        error->warning(
+            FLERR,
+            "pair_style mhdnn: the model has no ranges of elements, distances and charges (it is of an older "
+            "version, or of an unfinished training), so that atoms outside the range of the training data may go "
+            "unnoticed; train again with this version");
 }
 
 void PairMHDNN::init_style() {
-  if (strcmp(update->unit_style, "metal") == 0)
-    energy_unit_ = 1.0;
-  else if (strcmp(update->unit_style, "real") == 0)
-    energy_unit_ = utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL);
-  else
-    error->all(FLERR, "pair_style mhdnn: expected units metal or real, got {}", update->unit_style);
-  if (!force->newton_pair) error->all(FLERR, "pair_style mhdnn: needs `newton on`, got newton pair off");
-  if (domain->dimension != 3) error->all(FLERR, "pair_style mhdnn: needs `dimension 3`");
-  surroundings_.check_pairs();
-  if (model_->metadata().charges) {
-    surroundings_.check_charges();
-    surroundings_.check_field(settings_.field.data());
-  }
-  if (model_->metadata().charges &&
-      domain->periodicity[0] + domain->periodicity[1] + domain->periodicity[2] == 1)
-    error->all(FLERR, "pair_style mhdnn: charges of a system with one periodic direction are not supported; use "
-               "`boundary p p p` with vacuum around it");
-  if (model_->metadata().charges) check_total_charge();
-  warn_of_dispersion();
-  neighbor->add_request(this, NeighConst::REQ_FULL);
+    if (strcmp(update->unit_style, "metal") == 0)
+        energy_unit_ = 1.0;
+    else if (strcmp(update->unit_style, "real") == 0)
+        energy_unit_ = utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL);
+    else
+        error->all(FLERR, "pair_style mhdnn: expected units metal or real, got {}", update->unit_style);
+    if (!force->newton_pair) error->all(FLERR, "pair_style mhdnn: needs `newton on`, got newton pair off");
+    if (domain->dimension != 3) error->all(FLERR, "pair_style mhdnn: needs `dimension 3`");
+    surroundings_.check_pairs();
+    if (model_->metadata().charges) {
+        surroundings_.check_charges();
+        surroundings_.check_field(settings_.field.data());
+    }
+    if (model_->metadata().charges && domain->periodicity[0] + domain->periodicity[1] + domain->periodicity[2] == 1)
+        error->all(
+            FLERR,
+            "pair_style mhdnn: charges of a system with one periodic direction are not supported; use "
+            "`boundary p p p` with vacuum around it");
+    if (model_->metadata().charges) check_total_charge();
+    warn_of_dispersion();
+    neighbor->add_request(this, NeighConst::REQ_FULL);
 }
 
 void PairMHDNN::warn_of_dispersion() const {
-  std::string left_out = model_->metadata().dispersion_left_out;
-  if (left_out.empty() || force->pair_match("^dispersion/", 0) || comm->me != 0) return;
-  std::string remedy = "add it";
-  if (left_out.rfind("d3 ", 0) == 0)  // cutoffs as in mhdnn/dispersion.py
-    remedy = fmt::format("use `pair_style hybrid/overlay mhdnn dispersion/d3 {} 30.0 20.0`", left_out.substr(3));
-  error->warning(FLERR, "pair_style mhdnn: the model was trained without dispersion ({}), and none is added: {}",
-                 left_out, remedy);
+    std::string left_out = model_->metadata().dispersion_left_out;
+    if (left_out.empty() || force->pair_match("^dispersion/", 0) || comm->me != 0) return;
+    std::string remedy = "add it";
+    if (left_out.rfind("d3 ", 0) == 0)  // cutoffs as in mhdnn/dispersion.py
+        remedy = fmt::format("use `pair_style hybrid/overlay mhdnn dispersion/d3 {} 30.0 20.0`", left_out.substr(3));
+    error->warning(
+        FLERR, "pair_style mhdnn: the model was trained without dispersion ({}), and none is added: {}", left_out,
+        remedy);
 }
 
 double PairMHDNN::init_one(int, int) { return model_->metadata().cutoff; }
 
 void PairMHDNN::compute(int eflag, int vflag) {
-  ev_init(eflag, vflag);
-  const double cutoff = model_->metadata().cutoff;
-  if (comm->nprocs > 1 && comm->get_comm_cutoff() < cutoff)
-    error->all(FLERR, "pair_style mhdnn: communication cutoff {} A is below the model's cutoff {} A; increase it by "
-               "`comm_modify cutoff`", comm->get_comm_cutoff(), cutoff);
-  check_positions();
-  if (neighbor->ago == 0) {
-    surroundings_.check_pairs();
-    surroundings_.check_list(*list);
-  }
-  neighborhood_.update(*list, *atom, *neighbor, cutoff);
-  try {
-    const bool watched = settings_.extrapolation != "off";
-    model_->set_pairs(neighborhood_.pairs(), {watched, has_grades()});
-    const bool with_charges = model_->metadata().charges && has_centers();
-    if (watched) mark_outside();
-    if (with_charges) {
-      if (neighbor->ago == 0) follow_atoms();
-      equilibrate();
+    ev_init(eflag, vflag);
+    const double cutoff = model_->metadata().cutoff;
+    if (comm->nprocs > 1 && comm->get_comm_cutoff() < cutoff)
+        error->all(
+            FLERR,
+            "pair_style mhdnn: communication cutoff {} A is below the model's cutoff {} A; increase it by "
+            "`comm_modify cutoff`",
+            comm->get_comm_cutoff(), cutoff);
+    check_positions();
+    if (neighbor->ago == 0) {
+        surroundings_.check_pairs();
+        surroundings_.check_list(*list);
     }
-    if (watched) warn_of_extrapolation(with_charges ? of_centers(charge_of_atom_.data()) : std::vector<double>());
-    if (has_grades()) forces_before_ = own_forces();
-    short_range();
-    if (with_charges) respond();
-    check_forces();
-    if (has_grades()) expect_errors();
-  } catch (const LAMMPSException &) {
-    throw;
-  } catch (const std::exception &problem) {
-    error->one(FLERR, "pair_style mhdnn: {}", problem.what());
-  }
+    neighborhood_.update(*list, *atom, *neighbor, cutoff);
+    try {
+        const bool watched = settings_.extrapolation != "off";
+        model_->set_pairs(neighborhood_.pairs(), {watched, has_grades()});
+        const bool with_charges = model_->metadata().charges && has_centers();
+        if (watched) mark_outside();
+        if (with_charges) {
+            if (neighbor->ago == 0) follow_atoms();
+            equilibrate();
+        }
+        if (watched) warn_of_extrapolation(with_charges ? of_centers(charge_of_atom_.data()) : std::vector<double>());
+        if (has_grades()) forces_before_ = own_forces();
+        short_range();
+        if (with_charges) respond();
+        check_forces();
+        if (has_grades()) expect_errors();
+    } catch (const LAMMPSException&) {
+        throw;
+    } catch (const std::exception& problem) {
+        error->one(FLERR, "pair_style mhdnn: {}", problem.what());
+    }
 }
 
 // Insertions may begin with an empty box.
 bool PairMHDNN::has_centers() const {
-  bigint own = neighborhood_.num_centers(), all = 0;
-  MPI_Allreduce(&own, &all, 1, MPI_LMP_BIGINT, MPI_SUM, world);
-  if (all == 0 && settings_.total_charge != 0.0)
-    error->all(FLERR, "pair_style mhdnn: no atoms can't have a total charge of {} e; begin with atoms, or set "
-               "`total_charge 0`", settings_.total_charge);
-  return all > 0;
+    bigint own = neighborhood_.num_centers(), all = 0;
+    MPI_Allreduce(&own, &all, 1, MPI_LMP_BIGINT, MPI_SUM, world);
+    if (all == 0 && settings_.total_charge != 0.0)
+        error->all(
+            FLERR,
+            "pair_style mhdnn: no atoms can't have a total charge of {} e; begin with atoms, or set "
+            "`total_charge 0`",
+            settings_.total_charge);
+    return all > 0;
 }
 
-std::vector<double> PairMHDNN::of_nodes(const double *values) const {
-  std::vector<double> result;
-  for (const int index : neighborhood_.atoms()) result.push_back(values[index]);
-  return result;
+std::vector<double> PairMHDNN::of_nodes(const double* values) const {
+    std::vector<double> result;
+    for (const int index : neighborhood_.atoms()) result.push_back(values[index]);
+    return result;
 }
 
-std::vector<double> PairMHDNN::of_centers(const double *values) const {
-  std::vector<double> result = of_nodes(values);
-  result.resize(neighborhood_.num_centers());
-  return result;
+std::vector<double> PairMHDNN::of_centers(const double* values) const {
+    std::vector<double> result = of_nodes(values);
+    result.resize(neighborhood_.num_centers());
+    return result;
 }
 
 // The history of charges goes along with the atoms, which have been sorted and sent to other processes.
 void PairMHDNN::follow_atoms() {
-  if (!atom->tag_enable) return charge_history_.forget();
-  std::vector<double> tags;
-  for (int node = 0; node < neighborhood_.num_centers(); ++node)
-    tags.push_back(static_cast<double>(atom->tag[neighborhood_.atoms()[node]]));
-  mhdnn::follow_atoms(mhdnn::MPIProcesses(world, neighborhood_.num_centers()), tags, charge_history_);
+    if (!atom->tag_enable) return charge_history_.forget();
+    std::vector<double> tags;
+    for (int node = 0; node < neighborhood_.num_centers(); ++node)
+        tags.push_back(static_cast<double>(atom->tag[neighborhood_.atoms()[node]]));
+    mhdnn::follow_atoms(mhdnn::MPIProcesses(world, neighborhood_.num_centers()), tags, charge_history_);
 }
 
 void PairMHDNN::equilibrate() {
-  const int num_centers = neighborhood_.num_centers();
-  mhdnn::Box box{{{domain->xprd, 0.0, 0.0}, {domain->xy, domain->yprd, 0.0}, {domain->xz, domain->yz, domain->zprd}},
-                 {domain->xperiodic != 0, domain->yperiodic != 0, domain->zperiodic != 0}};
-  std::vector<double> positions, widths, hardness;
-  for (int node = 0; node < num_centers; ++node) {
-    const double *const x = atom->x[neighborhood_.atoms()[node]];
-    positions.insert(positions.end(), x, x + 3);
-    widths.push_back(model_->widths()[neighborhood_.pairs().element[node]]);
-    hardness.push_back(model_->hardness()[neighborhood_.pairs().element[node]]);
-  }
-  std::vector<double> start;
-  charge_of_atom_.resize(atom->nmax, 0.0);
-  if (atom->q_flag) start = of_centers(atom->q);
-  const double accuracy = settings_.accuracy > 0.0 ? settings_.accuracy : model_->metadata().accuracy;
-  charges_ = std::make_unique<mhdnn::ChargeStep>(
-      std::make_unique<mhdnn::MPIProcesses>(world, num_centers), box, positions, widths, hardness,
-      mhdnn::ChargeSettings{accuracy, settings_.total_charge, settings_.solver_choice(), settings_.field},
-      charge_history_);
-  const auto charges = charges_->equilibrate(model_->electronegativity(), start);
-  if (comm->me == 0) pvector[1] = charges_->iterations();
-  for (int node = 0; node < num_centers; ++node)
-    if (!std::isfinite(charges[node]))
-      error->one(FLERR, "pair_style mhdnn: charge of atom {} is not a number; look for atoms at the same place",
-                 atom->tag[neighborhood_.atoms()[node]]);
-  if (settings_.extrapolation != "off") mark_outside(charges);
-  buffer_.assign(atom->nmax, 0.0);
-  for (int node = 0; node < num_centers; ++node) buffer_[neighborhood_.atoms()[node]] = charges[node];
-  comm->forward_comm(this);
-  charge_of_atom_ = buffer_;
-  if (atom->q_flag)
-    for (const int index : neighborhood_.atoms()) atom->q[index] = charge_of_atom_[index];
+    const int num_centers = neighborhood_.num_centers();
+    mhdnn::Box box{
+        {{domain->xprd, 0.0, 0.0}, {domain->xy, domain->yprd, 0.0}, {domain->xz, domain->yz, domain->zprd}},
+        {domain->xperiodic != 0, domain->yperiodic != 0, domain->zperiodic != 0}};
+    std::vector<double> positions, widths, hardness;
+    for (int node = 0; node < num_centers; ++node) {
+        const double* const x = atom->x[neighborhood_.atoms()[node]];
+        positions.insert(positions.end(), x, x + 3);
+        widths.push_back(model_->widths()[neighborhood_.pairs().element[node]]);
+        hardness.push_back(model_->hardness()[neighborhood_.pairs().element[node]]);
+    }
+    std::vector<double> start;
+    charge_of_atom_.resize(atom->nmax, 0.0);
+    if (atom->q_flag) start = of_centers(atom->q);
+    const double accuracy = settings_.accuracy > 0.0 ? settings_.accuracy : model_->metadata().accuracy;
+    charges_ = std::make_unique<mhdnn::ChargeStep>(
+        std::make_unique<mhdnn::MPIProcesses>(world, num_centers), box, positions, widths, hardness,
+        mhdnn::ChargeSettings{accuracy, settings_.total_charge, settings_.solver_choice(), settings_.field},
+        charge_history_);
+    const auto charges = charges_->equilibrate(model_->electronegativity(), start);
+    if (comm->me == 0) pvector[1] = charges_->iterations();
+    for (int node = 0; node < num_centers; ++node)
+        if (!std::isfinite(charges[node]))
+            error->one(
+                FLERR, "pair_style mhdnn: charge of atom {} is not a number; look for atoms at the same place",
+                atom->tag[neighborhood_.atoms()[node]]);
+    if (settings_.extrapolation != "off") mark_outside(charges);
+    buffer_.assign(atom->nmax, 0.0);
+    for (int node = 0; node < num_centers; ++node) buffer_[neighborhood_.atoms()[node]] = charges[node];
+    comm->forward_comm(this);
+    charge_of_atom_ = buffer_;
+    if (atom->q_flag)
+        for (const int index : neighborhood_.atoms()) atom->q[index] = charge_of_atom_[index];
 }
 
 void PairMHDNN::short_range() {
-  const bool with_charges = model_->metadata().charges;
-  const auto charges = with_charges ? of_nodes(charge_of_atom_.data()) : std::vector<double>();
-  add_energies(model_->energies(charges), eng_vdwl);
-  if (!with_charges) {
-    add_pair_forces({});
-    return;
-  }
-  const auto gradient = model_->gradient_by_charge();
-  buffer_.assign(atom->nmax, 0.0);
-  for (std::size_t node = 0; node < gradient.size(); ++node) buffer_[neighborhood_.atoms()[node]] = gradient[node];
-  comm->reverse_comm(this);
-  gradient_by_charge_ = of_centers(buffer_.data());
+    const bool with_charges = model_->metadata().charges;
+    const auto charges = with_charges ? of_nodes(charge_of_atom_.data()) : std::vector<double>();
+    add_energies(model_->energies(charges), eng_vdwl);
+    if (!with_charges) {
+        add_pair_forces({});
+        return;
+    }
+    const auto gradient = model_->gradient_by_charge();
+    buffer_.assign(atom->nmax, 0.0);
+    for (std::size_t node = 0; node < gradient.size(); ++node) buffer_[neighborhood_.atoms()[node]] = gradient[node];
+    comm->reverse_comm(this);
+    gradient_by_charge_ = of_centers(buffer_.data());
 }
 
 void PairMHDNN::respond() {
-  add_energies(charges_->energies(), eng_coul);
-  const auto response = charges_->respond(gradient_by_charge_);
-  add_pair_forces(response);
-  add_charge_derivatives(charges_->derivatives(vflag_atom != 0));
+    add_energies(charges_->energies(), eng_coul);
+    const auto response = charges_->respond(gradient_by_charge_);
+    add_pair_forces(response);
+    add_charge_derivatives(charges_->derivatives(vflag_atom != 0));
 }
 
-void PairMHDNN::add_energies(const std::vector<double> &energies, double &total) {
-  for (std::size_t node = 0; node < energies.size(); ++node) {
-    const double energy = energy_unit_ * energies[node];
-    if (!std::isfinite(energy))
-      error->one(FLERR, "pair_style mhdnn: energy of atom {} is not a number; look for atoms at the same place",
-                 atom->tag[neighborhood_.atoms()[node]]);
-    if (eflag_global) total += energy;
-    if (eflag_atom) eatom[neighborhood_.atoms()[node]] += energy;
-  }
+void PairMHDNN::add_energies(const std::vector<double>& energies, double& total) {
+    for (std::size_t node = 0; node < energies.size(); ++node) {
+        const double energy = energy_unit_ * energies[node];
+        if (!std::isfinite(energy))
+            error->one(
+                FLERR, "pair_style mhdnn: energy of atom {} is not a number; look for atoms at the same place",
+                atom->tag[neighborhood_.atoms()[node]]);
+        if (eflag_global) total += energy;
+        if (eflag_atom) eatom[neighborhood_.atoms()[node]] += energy;
+    }
 }
 
 // The static virial is -W (mhdnn/core/forces.h), its symmetric part.
-void PairMHDNN::add_pair_forces(const std::vector<double> &response) {
-  const int num_atoms = atom->nlocal + atom->nghost;
-  std::vector<double> halves, of_neighbors;
-  if (vflag_atom) halves.assign(9 * num_atoms, 0.0);
-  if (cvflag_atom) of_neighbors.assign(9 * num_atoms, 0.0);  // the energy belongs to the centre, the work to the neighbour
-  mhdnn::ForceSums sums;
-  sums.atom_of_node = neighborhood_.atoms().data();
-  sums.unit = energy_unit_;
-  sums.forces = num_atoms ? &atom->f[0][0] : nullptr;
-  sums.with_virial = vflag_either;
-  if (vflag_atom) sums.halves = halves.data();
-  if (cvflag_atom) sums.of_neighbors = of_neighbors.data();
-  model_->add_forces(response, sums);
-  const auto symmetric = [](const double *tensor, int c) {
-    return 0.5 * (tensor[place_of[c]] + tensor[mirrored_place_of[c]]);
-  };
-  for (int i = 0; vflag_atom && i < num_atoms; ++i)
-    for (int c = 0; c < 6; ++c) vatom[i][c] -= symmetric(&halves[9 * i], c);
-  for (int i = 0; cvflag_atom && i < num_atoms; ++i)
-    for (int c = 0; c < 9; ++c) cvatom[i][c] -= of_neighbors[9 * i + place_of[c]];
-  for (int c = 0; vflag_global && c < 6; ++c) virial[c] -= symmetric(sums.virial, c);
+void PairMHDNN::add_pair_forces(const std::vector<double>& response) {
+    const int num_atoms = atom->nlocal + atom->nghost;
+    std::vector<double> halves, of_neighbors;
+    if (vflag_atom) halves.assign(9 * num_atoms, 0.0);
+    if (cvflag_atom)
+        of_neighbors.assign(9 * num_atoms, 0.0);  // the energy belongs to the centre, the work to the neighbour
+    mhdnn::ForceSums sums;
+    sums.atom_of_node = neighborhood_.atoms().data();
+    sums.unit = energy_unit_;
+    sums.forces = num_atoms ? &atom->f[0][0] : nullptr;
+    sums.with_virial = vflag_either;
+    if (vflag_atom) sums.halves = halves.data();
+    if (cvflag_atom) sums.of_neighbors = of_neighbors.data();
+    model_->add_forces(response, sums);
+    const auto symmetric = [](const double* tensor, int c) {
+        return 0.5 * (tensor[place_of[c]] + tensor[mirrored_place_of[c]]);
+    };
+    for (int i = 0; vflag_atom && i < num_atoms; ++i)
+        for (int c = 0; c < 6; ++c) vatom[i][c] -= symmetric(&halves[9 * i], c);
+    for (int i = 0; cvflag_atom && i < num_atoms; ++i)
+        for (int c = 0; c < 9; ++c) cvatom[i][c] -= of_neighbors[9 * i + place_of[c]];
+    for (int c = 0; vflag_global && c < 6; ++c) virial[c] -= symmetric(sums.virial, c);
 }
 
-void PairMHDNN::add_charge_derivatives(const mhdnn::Derivatives &derivatives) {
-  for (int node = 0; node < neighborhood_.num_centers(); ++node) {
-    const int i = neighborhood_.atoms()[node];
-    for (int axis = 0; axis < 3; ++axis) atom->f[i][axis] -= energy_unit_ * derivatives.positions[3 * node + axis];
-    if (vflag_atom)
-      for (int c = 0; c < 6; ++c) vatom[i][c] -= energy_unit_ * derivatives.strain_per_atom[6 * node + voigt_of[c]];
-  }
-  // the same on all processes, and LAMMPS adds them up
-  if (vflag_global && comm->me == 0)
-    for (int c = 0; c < 6; ++c) virial[c] -= energy_unit_ * derivatives.strain[voigt_of[c]];
+void PairMHDNN::add_charge_derivatives(const mhdnn::Derivatives& derivatives) {
+    for (int node = 0; node < neighborhood_.num_centers(); ++node) {
+        const int i = neighborhood_.atoms()[node];
+        for (int axis = 0; axis < 3; ++axis) atom->f[i][axis] -= energy_unit_ * derivatives.positions[3 * node + axis];
+        if (vflag_atom)
+            for (int c = 0; c < 6; ++c)
+                vatom[i][c] -= energy_unit_ * derivatives.strain_per_atom[6 * node + voigt_of[c]];
+    }
+    // the same on all processes, and LAMMPS adds them up
+    if (vflag_global && comm->me == 0)
+        for (int c = 0; c < 6; ++c) virial[c] -= energy_unit_ * derivatives.strain[voigt_of[c]];
 }
 
-int PairMHDNN::pack_forward_comm(int n, int *indices, double *values, int, int *) {
-  for (int i = 0; i < n; ++i)
-    for (int k = 0; k < width_; ++k) *values++ = buffer_[width_ * indices[i] + k];
-  return width_ * n;
+int PairMHDNN::pack_forward_comm(int n, int* indices, double* values, int, int*) {
+    for (int i = 0; i < n; ++i)
+        for (int k = 0; k < width_; ++k) *values++ = buffer_[width_ * indices[i] + k];
+    return width_ * n;
 }
 
-void PairMHDNN::unpack_forward_comm(int n, int first, double *values) {
-  for (int i = 0; i < width_ * n; ++i) buffer_[width_ * first + i] = values[i];
+void PairMHDNN::unpack_forward_comm(int n, int first, double* values) {
+    for (int i = 0; i < width_ * n; ++i) buffer_[width_ * first + i] = values[i];
 }
 
-int PairMHDNN::pack_reverse_comm(int n, int first, double *values) {
-  for (int i = 0; i < width_ * n; ++i) values[i] = buffer_[width_ * first + i];
-  return width_ * n;
+int PairMHDNN::pack_reverse_comm(int n, int first, double* values) {
+    for (int i = 0; i < width_ * n; ++i) values[i] = buffer_[width_ * first + i];
+    return width_ * n;
 }
 
-void PairMHDNN::unpack_reverse_comm(int n, int *indices, double *values) {
-  for (int i = 0; i < n; ++i)
-    for (int k = 0; k < width_; ++k) buffer_[width_ * indices[i] + k] += *values++;
+void PairMHDNN::unpack_reverse_comm(int n, int* indices, double* values) {
+    for (int i = 0; i < n; ++i)
+        for (int k = 0; k < width_; ++k) buffer_[width_ * indices[i] + k] += *values++;
 }
 
-void *PairMHDNN::extract_peratom(const char *name, int &num_columns) {
-  if (strcmp(name, "grade") == 0 && model_ && has_grades()) {
+void* PairMHDNN::extract_peratom(const char* name, int& num_columns) {
+    if (strcmp(name, "grade") == 0 && model_ && has_grades()) {
+        num_columns = 0;
+        if (static_cast<int>(grade_of_atom_.size()) < atom->nmax) grade_of_atom_.resize(atom->nmax, 0.0);
+        return grade_of_atom_.data();
+    }
+    if (strcmp(name, "charge") != 0 || !model_ || !model_->metadata().charges) return nullptr;
     num_columns = 0;
-    if (static_cast<int>(grade_of_atom_.size()) < atom->nmax) grade_of_atom_.resize(atom->nmax, 0.0);
-    return grade_of_atom_.data();
-  }
-  if (strcmp(name, "charge") != 0 || !model_ || !model_->metadata().charges) return nullptr;
-  num_columns = 0;
-  if (static_cast<int>(charge_of_atom_.size()) < atom->nmax) charge_of_atom_.resize(atom->nmax, 0.0);
-  return charge_of_atom_.data();
+    if (static_cast<int>(charge_of_atom_.size()) < atom->nmax) charge_of_atom_.resize(atom->nmax, 0.0);
+    return charge_of_atom_.data();
 }
 
 double PairMHDNN::memory_usage() {
-  const double num_pairs = static_cast<double>(neighborhood_.pairs().num_pairs());
-  return Pair::memory_usage() + num_pairs * (2 * sizeof(std::int64_t) + 3 * sizeof(double)) +
-      static_cast<double>(sizeof(double)) * (charge_of_atom_.capacity() + buffer_.capacity() +
-                                             forces_before_.capacity() + grade_of_atom_.capacity());
+    const double num_pairs = static_cast<double>(neighborhood_.pairs().num_pairs());
+    return Pair::memory_usage() + num_pairs * (2 * sizeof(std::int64_t) + 3 * sizeof(double)) +
+           static_cast<double>(sizeof(double)) * (charge_of_atom_.capacity() + buffer_.capacity() +
+                                                  forces_before_.capacity() + grade_of_atom_.capacity());
 }

@@ -23,92 +23,98 @@ bool PairMHDNN::has_grades() const { return settings_.with_grade && !model_->err
 
 // Of owned atoms and ghosts, as they stand now.
 std::vector<double> PairMHDNN::own_forces() {
-  const int num_atoms = atom->nlocal + atom->nghost;
-  if (num_atoms == 0) return {};
-  return std::vector<double>(&atom->f[0][0], &atom->f[0][0] + 3 * num_atoms);
+    const int num_atoms = atom->nlocal + atom->nghost;
+    if (num_atoms == 0) return {};
+    return std::vector<double>(&atom->f[0][0], &atom->f[0][0] + 3 * num_atoms);
 }
 
 // The forces of this style alone: what it has added, gathered from ghosts.
 void PairMHDNN::expect_errors() {
-  const auto &model = model_->error_model();
-  const auto &atoms = neighborhood_.atoms();
-  const int num_centers = neighborhood_.num_centers();
-  const std::vector<double> after = own_forces(), grades = model_->grades();
-  width_ = 3;
-  buffer_.assign(3 * atom->nmax, 0.0);
-  for (std::size_t i = 0; i < after.size(); ++i) buffer_[i] = (after[i] - forces_before_[i]) / energy_unit_;
-  comm->reverse_comm(this, width_);
-  std::vector<double> logarithms(2 * num_centers);
-  for (int node = 0; node < num_centers; ++node) {
-    const double *const force = &buffer_[3 * atoms[node]];
-    const double size = std::sqrt(force[0] * force[0] + force[1] * force[1] + force[2] * force[2]);
-    logarithms[2 * node] = std::log(grades[2 * node]);
-    logarithms[2 * node + 1] = std::log(size + model.force_floor);
-  }
-  width_ = 2;
-  buffer_.assign(2 * atom->nmax, 0.0);
-  for (int node = 0; node < num_centers; ++node)
-    std::copy_n(&logarithms[2 * node], 2, &buffer_[2 * atoms[node]]);
-  comm->forward_comm(this, width_);
-  logarithms.resize(2 * atoms.size());
-  for (std::size_t node = num_centers; node < atoms.size(); ++node)
-    std::copy_n(&buffer_[2 * atoms[node]], 2, &logarithms[2 * node]);
-  width_ = 1;
-  const auto outside = settings_.extrapolation == "off" ? std::vector<char>() : outside_;
-  const auto errors = mhdnn::expected_errors(model, neighborhood_.pairs(), model_->metadata().cutoff, logarithms, grades,
-                                             outside);
-  grade_of_atom_.assign(atom->nmax, 0.0);
-  for (int node = 0; node < num_centers; ++node) grade_of_atom_[atoms[node]] = errors[node];
-  check_grades();
+    const auto& model = model_->error_model();
+    const auto& atoms = neighborhood_.atoms();
+    const int num_centers = neighborhood_.num_centers();
+    const std::vector<double> after = own_forces(), grades = model_->grades();
+    width_ = 3;
+    buffer_.assign(3 * atom->nmax, 0.0);
+    for (std::size_t i = 0; i < after.size(); ++i) buffer_[i] = (after[i] - forces_before_[i]) / energy_unit_;
+    comm->reverse_comm(this, width_);
+    std::vector<double> logarithms(2 * num_centers);
+    for (int node = 0; node < num_centers; ++node) {
+        const double* const force = &buffer_[3 * atoms[node]];
+        const double size = std::sqrt(force[0] * force[0] + force[1] * force[1] + force[2] * force[2]);
+        logarithms[2 * node] = std::log(grades[2 * node]);
+        logarithms[2 * node + 1] = std::log(size + model.force_floor);
+    }
+    width_ = 2;
+    buffer_.assign(2 * atom->nmax, 0.0);
+    for (int node = 0; node < num_centers; ++node) std::copy_n(&logarithms[2 * node], 2, &buffer_[2 * atoms[node]]);
+    comm->forward_comm(this, width_);
+    logarithms.resize(2 * atoms.size());
+    for (std::size_t node = num_centers; node < atoms.size(); ++node)
+        std::copy_n(&buffer_[2 * atoms[node]], 2, &logarithms[2 * node]);
+    width_ = 1;
+    const auto outside = settings_.extrapolation == "off" ? std::vector<char>() : outside_;
+    const auto errors =
+        mhdnn::expected_errors(model, neighborhood_.pairs(), model_->metadata().cutoff, logarithms, grades, outside);
+    grade_of_atom_.assign(atom->nmax, 0.0);
+    for (int node = 0; node < num_centers; ++node) grade_of_atom_[atoms[node]] = errors[node];
+    check_grades();
 }
 
 // At the 1st, 10th, 100th ... such step, as those of atoms outside the training data.
 void PairMHDNN::check_grades() {
-  const auto last = grade_of_atom_.begin() + atom->nlocal;
-  double own = atom->nlocal ? *std::max_element(grade_of_atom_.begin(), last) : 0.0, largest = 0.0;
-  MPI_Allreduce(&own, &largest, 1, MPI_DOUBLE, MPI_MAX, world);
-  pvector[2] = comm->me == 0 ? largest : 0.0;  // compute pair adds the processes up
-  if (settings_.grade_limit == 0.0 || largest <= settings_.grade_limit) return;
-  if (settings_.grade_action == "stop")
-    error->all(FLERR, "pair_style mhdnn: expected error of a force {:.4g} eV/A at step {} is above the limit {:.4g}; train "
-               "on such structures, or raise `grade_limit`", largest, update->ntimestep, settings_.grade_limit);
-  if (settings_.grade_action == "dump" && update->ntimestep >= next_dump_) {
-    dump_structure(largest);
-    next_dump_ = update->ntimestep + steps_between_dumps;
-  }
-  if (++num_uncertain_steps_ != next_uncertain_warning_) return;
-  next_uncertain_warning_ *= 10;
-  if (comm->me == 0)
-    error->warning(FLERR, "pair_style mhdnn: expected error of a force {:.4g} eV/A at step {} is above the limit {:.4g} ({} "
-                   "such steps so far; that of each step: compute pair mhdnn, [3])", largest, update->ntimestep,
-                   settings_.grade_limit, num_uncertain_steps_);
+    const auto last = grade_of_atom_.begin() + atom->nlocal;
+    double own = atom->nlocal ? *std::max_element(grade_of_atom_.begin(), last) : 0.0, largest = 0.0;
+    MPI_Allreduce(&own, &largest, 1, MPI_DOUBLE, MPI_MAX, world);
+    pvector[2] = comm->me == 0 ? largest : 0.0;  // compute pair adds the processes up
+    if (settings_.grade_limit == 0.0 || largest <= settings_.grade_limit) return;
+    if (settings_.grade_action == "stop")
+        error->all(
+            FLERR,
+            "pair_style mhdnn: expected error of a force {:.4g} eV/A at step {} is above the limit {:.4g}; train "
+            "on such structures, or raise `grade_limit`",
+            largest, update->ntimestep, settings_.grade_limit);
+    if (settings_.grade_action == "dump" && update->ntimestep >= next_dump_) {
+        dump_structure(largest);
+        next_dump_ = update->ntimestep + steps_between_dumps;
+    }
+    if (++num_uncertain_steps_ != next_uncertain_warning_) return;
+    next_uncertain_warning_ *= 10;
+    if (comm->me == 0)
+        error->warning(
+            FLERR,
+            "pair_style mhdnn: expected error of a force {:.4g} eV/A at step {} is above the limit {:.4g} ({} "
+            "such steps so far; that of each step: compute pair mhdnn, [3])",
+            largest, update->ntimestep, settings_.grade_limit, num_uncertain_steps_);
 }
 
 // One more frame of extended XYZ, which ASE and `mhdnn data` read.
 void PairMHDNN::dump_structure(double largest) {
-  std::string lines;
-  for (int node = 0; node < neighborhood_.num_centers(); ++node) {
-    const int i = neighborhood_.atoms()[node];
-    const auto &name = model_->metadata().elements[neighborhood_.pairs().element[node]];
-    lines += fmt::format("{} {:.10f} {:.10f} {:.10f} {:.6g}\n", name, atom->x[i][0] - domain->boxlo[0],
-                         atom->x[i][1] - domain->boxlo[1], atom->x[i][2] - domain->boxlo[2], grade_of_atom_[i]);
-  }
-  int own = static_cast<int>(lines.size()), num_own = neighborhood_.num_centers(), num_atoms = 0;
-  std::vector<int> sizes(comm->nprocs), places(comm->nprocs);
-  MPI_Reduce(&num_own, &num_atoms, 1, MPI_INT, MPI_SUM, 0, world);
-  MPI_Gather(&own, 1, MPI_INT, sizes.data(), 1, MPI_INT, 0, world);
-  for (int rank = 1; rank < comm->nprocs; ++rank) places[rank] = places[rank - 1] + sizes[rank - 1];
-  std::string all(comm->me == 0 ? places.back() + sizes.back() : 0, ' ');
-  MPI_Gatherv(lines.data(), own, MPI_CHAR, all.data(), sizes.data(), places.data(), MPI_CHAR, 0, world);
-  if (comm->me != 0) return;
-  FILE *const file = std::fopen(settings_.grade_file.c_str(), "a");
-  const auto periodic = [this](int axis) { return domain->periodicity[axis] ? 'T' : 'F'; };
-  const std::string text = fmt::format(
-      "{}\nLattice=\"{:.10f} 0 0 {:.10f} {:.10f} 0 {:.10f} {:.10f} {:.10f}\" pbc=\"{} {} {}\" "
-      "Properties=species:S:1:pos:R:3:grade:R:1 step={} uncertainty={:.6g}\n{}", num_atoms, domain->xprd, domain->xy,
-      domain->yprd, domain->xz, domain->yz, domain->zprd, periodic(0), periodic(1), periodic(2), update->ntimestep, largest,
-      all);
-  const bool written = file && std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  if (!file || std::fclose(file) != 0 || !written)
-    error->one(FLERR, "pair_style mhdnn grade_limit: {} can't be written; choose another file", settings_.grade_file);
+    std::string lines;
+    for (int node = 0; node < neighborhood_.num_centers(); ++node) {
+        const int i = neighborhood_.atoms()[node];
+        const auto& name = model_->metadata().elements[neighborhood_.pairs().element[node]];
+        lines += fmt::format(
+            "{} {:.10f} {:.10f} {:.10f} {:.6g}\n", name, atom->x[i][0] - domain->boxlo[0],
+            atom->x[i][1] - domain->boxlo[1], atom->x[i][2] - domain->boxlo[2], grade_of_atom_[i]);
+    }
+    int own = static_cast<int>(lines.size()), num_own = neighborhood_.num_centers(), num_atoms = 0;
+    std::vector<int> sizes(comm->nprocs), places(comm->nprocs);
+    MPI_Reduce(&num_own, &num_atoms, 1, MPI_INT, MPI_SUM, 0, world);
+    MPI_Gather(&own, 1, MPI_INT, sizes.data(), 1, MPI_INT, 0, world);
+    for (int rank = 1; rank < comm->nprocs; ++rank) places[rank] = places[rank - 1] + sizes[rank - 1];
+    std::string all(comm->me == 0 ? places.back() + sizes.back() : 0, ' ');
+    MPI_Gatherv(lines.data(), own, MPI_CHAR, all.data(), sizes.data(), places.data(), MPI_CHAR, 0, world);
+    if (comm->me != 0) return;
+    FILE* const file = std::fopen(settings_.grade_file.c_str(), "a");
+    const auto periodic = [this](int axis) { return domain->periodicity[axis] ? 'T' : 'F'; };
+    const std::string text = fmt::format(
+        "{}\nLattice=\"{:.10f} 0 0 {:.10f} {:.10f} 0 {:.10f} {:.10f} {:.10f}\" pbc=\"{} {} {}\" "
+        "Properties=species:S:1:pos:R:3:grade:R:1 step={} uncertainty={:.6g}\n{}",
+        num_atoms, domain->xprd, domain->xy, domain->yprd, domain->xz, domain->yz, domain->zprd, periodic(0),
+        periodic(1), periodic(2), update->ntimestep, largest, all);
+    const bool written = file && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+    if (!file || std::fclose(file) != 0 || !written)
+        error->one(
+            FLERR, "pair_style mhdnn grade_limit: {} can't be written; choose another file", settings_.grade_file);
 }

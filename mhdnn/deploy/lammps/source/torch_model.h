@@ -9,6 +9,6 @@
 namespace mhdnn {
 
 // device: cpu or cuda; dtype: float32, float64, or model for that of the file.
-std::unique_ptr<Model> open_torch_model(const std::string &path, const std::string &device, const std::string &dtype);
+std::unique_ptr<Model> open_torch_model(const std::string& path, const std::string& device, const std::string& dtype);
 
 }  // namespace mhdnn

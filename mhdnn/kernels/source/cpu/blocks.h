@@ -38,7 +38,8 @@ inline void add_moments(
     }
 }
 
-/// `neighbor_gradient_in_blocks` of `count` densities; gradients by harmonics are added to those of the densities before.
+/// `neighbor_gradient_in_blocks` of `count` densities; gradients by harmonics are added to those of the densities
+/// before.
 template <int neighbors, int count, class Real, class Gradient>
 inline void add_gradient(
     int num_densities, int num_harmonics, const Gradient* gradient, const Real* density, const Real* harmonic,
@@ -69,8 +70,8 @@ inline void add_gradient(
     }
 }
 
-/// By each of some neighbours: gradients of sum gradient · moments by its harmonics (`by_harmonic`) and by its densities
-/// (added to `by_density`). Gradient is Real, or the same without a tangent.
+/// By each of some neighbours: gradients of sum gradient · moments by its harmonics (`by_harmonic`) and by its
+/// densities (added to `by_density`). Gradient is Real, or the same without a tangent.
 template <int neighbors, class Real, class Gradient>
 inline void neighbor_gradient_in_blocks(
     int num_densities, int num_harmonics, const Gradient* gradient, const Real* density, const Real* harmonic,

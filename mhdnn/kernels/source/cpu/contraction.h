@@ -133,7 +133,8 @@ public:
             for (int lane = 0; lane < width; ++lane) {
                 const Real* table = table_.of_pair(pair[lane]) + r;
                 Real value = table[0] * broadcast(radial[0], lane);
-                for (int k = 1; k < shape_.num_radial; ++k) value = value + table[k * rows] * broadcast(radial[k], lane);
+                for (int k = 1; k < shape_.num_radial; ++k)
+                    value = value + table[k * rows] * broadcast(radial[k], lane);
                 square[lane] = value;
             }
             transpose_square(square);

@@ -88,10 +88,10 @@ private:
         if (shape_.num_elements == 1) return;
         for (int lane = 0; lane < width; ++lane) {
             const std::int64_t pair = lane < neighbors.num_atoms() ? neighbors.pair(number, lane) : -1;
-            pair_of_elements[lane] =
-                pair < 0 ? 0
-                         : int(arguments_.center_element[neighbors.atom(lane)] * shape_.num_elements +
-                               arguments_.neighbor_element[pair]);
+            pair_of_elements[lane] = pair < 0
+                                         ? 0
+                                         : int(arguments_.center_element[neighbors.atom(lane)] * shape_.num_elements +
+                                               arguments_.neighbor_element[pair]);
         }
     }
 

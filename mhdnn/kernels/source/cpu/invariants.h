@@ -88,7 +88,8 @@ void evaluate_invariants(
     constexpr int width = Lanes<T>::width;
     InvariantKernel<Real> kernel(shape);
     const int num_functions = shape.num_functions(), num_moments = shape.num_moments();
-    std::vector<Lanes<T>> functions(num_functions), cotangent(num_functions), values(num_moments), tangents(num_moments);
+    std::vector<Lanes<T>> functions(num_functions), cotangent(num_functions), values(num_moments),
+        tangents(num_moments);
     for (std::int64_t group = first; group < last; ++group) {
         std::int64_t atoms[width];
         const int count = int(std::min<std::int64_t>(width, arguments.num_atoms - group * width));

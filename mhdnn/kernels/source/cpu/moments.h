@@ -19,8 +19,8 @@ public:
           moment_gradient_(moments_.size()), sum_gradient_(shape.block()),
           own_sums_(shape.num_elements * shape.num_radial), own_sum_gradient_(shape.num_radial),
           values_(shape.num_radial), slopes_(shape.num_radial), by_radial_(shape.num_radial),
-          harmonics_(shape.num_harmonics()), by_harmonic_(shape.num_harmonics()),
-          q_(triangle_size(shape.max_degree)), cosine_(shape.num_degrees()), sine_(shape.num_degrees()) {
+          harmonics_(shape.num_harmonics()), by_harmonic_(shape.num_harmonics()), q_(triangle_size(shape.max_degree)),
+          cosine_(shape.num_degrees()), sine_(shape.num_degrees()) {
         for (int l = 0; l <= shape.max_degree; ++l) {
             for (int m = 0; m <= l; ++m) coefficients_[triangle_index(l, m)] = harmonic_coefficient<T>(l, m);
         }
@@ -99,8 +99,8 @@ private:
             sum_gradient_[i] = unmixed(table_, moment_gradient_.data(), shape_.block(), element, i);
         }
         for (int n = 0; n < shape_.num_radial; ++n) {
-            own_sum_gradient_[n] = shape_.own_terms ? constant<Real>(T(0))
-                                                    : own_sum_gradient(shape_, table_, cotangent, element, n);
+            own_sum_gradient_[n] =
+                shape_.own_terms ? constant<Real>(T(0)) : own_sum_gradient(shape_, table_, cotangent, element, n);
         }
         for (int place = neighbors.begin(element); place < neighbors.end(element); ++place) {
             store_neighbor_gradient(neighbors, place);
@@ -118,8 +118,7 @@ private:
             by_harmonic_.data(), by_radial_.data());
         Real by_distance = constant<Real>(T(0)), by_x, by_y, by_z, x, y, z;
         for (int n = 0; n < shape_.num_radial; ++n) by_distance = by_distance + by_radial_[n] * slopes_[n];
-        harmonics_gradient(
-            coefficients_.data(), shape_.max_degree, factors(), by_harmonic_.data(), by_x, by_y, by_z);
+        harmonics_gradient(coefficients_.data(), shape_.max_degree, factors(), by_harmonic_.data(), by_x, by_y, by_z);
         gradient_by_vector(u, by_distance, by_x, by_y, by_z, x, y, z);
         neighbors.store_gradient(place, x, y, z);
     }

@@ -78,7 +78,8 @@ private:
     void find_near_pairs() {
         first_near_[0] = 0;
         for (int lane = 0; lane < num_atoms_; ++lane) {
-            const std::int64_t first = arguments_.first_pair[atoms_[lane]], end = arguments_.first_pair[atoms_[lane] + 1];
+            const std::int64_t first = arguments_.first_pair[atoms_[lane]],
+                               end = arguments_.first_pair[atoms_[lane] + 1];
             std::size_t size = first_near_[lane];
             if (near_.size() < size + (end - first)) near_.resize(2 * near_.size() + (end - first));
             for (std::int64_t p = first; p < end; ++p) {
@@ -144,9 +145,7 @@ private:
         set(z[place], lane, T(0));
     }
 
-    int element_of(std::int64_t pair) const {
-        return num_elements_ == 1 ? 0 : int(arguments_.neighbor_element[pair]);
-    }
+    int element_of(std::int64_t pair) const { return num_elements_ == 1 ? 0 : int(arguments_.neighbor_element[pair]); }
 
     void clear_gradients(std::int64_t first, std::int64_t end) const {
         if (arguments_.vector_gradient == nullptr || adds_) return;

@@ -33,7 +33,8 @@ inline void load_rows(const T* rows, int size, const std::int64_t* atoms, int nu
         const int count = size - first < width ? size - first : width;
         for (int lane = 0; lane < width; ++lane) {
             square[lane] = Lanes<T>(T(0));
-            if (lane < num_atoms) copy_row(rows + atoms[lane] * size + first, count, reinterpret_cast<T*>(&square[lane]));
+            if (lane < num_atoms)
+                copy_row(rows + atoms[lane] * size + first, count, reinterpret_cast<T*>(&square[lane]));
         }
         transpose(square);
         for (int i = 0; i < count; ++i) columns[first + i] = square[i];

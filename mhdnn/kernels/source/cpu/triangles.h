@@ -68,7 +68,8 @@ public:
         add_to(by_vector_.data() + 3 * k, twice, b.x - a.x, b.y - a.y, b.z - a.z);
     }
 
-    void store_gradients(const Neighborhood<Real>& neighbors, const std::vector<std::vector<RadialRange>>& ranges) const {
+    void store_gradients(
+        const Neighborhood<Real>& neighbors, const std::vector<std::vector<RadialRange>>& ranges) const {
         for (int element = 0; element < int(ranges.size()); ++element) {
             for (int place = neighbors.begin(element); place < neighbors.end(element); ++place) {
                 store_side_gradient(neighbors, place, ranges[element]);

@@ -58,8 +58,8 @@ private:
     void table_gradients(const Lanes<T>* cotangent, Lanes<T>* table_gradient) {
         const int num_channel_pairs = num_unordered_pairs(shape_.num_channels);
         for (int i = 0; i < int(by_pair_weight_.size()); ++i) {
-            by_pair_weight_[i] = pair_weight_gradient(
-                shape_, sums_.data(), cotangent, i / num_channel_pairs, i % num_channel_pairs);
+            by_pair_weight_[i] =
+                pair_weight_gradient(shape_, sums_.data(), cotangent, i / num_channel_pairs, i % num_channel_pairs);
         }
         for (int e = 0; e < shape_.num_elements; ++e) {
             for (int c = 0; c < shape_.num_channels; ++c) {

@@ -168,7 +168,9 @@ MHDNN_KERNEL evaluate_density_atoms(DensityShape shape, Arguments<T> arguments, 
     const std::int64_t num_moments = shape.num_moments(), table_size = shape.num_elements * shape.block();
     for (std::int64_t atom = blockIdx.x; atom < arguments.num_atoms; atom += gridDim.x) {
         const Neighbors neighbors = neighbors_of(arguments, num_pairs, atom);
-        const auto part = [&](auto* array, std::int64_t size) { return array == nullptr ? array : array + atom * size; };
+        const auto part = [&](auto* array, std::int64_t size) {
+            return array == nullptr ? array : array + atom * size;
+        };
         __syncthreads();
         kernel.evaluate(
             atom, neighbors, part(arguments.cotangent, num_moments), part(arguments.functions, num_moments),

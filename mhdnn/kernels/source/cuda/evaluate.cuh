@@ -113,7 +113,8 @@ template <class Real, class Shape, class T>
 cudaError_t evaluate(
     const Shape& shape, const Arguments<T>& arguments, std::int64_t num_pairs, const Plan& plan, cudaStream_t stream) {
     if (arguments.num_atoms == 0) return cudaSuccess;
-    if (const cudaError_t error = list_near_pairs(arguments, num_pairs, plan, stream); error != cudaSuccess) return error;
+    if (const cudaError_t error = list_near_pairs(arguments, num_pairs, plan, stream); error != cudaSuccess)
+        return error;
     return launch(&evaluate_atoms<Real, Shape, T>, plan.size, stream, shape, arguments, num_pairs, plan.tile);
 }
 
@@ -122,7 +123,8 @@ cudaError_t evaluate_densities(
     const DensityShape& shape, const Arguments<T>& arguments, std::int64_t num_pairs, const Plan& plan,
     cudaStream_t stream) {
     if (arguments.num_atoms == 0) return cudaSuccess;
-    if (const cudaError_t error = list_near_pairs(arguments, num_pairs, plan, stream); error != cudaSuccess) return error;
+    if (const cudaError_t error = list_near_pairs(arguments, num_pairs, plan, stream); error != cudaSuccess)
+        return error;
     return launch(&evaluate_density_atoms<Real, T>, plan.size, stream, shape, arguments, num_pairs, plan.tile);
 }
 

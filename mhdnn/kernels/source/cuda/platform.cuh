@@ -23,7 +23,7 @@
 
 namespace mhdnn::cuda {
 
-constexpr int max_threads = 256;  // of a block
+constexpr int max_threads = 256;                         // of a block
 constexpr std::size_t bytes_without_asking = 48 * 1024;  // of shared memory
 
 struct LaunchSize {
@@ -37,8 +37,8 @@ struct LaunchSize {
 template <class... Parameters>
 cudaError_t launch(void (*kernel)(Parameters...), LaunchSize size, cudaStream_t stream, Parameters... arguments) {
     if (size.shared_bytes > bytes_without_asking) {
-        const cudaError_t error = cudaFuncSetAttribute(
-            kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(size.shared_bytes));
+        const cudaError_t error =
+            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(size.shared_bytes));
         if (error != cudaSuccess) return error;
     }
     kernel<<<size.blocks, size.threads, size.shared_bytes, stream>>>(arguments...);

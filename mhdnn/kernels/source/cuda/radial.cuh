@@ -24,9 +24,8 @@ public:
         share(shape_.num_elements * shape_.num_radial, [&](int i) { sums_[i] = constant<Real>(T(0)); });
         const auto add = [&](int count) {
             share(shape_.num_radial, [&](int n) {
-                add_by_group(0, count, 1, elements_, sums_ + n, shape_.num_radial, [&](int i) {
-                    return radial_[i * row_ + n];
-                });
+                add_by_group(
+                    0, count, 1, elements_, sums_ + n, shape_.num_radial, [&](int i) { return radial_[i * row_ + n]; });
             });
         };
         tiles_.forward(neighbors, [&](int i, std::int64_t pair) { stage(i, pair); }, add);

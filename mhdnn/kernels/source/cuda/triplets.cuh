@@ -79,8 +79,8 @@ public:
                 unmixed_pair(shape_, model_.table(), cotangent, d, e, f);
         });
         share(num_element_pairs() * num_channel_pairs(), [&](int i) {
-            by_pair_weight_[i] = pair_weight_gradient(
-                shape_, sums_, cotangent, i / num_channel_pairs(), i % num_channel_pairs());
+            by_pair_weight_[i] =
+                pair_weight_gradient(shape_, sums_, cotangent, i / num_channel_pairs(), i % num_channel_pairs());
         });
         __syncthreads();
         share(num_elements * shape_.num_channels, [&](int i) {
@@ -166,9 +166,8 @@ private:
 
     MHDNN_DEVICE void add_pairs_of_two_tiles() {
         const int size = second_.count;
-        add_pairs(first_.count * size, [&](int i, int work) {
-            prepare_triangle(first_, i / size, second_, i % size, work);
-        });
+        add_pairs(
+            first_.count * size, [&](int i, int work) { prepare_triangle(first_, i / size, second_, i % size, work); });
     }
 
     /// prepare(i, place) evaluates the triangle i into a place of the working space.
