@@ -72,7 +72,9 @@ CRACK = (
     "structures=atoms.traj plane=1,1,1 front=1,-1,0 radius=7 rim=4 intensity_step=0.1 largest_intensity=1.1 "
     "smallest_intensity=0.9 thickness=4 max_force=0.2"
 )
+QUENCH = "melt_temperature=400 melt_steps=10 quench_steps=20 min_length=5 max_force=0.5 relax_cell=false"
 CASES = {
+    "amorphous": (copper, QUENCH),
     "gap_curve": (square_pair, "elements_2=Si gaps=1.8,2.0,2.2,2.4,2.6,2.8,3.0,3.2,3.4"),
     "registry_map": (square_pair, "elements_2=Si num_1=2 num_2=1"),
     "sliding": (square_pair, "elements_2=Si num_points=4 vector=2.5,0"),

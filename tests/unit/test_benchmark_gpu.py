@@ -1,6 +1,7 @@
 """What of the benchmark for GPUs runs on the CPU: its neighbour search, and all of it with few atoms."""
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,8 @@ import torch
 from mhdnn.neighbors import find_pairs
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-from gpu_neighbors import pairs_on_device  # noqa: E402
+# not by `sys.path`: a file beside it has the name of LAMMPS's Python module
+pairs_on_device = runpy.run_path(str(ROOT / "benchmarks/gpu_neighbors.py"))["pairs_on_device"]
 
 SHORT = ("descriptor=legendre", "descriptor.angular.legendre.max_degree=0", "network.hidden=[4]", "data.batch_size=64",
          "initialization.ridge_atoms=600")  # fmt: skip
