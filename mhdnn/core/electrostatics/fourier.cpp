@@ -72,8 +72,8 @@ struct RowPairs {
 
 std::int64_t num_blocks(std::int64_t num_rows) { return (num_rows + 2 * width - 1) / (2 * width); }
 
-// Rows of the mesh become rows of the spectrum: with z = a + ib, a = (z_k + conj z_n-k) / 2, b = -i (z_k - conj z_n-k)
-// / 2.
+// Rows of the mesh become rows of the spectrum, two at a time: with z = a + ib,
+// a = (z_k + conj z_n-k) / 2, b = -i (z_k - conj z_n-k) / 2.
 void transform_rows(const MeshShape& shape, const std::vector<double>& mesh, Spectrum& spectrum) {
     const std::int64_t length = shape[2], half = length / 2 + 1, num_rows = shape[0] * shape[1];
     const LineTransform& transform = LineTransform::of_length(length);
