@@ -56,10 +56,10 @@ def same_functions(system: System, method: str, theirs: np.ndarray) -> None:
     settings = {"atomic_numbers": system.elements, "cutoff": system.cutoff, "dtype": "float64"}
     descriptor = descriptor_settings(system.name, method, system.cutoff)
     potential = build_potential({**settings, "descriptor": descriptor, "network": network_settings()})
-    batch = system.batch
+    geometry = system.geometry
     with torch.no_grad():
         functions = potential.scaled_functions(
-            system.vectors, batch.center_index, batch.neighbor_index, system.element_index, batch.num_atoms
+            system.vectors, geometry.center_index, geometry.neighbor_index, system.element_index, geometry.num_atoms
         ).numpy()
     for power in (1, 2):
         ours, other = (functions**power).sum(1), (theirs**power).sum(1)
@@ -110,8 +110,8 @@ def dscribe_records(system: System, budget: float) -> Iterator[dict[str, Any]]:
 def dscribe_derivatives(system: System, method: str) -> dict[str, Any]:
     """Derivatives by the position of one atom, of those functions that depend on it."""
     peer = acsf(system, method)
-    batch = system.batch
-    centers = sorted({0, *batch.neighbor_index[batch.center_index == 0].tolist()})
+    geometry = system.geometry
+    centers = sorted({0, *geometry.neighbor_index[geometry.center_index == 0].tolist()})
     options = {"centers": centers, "include": [0], "attach": True, "return_descriptor": False, "method": "numerical"}
     timing = repeat(lambda: peer.derivatives(system.atoms, **options), 0.0)
     of_all = Timing(*(len(system.atoms) * seconds for seconds in timing))
@@ -127,10 +127,10 @@ class TorchANIPotential:
     def __init__(self, system: System, dtype: str) -> None:
         from torchani.aev import AEVComputer, ANIAngular, ANIRadial
 
-        batch = system.batch
-        once = batch.center_index < batch.neighbor_index  # the cells are so large that no atom sees its own image
+        geometry = system.geometry
+        once = geometry.center_index < geometry.neighbor_index  # the cells are so large that no atom sees its own image
         self.vectors = system.vectors[once].to(DTYPES[dtype]).requires_grad_()
-        self.center_index, self.neighbor_index = batch.center_index[once], batch.neighbor_index[once]
+        self.center_index, self.neighbor_index = geometry.center_index[once], geometry.neighbor_index[once]
         self.indices = torch.stack([self.neighbor_index, self.center_index])  # its vectors point to the first
         self.element_index = system.element_index
         radial = gaussians(NUM_RADIAL[system.name], system.cutoff)

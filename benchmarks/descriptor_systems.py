@@ -16,8 +16,8 @@ from scipy.spatial.transform import Rotation
 from timing import Timing
 
 from mhdnn.data.dataset import collate
-from mhdnn.neighbors import find_pairs, pair_vectors
-from mhdnn.structure import Batch, Structure
+from mhdnn.neighbors import find_pairs
+from mhdnn.structure import Batch, Geometry, Structure
 
 LATTICE_CONSTANT = 5.469  # silicon with PBE, Å
 MOLECULE_VOLUME = 29.9  # water at 1 g/cm³, Å³
@@ -64,24 +64,27 @@ class System:
         self.batch = collate([(0, structure, find_pairs(atoms.positions, atoms.cell[:], atoms.pbc, self.cutoff))])
 
     @property
+    def geometry(self) -> Geometry:
+        return self.batch.geometry
+
+    @property
     def elements(self) -> list[int]:
         return sorted({int(number) for number in self.atoms.numbers})
 
     @property
     def num_neighbors(self) -> float:
         """Mean over the atoms."""
-        return len(self.batch.center_index) / len(self.atoms)
+        return len(self.geometry.center_index) / len(self.atoms)
 
     @cached_property
     def vectors(self) -> torch.Tensor:
         """Pair vectors, shape (num_pairs, 3), Å, float64."""
-        batch = self.batch
-        return pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
+        return self.geometry.pair_vectors()
 
     @property
     def element_index(self) -> torch.Tensor:
         """Position of each atom's element in ``elements``, shape (num_atoms,)."""
-        return torch.searchsorted(torch.tensor(self.elements), self.batch.atomic_numbers)
+        return torch.searchsorted(torch.tensor(self.elements), self.geometry.atomic_numbers)
 
 
 def silicon(repeats: int, cutoff: float = SILICON_CUTOFF, seed: int = 0) -> System:

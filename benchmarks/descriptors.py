@@ -129,18 +129,18 @@ def measure(
 ) -> Iterator[Record]:
     """Energy and forces, and the functions alone."""
     potential = prepared(system, method, dtype, max_degree, shipped)
-    batch, vectors = system.batch, system.vectors.to(DTYPES[dtype])
-    pairs = (batch.center_index, batch.neighbor_index)
+    geometry, vectors = system.geometry, system.vectors.to(DTYPES[dtype])
+    pairs = (geometry.center_index, geometry.neighbor_index)
 
     def energy_and_forces() -> tuple[torch.Tensor, torch.Tensor]:
         leaf = vectors.detach().requires_grad_()
-        energy = potential(leaf, *pairs, batch.atomic_numbers).sum()
+        energy = potential(leaf, *pairs, geometry.atomic_numbers).sum()
         (gradient,) = torch.autograd.grad(energy, leaf)
-        return energy, forces_from_pairs(gradient, *pairs, batch.num_atoms)
+        return energy, forces_from_pairs(gradient, *pairs, geometry.num_atoms)
 
     @torch.no_grad()
     def functions() -> torch.Tensor:
-        return potential.scaled_functions(vectors, *pairs, system.element_index, batch.num_atoms)
+        return potential.scaled_functions(vectors, *pairs, system.element_index, geometry.num_atoms)
 
     for what, function in ((ENERGY_AND_FORCES, energy_and_forces), (FUNCTIONS_ONLY, functions)):
         timing = repeat(function, budget)

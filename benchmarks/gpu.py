@@ -171,10 +171,11 @@ def salt(device: str, repeats: tuple[int, ...], budget: float) -> Iterator[Recor
         structure = Structure(
             atoms.numbers.astype(np.int64), atoms.positions, atoms.cell[:], atoms.pbc, total_charge=0.0
         )
-        batch = collate([(0, structure, find_pairs(atoms.positions, atoms.cell[:], atoms.pbc, 5.0))]).to(device)
+        pairs = find_pairs(atoms.positions, atoms.cell[:], atoms.pbc, 5.0)
+        geometry = collate([(0, structure, pairs)]).geometry.to(device)
         head = {"method": "equilibration", "dtype": "float32", "atoms": len(atoms)}
         what = "charges, energy and forces, without neighbour search"
-        yield _record(what, head, lambda b=batch: timed(lambda: predict(potential, b), device, budget))
+        yield _record(what, head, lambda g=geometry: timed(lambda: predict(potential, g), device, budget))
 
 
 def training_epoch(device: str, epochs: int, overrides: list[str]) -> Record:

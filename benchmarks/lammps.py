@@ -165,17 +165,17 @@ def run(case: Case, ranks: int, folder: Path, extrapolation: str = "off") -> dic
 def operators_alone(case: Case, system: System, budget: float) -> dict[str, float]:
     """Energies and forces of the model for given pairs, and its network, microseconds for each atom, on one thread."""
     script, _ = load_model(case.model)
-    batch, vectors = system.batch, system.vectors
-    pairs = (batch.center_index, batch.neighbor_index)
+    geometry, vectors = system.geometry, system.vectors
+    pairs = (geometry.center_index, geometry.neighbor_index)
     torch.set_num_threads(1)
-    element = script.element_index(batch.atomic_numbers)
-    functions = script.symmetry_functions(vectors, *pairs, element, batch.num_atoms)
+    element = script.element_index(geometry.atomic_numbers)
+    functions = script.symmetry_functions(vectors, *pairs, element, geometry.num_atoms)
 
     def energy_and_forces() -> tuple[torch.Tensor, torch.Tensor]:
         leaf = vectors.detach().requires_grad_()
-        energy = script(leaf, *pairs, batch.atomic_numbers).sum()
+        energy = script(leaf, *pairs, geometry.atomic_numbers).sum()
         (gradient,) = torch.autograd.grad(energy, leaf)
-        return energy, forces_from_pairs(gradient, *pairs, batch.num_atoms)
+        return energy, forces_from_pairs(gradient, *pairs, geometry.num_atoms)
 
     def network() -> torch.Tensor:
         leaf = functions.detach().requires_grad_()

@@ -33,7 +33,7 @@ from mhdnn.data.dataset import collate
 from mhdnn.deploy.model_file import load_model
 from mhdnn.factory import build_potential
 from mhdnn.prediction import predict_charges
-from mhdnn.structure import Batch
+from mhdnn.structure import Batch, Geometry
 from mhdnn.training.assembly import model_settings
 from mhdnn.training.callbacks import MovingAverage
 from mhdnn.training.charges import ChargeModule, choose_parameters, fit_charge_scaling
@@ -51,12 +51,12 @@ class LocalChargeModule(ChargeModule):
     """Charges straight from the symmetry functions of each atom."""
 
     def charges(self, batch: Batch) -> torch.Tensor:
-        return local_charges(self.potential, batch)
+        return local_charges(self.potential, batch.geometry)
 
 
-def local_charges(potential: torch.nn.Module, batch: Batch) -> torch.Tensor:
-    vectors = batch.positions[batch.neighbor_index] - batch.positions[batch.center_index] + batch.cell_shifts
-    return potential.electronegativity(vectors, batch.center_index, batch.neighbor_index, batch.atomic_numbers)
+def local_charges(potential: torch.nn.Module, geometry: Geometry) -> torch.Tensor:
+    pairs = (geometry.pair_vectors(), geometry.center_index, geometry.neighbor_index)
+    return potential.electronegativity(*pairs, geometry.atomic_numbers)
 
 
 def train_with_command(folder: Path, overrides: list[str]) -> dict[str, Any]:
@@ -105,17 +105,17 @@ def test_charges(potential: torch.nn.Module, data: StoreDataModule, predict: Any
     dataset = data.dataset("test")
     batches = [collate([dataset[index]]) for index in range(len(dataset))]
     with torch.no_grad():
-        return [(batch, predict(potential, batch).detach().numpy()) for batch in batches]
+        return [(batch, predict(potential, batch.geometry).detach().numpy()) for batch in batches]
 
 
 def charge_rmse(predictions: list[tuple[Batch, np.ndarray]]) -> float:
-    differences = [predicted - batch.charges.numpy() for batch, predicted in predictions]
+    differences = [predicted - batch.labels.charges.numpy() for batch, predicted in predictions]
     return float(np.sqrt(np.mean(np.concatenate(differences) ** 2)))
 
 
 def carbon_profile(batch: Batch, charges: np.ndarray) -> np.ndarray:
     """Charges of the carbon atoms from one end to the other, the end with more hydrogen first."""
-    positions, numbers = batch.positions.numpy(), batch.atomic_numbers.numpy()
+    positions, numbers = batch.geometry.positions.numpy(), batch.geometry.atomic_numbers.numpy()
     carbon = positions[numbers == 6]
     axis = np.linalg.svd(carbon - carbon.mean(0))[2][0]
     place = (positions - carbon.mean(0)) @ axis
@@ -128,10 +128,12 @@ def plot(local: list[tuple[Batch, np.ndarray]], equilibrated: list[tuple[Batch, 
     """Mean charge along the chain for both terminations: DFT, local, equilibrated."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
     for panel, total, title in zip(axes, (0.0, 1.0), ("C10H2", "C10H3+"), strict=True):
-        reference = [carbon_profile(b, b.charges.numpy()) for b, _ in local if float(b.total_charge) == total]
+        reference = [
+            carbon_profile(b, b.labels.charges.numpy()) for b, _ in local if float(b.geometry.total_charge) == total
+        ]
         panel.plot(range(1, 11), np.mean(reference, 0), "o-", color="black", label="DFT (Hirshfeld)")
         for name, predictions, color in (("local", local, "tab:orange"), ("equilibrated", equilibrated, "tab:blue")):
-            profiles = [carbon_profile(b, q) for b, q in predictions if float(b.total_charge) == total]
+            profiles = [carbon_profile(b, q) for b, q in predictions if float(b.geometry.total_charge) == total]
             panel.plot(range(1, 11), np.mean(profiles, 0), "s--", color=color, label=name, markersize=4)
         panel.set_title(f"{title}, mean of {len(reference)} test structures")
         panel.set_xlabel("carbon atom along the chain")

@@ -73,9 +73,9 @@ def cost(calculator: MHDNNCalculator, atoms: Atoms) -> dict[str, Any]:
     atoms = atoms.copy()
     atoms.calc = calculator
     atoms.get_forces()
-    batch = calculator._batch()
+    geometry = calculator._geometry()
     seconds = {
-        asked: repeat(lambda asked=asked: predict(calculator.potential, batch, uncertainty=asked), 5.0).fastest
+        asked: repeat(lambda asked=asked: predict(calculator.potential, geometry, uncertainty=asked), 5.0).fastest
         for asked in (False, True)
     }
     return {"num_atoms": len(atoms), "microseconds_per_atom": 1e6 * seconds[False] / len(atoms),

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import torch
 
-from mhdnn.structure import Batch
+from mhdnn.structure import Geometry
 
 QUANTITIES = ("energy", "forces", "virial", "charges")
 PER_STRUCTURE = ("energy", "virial")
 
 
-def first_not_finite(quantities: Mapping[str, torch.Tensor | None], batch: Batch) -> tuple[int, str] | None:
-    """The first structure of a batch of which something is NaN or infinite, and what; None if all is well.
+def first_not_finite(quantities: Mapping[str, torch.Tensor | None], geometry: Geometry) -> tuple[int, str] | None:
+    """The first of several structures of which something is NaN or infinite, and what; None if all is well.
 
     :param quantities: fields of a `mhdnn.prediction.Prediction` by their names
     """
@@ -25,5 +25,5 @@ def first_not_finite(quantities: Mapping[str, torch.Tensor | None], batch: Batch
         bad = torch.nonzero(~torch.isfinite(values.detach()).reshape(len(values), -1).all(1))
         if len(bad):
             row = int(bad[0])
-            return (row if name in PER_STRUCTURE else int(batch.structure_index[row])), name
+            return (row if name in PER_STRUCTURE else int(geometry.structure_index[row])), name
     return None  # the sum alone is too large for a number

@@ -38,6 +38,13 @@ class NeighborPairs(NamedTuple):
     neighbor_index: np.ndarray
     cell_shifts: np.ndarray
 
+    def vectors(self, positions: np.ndarray) -> np.ndarray:
+        """From centre to neighbour, shape (num_pairs, 3), Å.
+
+        :param positions: of the atoms, shape (num_atoms, 3), Å
+        """
+        return positions[self.neighbor_index] - positions[self.center_index] + self.cell_shifts
+
 
 def find_pairs(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float) -> NeighborPairs:
     """All pairs of atoms closer than a cutoff.
@@ -150,20 +157,6 @@ def complete_cell(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     result = cell.copy()
     result[~pbc] = basis[len(periodic) :]
     return result
-
-
-def pair_vectors(
-    positions: torch.Tensor,
-    center_index: torch.Tensor,
-    neighbor_index: torch.Tensor,
-    cell_shifts: torch.Tensor,
-) -> torch.Tensor:
-    """Vectors from centre to neighbour, shape (num_pairs, 3), Å.
-
-    :param positions: shape (num_atoms, 3), Å
-    :param cell_shifts: shape (num_pairs, 3), Å
-    """
-    return positions.index_select(0, neighbor_index) - positions.index_select(0, center_index) + cell_shifts
 
 
 def squared_lengths(vectors: torch.Tensor) -> torch.Tensor:

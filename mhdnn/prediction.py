@@ -1,4 +1,4 @@
-"""What a potential says of a batch: energies, forces, virials, and charges where it has them."""
+"""What a potential says of structures: energies, forces, virials, and charges where it has them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import torch
 
 from mhdnn.electrostatics import CoulombSystem, build_coulomb
 from mhdnn.errors import DataError
-from mhdnn.neighbors import pair_vectors
 from mhdnn.potential import forces_from_pairs, pair_virials, virials_from_pairs
 from mhdnn.segments import segment_sum
-from mhdnn.structure import VOIGT, Batch
+from mhdnn.structure import VOIGT, Geometry
 from mhdnn.uncertainty.prediction import expected_errors, has_error_model
 
 
 class Prediction(NamedTuple):
-    r"""What a potential says of a batch.
+    r"""What a potential says of structures.
 
     :param energy: shape (num_structures,), eV
     :param forces: shape (num_atoms, 3), eV/Å
@@ -59,7 +58,7 @@ def has_charges(potential: Any) -> bool:
 
 def predict(
     potential: Any,
-    batch: Batch,
+    geometry: Geometry,
     create_graph: bool = False,
     solver: str = "auto",
     initial_charges: torch.Tensor | None = None,
@@ -67,7 +66,7 @@ def predict(
     guard: Guard | None = None,
     uncertainty: bool = False,
 ) -> Prediction:
-    r"""Energies, forces and virials of a batch.
+    r"""Energies, forces and virials of structures.
 
     The virial of a pair, and of the two charges of an element of A, is shared half and half between its atoms:
 
@@ -91,20 +90,20 @@ def predict(
     # TorchScript's optimiser makes the first calls slow and gains nothing after them
     with torch.enable_grad(), torch.jit.optimized_execution(False):
         if not has_charges(potential):
-            atoms = SeenAtoms(potential, batch)
+            atoms = SeenAtoms(potential, geometry)
             if guard:
                 guard.look(atoms)
             result = _short_range(atoms, atoms.energies(), create_graph, atomic_virials)
             return _completed(result, atoms, create_graph, uncertainty)
-        geometry = ChargeGeometry(potential, batch, solver, initial_charges)
+        charged = ChargedAtoms(potential, geometry, solver, initial_charges)
         if guard:
-            guard.look(geometry.atoms)
-        charges = geometry.charges()
+            guard.look(charged)
+        charges = charged.charges()
         if guard:
-            guard.look_at_charges(geometry.atoms, charges.detach())
-        short_range = geometry.atoms.energies(charges) + geometry.screening(charges)
-        result = geometry.predict(charges, short_range, create_graph, atomic_virials)
-        return _completed(result, geometry.atoms, create_graph, uncertainty)
+            guard.look_at_charges(charged, charges.detach())
+        short_range = charged.energies(charges) + charged.screening(charges)
+        result = charged.predict(charges, short_range, create_graph, atomic_virials)
+        return _completed(result, charged, create_graph, uncertainty)
 
 
 def _completed(result: Prediction, atoms: SeenAtoms, create_graph: bool, uncertainty: bool) -> Prediction:
@@ -119,15 +118,15 @@ def num_members(potential: Any) -> int:
     return int(getattr(potential.network, "num_members", 1))
 
 
-def predict_members(potential: Any, batch: Batch, create_graph: bool = False) -> list[Prediction]:
-    """What each member of an ensemble says of a batch; of a single network one prediction.
+def predict_members(potential: Any, geometry: Geometry, create_graph: bool = False) -> list[Prediction]:
+    """What each member of an ensemble says of structures; of a single network one prediction.
 
     :param create_graph: as in `predict`
     """
     if num_members(potential) == 1:
-        return [predict(potential, batch, create_graph)]
+        return [predict(potential, geometry, create_graph)]
     with torch.enable_grad(), torch.jit.optimized_execution(False):
-        atoms = SeenAtoms(potential, batch)
+        atoms = SeenAtoms(potential, geometry)
         network = potential.network.member_energies(atoms.functions, atoms.element_index).to(torch.float64)
         energies = network + potential.reference_energies.index_select(0, atoms.element_index)
         if atoms.has_repulsion:
@@ -153,23 +152,25 @@ def spread_of(members: list[Prediction]) -> tuple[torch.Tensor, torch.Tensor, to
 
 
 class SeenAtoms:
-    """The atoms of a batch as the networks see them: pair vectors as variables, and what is computed of them once.
+    """Atoms as the networks see them: pair vectors as variables, and what is computed of them once.
 
     :param potential: a `Potential`, scripted or not
     """
 
-    def __init__(self, potential: Any, batch: Batch) -> None:
-        self.potential, self.batch = potential, batch
-        vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
-        self.vectors = vectors.detach().requires_grad_()
-        self.element_index = potential.element_index(batch.atomic_numbers)
+    def __init__(self, potential: Any, geometry: Geometry) -> None:
+        self.potential, self.geometry = potential, geometry
+        self.vectors = geometry.pair_vectors().detach().requires_grad_()
+        self.element_index = potential.element_index(geometry.atomic_numbers)
+
+    @property
+    def pairs(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Vectors, centres and neighbours."""
+        return self.vectors, self.geometry.center_index, self.geometry.neighbor_index
 
     @cached_property
     def symmetry_functions(self) -> torch.Tensor:
         """Shape (num_atoms, num_functions)."""
-        batch = self.batch
-        pairs = (self.vectors, batch.center_index, batch.neighbor_index)
-        return self.potential.symmetry_functions(*pairs, self.element_index, batch.num_atoms)
+        return self.potential.symmetry_functions(*self.pairs, self.element_index, self.geometry.num_atoms)
 
     @cached_property
     def functions(self) -> torch.Tensor:
@@ -188,35 +189,33 @@ class SeenAtoms:
 
     def repulsion(self) -> torch.Tensor:
         """Of nuclei, shape (num_atoms,), eV."""
-        batch = self.batch
-        pairs = (self.vectors, batch.center_index, batch.neighbor_index)
-        return self.potential.repulsion(*pairs, self.element_index, batch.num_atoms)
+        return self.potential.repulsion(*self.pairs, self.element_index, self.geometry.num_atoms)
 
 
 def _pair_forces_and_virial(
-    batch: Batch, vectors: torch.Tensor, gradient: torch.Tensor
+    geometry: Geometry, vectors: torch.Tensor, gradient: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    forces = forces_from_pairs(gradient, batch.center_index, batch.neighbor_index, batch.num_atoms)
-    return forces, virials_from_pairs(vectors, gradient, _num_pairs(batch))
+    forces = forces_from_pairs(gradient, geometry.center_index, geometry.neighbor_index, geometry.num_atoms)
+    return forces, virials_from_pairs(vectors, gradient, _num_pairs(geometry))
 
 
-def _num_pairs(batch: Batch) -> list[int]:
+def _num_pairs(geometry: Geometry) -> list[int]:
     """Pairs of each structure, which follow each other."""
-    ends = torch.cumsum(batch.num_atoms_per_structure, 0)
-    last = torch.searchsorted(batch.center_index, ends)
+    ends = torch.cumsum(geometry.num_atoms_per_structure, 0)
+    last = torch.searchsorted(geometry.center_index, ends)
     return torch.diff(last, prepend=last.new_zeros(1)).tolist()
 
 
-def _shared_pair_virials(batch: Batch, vectors: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+def _shared_pair_virials(geometry: Geometry, vectors: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     """Half of each pair's virial for each of its atoms, shape (num_atoms, 6), eV."""
     half = 0.5 * pair_virials(vectors, gradient)
-    return segment_sum(half, batch.center_index, batch.num_atoms).index_add(0, batch.neighbor_index, half)
+    return segment_sum(half, geometry.center_index, geometry.num_atoms).index_add(0, geometry.neighbor_index, half)
 
 
 def _short_range(
     atoms: SeenAtoms, energies: torch.Tensor, create_graph: bool, atomic_virials: bool, retain_graph: bool = False
 ) -> Prediction:
-    batch, vectors = atoms.batch, atoms.vectors
+    geometry, vectors = atoms.geometry, atoms.vectors
     gradient = None
     if energies.requires_grad:  # those of a repulsion of no pair that is near don't
         kept = create_graph or retain_graph
@@ -224,9 +223,9 @@ def _short_range(
             energies.sum(), vectors, retain_graph=kept, create_graph=create_graph, allow_unused=True
         )
     gradient = torch.zeros_like(vectors) if gradient is None else gradient
-    forces, virial = _pair_forces_and_virial(batch, vectors, gradient)
-    energy = segment_sum(energies, batch.structure_index, batch.num_structures)
-    shares = _shared_pair_virials(batch, vectors, gradient) if atomic_virials else None
+    forces, virial = _pair_forces_and_virial(geometry, vectors, gradient)
+    energy = segment_sum(energies, geometry.structure_index, geometry.num_structures)
+    shares = _shared_pair_virials(geometry, vectors, gradient) if atomic_virials else None
     return Prediction(energy, forces, virial, energies, None, shares)
 
 
@@ -235,8 +234,8 @@ def _voigt(by_strain: torch.Tensor) -> torch.Tensor:
     return torch.stack([0.5 * (by_strain[:, a, b] + by_strain[:, b, a]) for a, b in VOIGT], 1)
 
 
-class ChargeGeometry:
-    """A batch as variables: pair vectors for short ranges, positions and strain for the electrostatics.
+class ChargedAtoms(SeenAtoms):
+    """Atoms with charges that follow them; of the electrostatics positions and strain are the variables.
 
     :param potential: a `ChargePotential`, scripted or not
     :param initial_charges: where an iterative solution starts from, shape (num_atoms,), e
@@ -245,29 +244,28 @@ class ChargeGeometry:
     """
 
     def __init__(
-        self, potential: Any, batch: Batch, solver: str = "auto", initial_charges: torch.Tensor | None = None
+        self, potential: Any, geometry: Geometry, solver: str = "auto", initial_charges: torch.Tensor | None = None
     ) -> None:
-        unknown = torch.nonzero(~torch.isfinite(batch.total_charge))
+        unknown = torch.nonzero(~torch.isfinite(geometry.total_charge))
         if len(unknown):
-            number = int(batch.dataset_index[unknown[0, 0]])
+            number = int(geometry.dataset_index[unknown[0, 0]])
             raise DataError(
                 f"`total_charge`: structure {number} has none, nor atomic charges that add up to a whole number, but "
                 "the model equilibrates charges; write it into the dataset, or give the one of all structures without "
                 "(data.total_charge=0)"
             )
-        self.potential, self.batch = potential, batch
-        self.atoms = SeenAtoms(potential, batch)
-        self.positions = batch.positions.detach().requires_grad_()
-        self.strain = torch.zeros_like(batch.cell).requires_grad_()
+        super().__init__(potential, geometry)
+        self.positions = geometry.positions.detach().requires_grad_()
+        self.strain = torch.zeros_like(geometry.cell).requires_grad_()
         symmetric = 0.5 * (self.strain + self.strain.transpose(1, 2))
-        of_atom = symmetric.index_select(0, batch.structure_index)
+        of_atom = symmetric.index_select(0, geometry.structure_index)
         self.coulomb: CoulombSystem = build_coulomb(
             self.positions + (self.positions.unsqueeze(1) @ of_atom).squeeze(1),
-            batch.cell + batch.cell @ symmetric,
-            batch.pbc,
-            batch.structure_index,
-            batch.num_structures,
-            potential.charge_widths(batch.atomic_numbers),
+            geometry.cell + geometry.cell @ symmetric,
+            geometry.pbc,
+            geometry.structure_index,
+            geometry.num_structures,
+            potential.charge_widths(geometry.atomic_numbers),
             accuracy=potential.accuracy,
             solver=solver,
         )
@@ -275,16 +273,13 @@ class ChargeGeometry:
 
     def charges(self) -> torch.Tensor:
         """Equilibrated charges, shape (num_atoms,), e."""
-        atoms, batch = self.atoms, self.batch
-        self.electronegativity = self.potential.electronegativity_of(atoms.functions, atoms.element_index)
-        hardness = self.potential.hardness(batch.atomic_numbers)
-        return self.coulomb.equilibrate(self.electronegativity, hardness, batch.total_charge)
+        self.electronegativity = self.potential.electronegativity_of(self.functions, self.element_index)
+        hardness = self.potential.hardness(self.geometry.atomic_numbers)
+        return self.coulomb.equilibrate(self.electronegativity, hardness, self.geometry.total_charge)
 
     def screening(self, charges: torch.Tensor) -> torch.Tensor:
         """What takes the electrostatics of close pairs out again, shape (num_atoms,), eV."""
-        batch = self.batch
-        pairs = (self.atoms.vectors, batch.center_index, batch.neighbor_index)
-        return self.potential.screening(*pairs, batch.atomic_numbers, charges)
+        return self.potential.screening(*self.pairs, self.geometry.atomic_numbers, charges)
 
     def predict(
         self, charges: torch.Tensor, short_range: torch.Tensor, create_graph: bool, atomic_virials: bool = False
@@ -295,7 +290,7 @@ class ChargeGeometry:
         :param short_range: atomic energies without electrostatics, shape (num_atoms,), eV
         :param atomic_virials: as in `predict`
         """
-        batch, vectors = self.batch, self.atoms.vectors
+        geometry, vectors = self.geometry, self.vectors
         energies = short_range + 0.5 * charges * self.coulomb.potential(charges)
         variables = [vectors, self.positions, self.strain]
         by_pair, by_position, by_strain, *by_electronegativity = torch.autograd.grad(
@@ -306,11 +301,11 @@ class ChargeGeometry:
             allow_unused=True,
             materialize_grads=True,
         )
-        forces, virial = _pair_forces_and_virial(batch, vectors, by_pair)
-        energy = segment_sum(energies, batch.structure_index, batch.num_structures)
+        forces, virial = _pair_forces_and_virial(geometry, vectors, by_pair)
+        energy = segment_sum(energies, geometry.structure_index, geometry.num_structures)
         shares = None
         if atomic_virials:
-            shares = _shared_pair_virials(batch, vectors, by_pair)
+            shares = _shared_pair_virials(geometry, vectors, by_pair)
             shares = shares + self._shared_coulomb_virials(charges, 0.5 * charges + by_electronegativity[0])
         return Prediction(energy, forces - by_position, virial + _voigt(by_strain), energies, charges, shares)
 
@@ -330,20 +325,20 @@ class ChargeGeometry:
         return torch.stack([torch.autograd.grad(part, weights, retain_graph=True)[0] for part in total], 1)
 
 
-def predict_charges(potential: Any, batch: Batch, solver: str = "auto") -> torch.Tensor:
+def predict_charges(potential: Any, geometry: Geometry, solver: str = "auto") -> torch.Tensor:
     """Charges alone, shape (num_atoms,), e; differentiable by the potential's parameters."""
-    return ChargeGeometry(potential, batch, solver).charges()
+    return ChargedAtoms(potential, geometry, solver).charges()
 
 
-def predict_known(potential: Any, batch: Batch, solver: str = "auto") -> Prediction:
+def predict_known(potential: Any, geometry: Geometry, solver: str = "auto") -> Prediction:
     """The part that the network doesn't have to learn: repulsion of nuclei, screened electrostatics of its charges."""
     with torch.enable_grad():
         if not has_charges(potential):
-            atoms = SeenAtoms(potential, batch)
+            atoms = SeenAtoms(potential, geometry)
             return _short_range(atoms, atoms.repulsion(), False, False).detach()
-        geometry = ChargeGeometry(potential, batch, solver)
-        charges = geometry.charges()
-        known = geometry.screening(charges)
-        if geometry.atoms.has_repulsion:
-            known = known + geometry.atoms.repulsion()
-        return geometry.predict(charges, known, False).detach()
+        charged = ChargedAtoms(potential, geometry, solver)
+        charges = charged.charges()
+        known = charged.screening(charges)
+        if charged.has_repulsion:
+            known = known + charged.repulsion()
+        return charged.predict(charges, known, False).detach()

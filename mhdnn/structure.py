@@ -1,7 +1,7 @@
 r"""Every array and tensor that describes structures: name, shape, unit, once.
 
-`Structure` is one set of atoms with its labels (numpy, as stored); `Batch` is several of them
-concatenated with their neighbour pairs (torch, as trained on).
+`Structure` is one set of atoms with its labels (numpy, as stored). Several of them concatenated are a `Geometry` with
+its neighbour pairs (torch), which is all that a potential is asked about; a `Batch` has their `Labels` beside it.
 
 Stress is :math:`\sigma = (1/V)\,\partial E/\partial\varepsilon`, tension positive, Voigt order
 xx yy zz yz xz xy, per volume of the given cell (vacuum included).
@@ -9,12 +9,15 @@ xx yy zz yz xz xy, per volume of the given cell (vacuum included).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 LABELS = ("energy", "forces", "stress", "charges", "total_charge")
+Tensors = TypeVar("Tensors", bound="_Tensors")
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
@@ -52,9 +55,25 @@ class Structure:
         return len(self.atomic_numbers)
 
 
+class _Tensors:
+    """A dataclass of tensors, or of such dataclasses."""
+
+    def to(self: Tensors, device: torch.device | str | None = None, non_blocking: bool = False) -> Tensors:
+        """The same on another device."""
+        return self._each(lambda value: value.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self: Tensors) -> Tensors:
+        """The same in page-locked memory (called by the data loader)."""
+        return self._each(lambda value: value.pin_memory())
+
+    def _each(self: Tensors, change: Callable[[Any], Any]) -> Tensors:
+        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        return type(self)(**{name: change(getattr(self, name)) for name in names})
+
+
 @dataclass
-class Batch:
-    """Structures concatenated, with their neighbour pairs sorted by centre.
+class Geometry(_Tensors):
+    """Atoms of structures, one structure after the other, with their neighbour pairs sorted by centre.
 
     :param atomic_numbers: shape (num_atoms,), int64
     :param positions: shape (num_atoms, 3), Å
@@ -65,13 +84,9 @@ class Batch:
     :param center_index: atom i of each pair, ascending, shape (num_pairs,), int64
     :param neighbor_index: atom j of each pair, shape (num_pairs,), int64
     :param cell_shifts: lattice vectors added to atom j, shape (num_pairs, 3), Å at zero strain
-    :param dataset_index: position of each structure in its dataset, shape (num_structures,), int64
-    :param energy: shape (num_structures,), eV; NaN where a structure has no such label
-    :param forces: shape (num_atoms, 3), eV/Å; NaN where missing
-    :param stress: shape (num_structures, 6), eV/Å³; NaN where missing
-    :param charges: shape (num_atoms,), e; NaN where missing
-    :param total_charge: shape (num_structures,), e; NaN where missing
-    :param weight: in the loss, shape (num_structures,)
+    :param total_charge: shape (num_structures,), e; NaN where it is not known, which potentials with charges refuse
+    :param dataset_index: position of each structure in its dataset, by which messages name it, shape
+        (num_structures,), int64
     """
 
     atomic_numbers: torch.Tensor
@@ -83,13 +98,8 @@ class Batch:
     center_index: torch.Tensor
     neighbor_index: torch.Tensor
     cell_shifts: torch.Tensor
-    dataset_index: torch.Tensor
-    energy: torch.Tensor
-    forces: torch.Tensor
-    stress: torch.Tensor
-    charges: torch.Tensor
     total_charge: torch.Tensor
-    weight: torch.Tensor
+    dataset_index: torch.Tensor
 
     @property
     def num_structures(self) -> int:
@@ -99,11 +109,52 @@ class Batch:
     def num_atoms(self) -> int:
         return len(self.atomic_numbers)
 
-    def to(self, device: torch.device | str | None = None, non_blocking: bool = False) -> Batch:
-        """The same batch on another device."""
-        moved = {f.name: getattr(self, f.name).to(device, non_blocking=non_blocking) for f in fields(self)}
-        return replace(self, **moved)
+    @property
+    def volume(self) -> torch.Tensor:
+        """Volumes of the cells, zero of those without three vectors, shape (num_structures,), Å³."""
+        return torch.linalg.det(self.cell).abs()
 
-    def pin_memory(self) -> Batch:
-        """The same batch in page-locked memory (called by the data loader)."""
-        return replace(self, **{f.name: getattr(self, f.name).pin_memory() for f in fields(self)})
+    def stress(self, virial: torch.Tensor) -> torch.Tensor:
+        r"""Stress from :math:`V\sigma`, shape (num_structures, 6), eV/Å³; NaN where there is no volume."""
+        volume = self.volume.unsqueeze(1)
+        return virial / torch.where(volume > 0, volume, torch.nan)
+
+    def pair_vectors(self) -> torch.Tensor:
+        """Vectors from centre to neighbour, shape (num_pairs, 3), Å."""
+        ends = self.positions.index_select(0, self.neighbor_index)
+        return ends - self.positions.index_select(0, self.center_index) + self.cell_shifts
+
+    def with_pairs(self, chosen: torch.Tensor) -> Geometry:
+        """The same with some of the pairs, given by their numbers, ascending."""
+        center, neighbor = self.center_index[chosen], self.neighbor_index[chosen]
+        return replace(self, center_index=center, neighbor_index=neighbor, cell_shifts=self.cell_shifts[chosen])
+
+
+@dataclass
+class Labels(_Tensors):
+    """What is known of structures that a potential is trained on or compared with; NaN where a label is missing.
+
+    :param energy: shape (num_structures,), eV
+    :param forces: shape (num_atoms, 3), eV/Å
+    :param stress: shape (num_structures, 6), eV/Å³
+    :param charges: shape (num_atoms,), e
+    :param weight: in the loss, shape (num_structures,)
+    """
+
+    energy: torch.Tensor
+    forces: torch.Tensor
+    stress: torch.Tensor
+    charges: torch.Tensor
+    weight: torch.Tensor
+
+
+@dataclass
+class Batch(_Tensors):
+    """Structures and their labels."""
+
+    geometry: Geometry
+    labels: Labels
+
+    def with_labels(self, **labels: torch.Tensor) -> Batch:
+        """The same structures with other labels."""
+        return Batch(self.geometry, replace(self.labels, **labels))

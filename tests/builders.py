@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from mhdnn.factory import build_potential
 from mhdnn.neighbors import find_pairs
 from mhdnn.potential import Potential
 from mhdnn.prediction import predict
-from mhdnn.structure import Batch, Structure
+from mhdnn.structure import Batch, Geometry, Structure
 
 
 def legendre_settings(cross_terms: bool = True, max_degree: int = 3, num: int = 2) -> dict[str, Any]:
@@ -138,8 +137,13 @@ def structure_of(atoms: Atoms, **labels: Any) -> Structure:
     )
 
 
+def geometry_of(*many: Atoms, cutoff: float = 4.5, total_charge: float | list[float] | None = None) -> Geometry:
+    """Some atoms with their pairs."""
+    return batch_of(*many, cutoff=cutoff, total_charge=total_charge).geometry
+
+
 def batch_of(*many: Atoms, cutoff: float = 4.5, total_charge: float | list[float] | None = None) -> Batch:
-    """The batch of some atoms, without labels but for the total charge."""
+    """Some atoms with their pairs, all of whose labels are missing."""
     totals = total_charge if isinstance(total_charge, list) else [total_charge] * len(many)
     items = [
         (
@@ -159,8 +163,7 @@ def labelled_batch(potential: Potential | None = None, repeats: int = 1) -> Batc
     """
     batch = batch_of(*[structures()["triclinic"]] * repeats, structures()["tiny"])
     if potential is None:
-        zeros = torch.zeros(batch.num_structures, 6, dtype=torch.float64)
-        return replace(batch, energy=zeros[:, 0], forces=0 * batch.positions, stress=zeros)
-    made = predict(potential, batch)
-    volume = torch.linalg.det(batch.cell).abs().unsqueeze(1)
-    return replace(batch, energy=made.energy, forces=made.forces, stress=made.virial / volume)
+        zeros = torch.zeros_like(batch.labels.stress)
+        return batch.with_labels(energy=zeros[:, 0], forces=0 * batch.geometry.positions, stress=zeros)
+    made = predict(potential, batch.geometry)
+    return batch.with_labels(energy=made.energy, forces=made.forces, stress=batch.geometry.stress(made.virial))

@@ -202,8 +202,8 @@ def smallest_distance(atoms: Atoms) -> float:
     radii = covalent_radii[atoms.numbers]
     pairs = find_pairs(atoms.positions, atoms.cell[:], atoms.pbc, 2.0 * float(radii.max()))
     first, second = pairs.center_index, pairs.neighbor_index
-    vectors = atoms.positions[second] - atoms.positions[first] + pairs.cell_shifts
-    return float((np.linalg.norm(vectors, axis=1) / (radii[first] + radii[second])).min(initial=np.inf))
+    distances = np.linalg.norm(pairs.vectors(atoms.positions), axis=1)
+    return float((distances / (radii[first] + radii[second])).min(initial=np.inf))
 
 
 def _run(

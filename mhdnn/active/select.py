@@ -65,7 +65,7 @@ def points_of(script: Any, metadata: dict[str, Any], path: Path) -> AtomsOfPool:
         raise DataError(f"{path}: has no structure")
     points, elements, structures = [], [], []
     for number in track(range(len(dataset)), f"functions of {path.name}", transient=True):
-        atoms = SeenAtoms(script, collate([dataset[number]]))
+        atoms = SeenAtoms(script, collate([dataset[number]]).geometry)
         with torch.no_grad():
             features = script.uncertainty.features(atoms.functions.detach())[:, 1:].double()
         radius = script.uncertainty.radius.index_select(0, atoms.element_index)

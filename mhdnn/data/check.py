@@ -331,8 +331,8 @@ def nearest_ratio(structure: Structure, limit: float) -> float:
     if len(pairs.center_index) == 0:
         return limit
     first, second = pairs.center_index, pairs.neighbor_index
-    vectors = structure.positions[second] - structure.positions[first] + pairs.cell_shifts
-    return min(limit, float((np.linalg.norm(vectors, axis=1) / (radii[first] + radii[second])).min()))
+    distances = np.linalg.norm(pairs.vectors(structure.positions), axis=1)
+    return min(limit, float((distances / (radii[first] + radii[second])).min()))
 
 
 def energy_outliers(energies: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from mhdnn.data.charges import total_from_charges
 from mhdnn.errors import DataError
 from mhdnn.neighbors import NeighborPairs, find_pairs
-from mhdnn.structure import Batch, Structure
+from mhdnn.structure import Batch, Geometry, Labels, Structure
 
 COINCIDENT = 0.01  # Å
 LARGEST_LABEL = 1e8  # all electrons of the heaviest atoms have -1.5e6 eV
@@ -136,7 +136,7 @@ def check_distances(structure: Structure, pairs: NeighborPairs, name: str) -> No
     :param name: of the structure, for the message
     :raises DataError: naming the pair
     """
-    vectors = structure.positions[pairs.neighbor_index] - structure.positions[pairs.center_index] + pairs.cell_shifts
+    vectors = pairs.vectors(structure.positions)
     squares = np.einsum("ij,ij->i", vectors, vectors)
     if len(squares) and not squares.min() > COINCIDENT**2:  # NaN, too
         worst = int(np.argmin(squares))
@@ -157,7 +157,7 @@ def collate(items: Sequence[Item]) -> Batch:
     def joined(arrays: list[np.ndarray]) -> torch.Tensor:
         return torch.from_numpy(np.concatenate(arrays))
 
-    return Batch(
+    geometry = Geometry(
         atomic_numbers=joined([s.atomic_numbers.astype(np.int64) for s in structures]),
         positions=joined([s.positions for s in structures]),
         cell=torch.from_numpy(np.stack([s.cell for s in structures])),
@@ -167,14 +167,17 @@ def collate(items: Sequence[Item]) -> Batch:
         center_index=joined([p.center_index + shift for p, shift in zip(pairs, first_atom, strict=True)]),
         neighbor_index=joined([p.neighbor_index + shift for p, shift in zip(pairs, first_atom, strict=True)]),
         cell_shifts=joined([p.cell_shifts for p in pairs]),
+        total_charge=torch.tensor([total_charge_of(s) for s in structures], dtype=torch.float64),
         dataset_index=torch.tensor([number for number, _, _ in items]),
+    )
+    labels = Labels(
         energy=torch.tensor([np.nan if s.energy is None else s.energy for s in structures], dtype=torch.float64),
         forces=joined([label_or_nan(s.forces, (s.num_atoms, 3)) for s in structures]),
         stress=torch.from_numpy(np.stack([label_or_nan(s.stress, (6,)) for s in structures])),
         charges=joined([label_or_nan(s.charges, (s.num_atoms,)) for s in structures]),
-        total_charge=torch.tensor([total_charge_of(s) for s in structures], dtype=torch.float64),
         weight=torch.tensor([1.0 if s.weight is None else s.weight for s in structures], dtype=torch.float64),
     )
+    return Batch(geometry, labels)
 
 
 def label_or_nan(label: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:

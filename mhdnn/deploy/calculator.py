@@ -19,9 +19,9 @@ from mhdnn.deploy.model_file import load_model
 from mhdnn.dispersion import DispersionCorrection
 from mhdnn.errors import ConfigError, ModelError, NotFiniteError
 from mhdnn.finite import first_not_finite
-from mhdnn.neighbors import NeighborPairs, find_pairs, pair_vectors, squared_lengths
-from mhdnn.prediction import ChargeGeometry, Prediction, num_members, predict, predict_members, spread_of
-from mhdnn.structure import Batch
+from mhdnn.neighbors import NeighborPairs, find_pairs, squared_lengths
+from mhdnn.prediction import ChargedAtoms, Prediction, num_members, predict, predict_members, spread_of
+from mhdnn.structure import Geometry
 
 KEYWORDS_OF_ASE = ("atoms", "directory", "label")
 
@@ -109,19 +109,19 @@ class MHDNNCalculator(Calculator):
         known = self._charges if self._charges is not None and len(self._charges) == len(self.atoms) else None
         asked = properties or ()
         shares = "stresses" in asked and bool(self.atoms.cell.rank == 3)
-        batch = self._batch()
+        geometry = self._geometry()
         if self.metadata["charges"]:
-            self.guard.look_at_total_charge(float(batch.total_charge))
+            self.guard.look_at_total_charge(float(geometry.total_charge))
         prediction = predict(
             self.potential,
-            batch,
+            geometry,
             solver=self.solver,
             initial_charges=known,
             atomic_virials=shares,
             guard=None if self.guard.choice == "off" else self.guard,
             uncertainty=True,
         )
-        self._check_finite(prediction, batch)
+        self._check_finite(prediction, geometry)
         self._charges = prediction.charges
         self.guard.report()
         energy = float(prediction.energy)
@@ -132,9 +132,9 @@ class MHDNNCalculator(Calculator):
             "forces": prediction.forces.cpu().numpy(),
         }
         if self.atoms.cell.rank == 3:
-            self.results["stress"] = prediction.virial[0].cpu().numpy() / self.atoms.get_volume()
+            self.results["stress"] = geometry.stress(prediction.virial)[0].cpu().numpy()
         if prediction.atomic_virials is not None:
-            self.results["stresses"] = prediction.atomic_virials.cpu().numpy() / self.atoms.get_volume()
+            self.results["stresses"] = (prediction.atomic_virials / geometry.volume).cpu().numpy()
         if prediction.charges is not None:
             charges = prediction.charges.cpu().numpy()
             self.results["charges"] = charges
@@ -142,7 +142,7 @@ class MHDNNCalculator(Calculator):
             self.results["dipole"] = charges @ self.atoms.positions
         self.results.update(self._uncertainties(prediction))
         if num_members(self.potential) > 1:
-            self.results.update(self._spread(batch))
+            self.results.update(self._spread(geometry))
         if self.dispersion:
             self._add_dispersion(self.dispersion, atomic="energies" in asked)
 
@@ -159,16 +159,16 @@ class MHDNNCalculator(Calculator):
             results["energy_uncertainty"] = float(prediction.energy_errors)
         return results
 
-    def _spread(self, batch: Batch) -> dict[str, Any]:
+    def _spread(self, geometry: Geometry) -> dict[str, Any]:
         """Standard deviations of the members of an ensemble: energy (eV), forces (eV/Å), stress (eV/Å³)."""
-        energy, forces, virial = spread_of(predict_members(self.potential, batch))
+        energy, forces, virial = spread_of(predict_members(self.potential, geometry))
         results = {"energy_spread": float(energy), "forces_spread": forces.cpu().numpy()}
         if self.atoms.cell.rank == 3:
-            results["stress_spread"] = virial[0].cpu().numpy() / self.atoms.get_volume()
+            results["stress_spread"] = geometry.stress(virial)[0].cpu().numpy()
         return results
 
-    def _check_finite(self, prediction: Prediction, batch: Batch) -> None:
-        found = first_not_finite(prediction._asdict(), batch)
+    def _check_finite(self, prediction: Prediction, geometry: Geometry) -> None:
+        found = first_not_finite(prediction._asdict(), geometry)
         if found is not None:
             self._charges = None
             raise NotFiniteError(
@@ -223,39 +223,33 @@ class MHDNNCalculator(Calculator):
         if self._charges is None:
             reason = "nothing has been calculated yet" if self.metadata.get("charges") else "the model has no charges"
             raise ModelError(f"`electrostatic_potential`: {reason}; it needs the charges of a calculation")
-        geometry = ChargeGeometry(self.potential, self._batch(), self.solver)
+        charged = ChargedAtoms(self.potential, self._geometry(), self.solver)
         where = torch.as_tensor(points, dtype=torch.float64, device=self.device)
-        return geometry.coulomb.potential_at(where, self._charges).detach().cpu().numpy()
+        return charged.coulomb.potential_at(where, self._charges).detach().cpu().numpy()
 
-    def _batch(self) -> Batch:
-        """The atoms and their pairs as a batch of one structure."""
-        center, neighbor, shifts = self._pairs_within_cutoff()
+    def _geometry(self) -> Geometry:
+        """The atoms with the pairs within the cutoff."""
         num_atoms = len(self.atoms)
 
         def tensor(values: Any, dtype: torch.dtype = torch.float64) -> torch.Tensor:
             return torch.as_tensor(np.asarray(values), dtype=dtype, device=self.device)
 
-        def unknown(*shape: int) -> torch.Tensor:
-            return torch.full(shape, torch.nan, dtype=torch.float64, device=self.device)
-
-        return Batch(
+        center, neighbor, shifts = self._pairs_with_skin()
+        geometry = Geometry(
             atomic_numbers=tensor(self.atoms.numbers, torch.long),
             positions=tensor(self.atoms.positions),
             cell=tensor(self.atoms.cell[:]).unsqueeze(0),
             pbc=tensor(self.atoms.pbc, torch.bool).unsqueeze(0),
             structure_index=torch.zeros(num_atoms, dtype=torch.long, device=self.device),
             num_atoms_per_structure=tensor([num_atoms], torch.long),
-            center_index=center,
-            neighbor_index=neighbor,
-            cell_shifts=shifts,
-            dataset_index=tensor([0], torch.long),
-            energy=unknown(1),
-            forces=unknown(num_atoms, 3),
-            stress=unknown(1, 6),
-            charges=unknown(num_atoms),
+            center_index=tensor(center, torch.long),
+            neighbor_index=tensor(neighbor, torch.long),
+            cell_shifts=tensor(shifts),
             total_charge=tensor([self._total_charge()]),
-            weight=tensor([1.0]),
+            dataset_index=tensor([0], torch.long),
         )
+        near = torch.nonzero(squared_lengths(geometry.pair_vectors()) < self.cutoff**2).squeeze(1)
+        return geometry.with_pairs(near)
 
     def _check_geometry(self) -> None:
         """Refuse what is no number before neighbours are searched for."""
@@ -282,17 +276,13 @@ class MHDNNCalculator(Calculator):
                 f"{', '.join(self.metadata['elements'])}. Train on data that contain all elements"
             )
 
-    def _pairs_within_cutoff(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Centres, neighbours and cell shifts, from the kept list if it still holds."""
-        if not self._list_holds():
+    def _pairs_with_skin(self) -> NeighborPairs:
+        """Pairs within cutoff and skin, the kept ones if none other can have come within the cutoff."""
+        if self._pairs is None or not self._list_holds():
             self._pairs = find_pairs(self.atoms.positions, self.atoms.cell[:], self.atoms.pbc, self.cutoff + self.skin)
             self._searched = self.atoms.copy()
             self.num_neighbor_searches += 1
-        center, neighbor, shifts = (torch.as_tensor(x, device=self.device) for x in self._pairs or ())
-        positions = torch.as_tensor(self.atoms.positions, device=self.device)
-        vectors = pair_vectors(positions, center, neighbor, shifts)
-        near = torch.nonzero(squared_lengths(vectors) < self.cutoff**2).squeeze(1)
-        return center[near], neighbor[near], shifts[near]
+        return self._pairs
 
     def _list_holds(self) -> bool:
         """Whether no pair can have come within the cutoff since the last search."""

@@ -70,11 +70,11 @@ class ExtrapolationGuard:
 
         :raises ModelError: if there are any and the choice is stop
         """
-        batch = atoms.batch
+        geometry = atoms.geometry
         functions, element = atoms.symmetry_functions.detach(), atoms.element_index
-        pairs = (atoms.vectors.detach(), batch.center_index, batch.neighbor_index)
+        pairs = (atoms.vectors.detach(), geometry.center_index, geometry.neighbor_index)
         outside = self.domain.functions_outside(functions, element)
-        outside |= self.domain.distances_outside(*pairs, element, batch.num_atoms)
+        outside |= self.domain.distances_outside(*pairs, element, geometry.num_atoms)
         self._mark(outside, atoms, None)
 
     def look_at_charges(self, atoms: SeenAtoms, charges: torch.Tensor) -> None:
@@ -105,9 +105,9 @@ class ExtrapolationGuard:
     def _words(self) -> str:
         assert self._seen is not None
         atoms, charges = self._seen
-        batch, numbers = atoms.batch, np.flatnonzero(self.outside)
-        atomic_numbers = batch.atomic_numbers.cpu().numpy()
-        pairs = (atoms.vectors.detach(), batch.center_index, batch.neighbor_index)
+        geometry, numbers = atoms.geometry, np.flatnonzero(self.outside)
+        atomic_numbers = geometry.atomic_numbers.cpu().numpy()
+        pairs = (atoms.vectors.detach(), geometry.center_index, geometry.neighbor_index)
         first = int(numbers[0])
         why = self.domain.why_outside(first, atoms.symmetry_functions.detach(), *pairs, atoms.element_index, charges)
         formula, symbol = Atoms(atomic_numbers[numbers]).get_chemical_formula(), chemical_symbols[atomic_numbers[first]]

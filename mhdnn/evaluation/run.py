@@ -79,28 +79,27 @@ def _batches(items: Iterable[Item], known: set[int], source: str) -> Iterator[tu
 
 
 def _columns(potential: nn.Module, batch: Batch, source: str) -> dict[str, np.ndarray]:
-    prediction = predict(potential, batch, uncertainty=True)
-    found = first_not_finite(prediction._asdict(), batch)
+    geometry, labels = batch.geometry, batch.labels
+    prediction = predict(potential, geometry, uncertainty=True)
+    found = first_not_finite(prediction._asdict(), geometry)
     if found is not None:
         raise NotFiniteError(
-            f"{source}: structure {int(batch.dataset_index[found[0]])}: its {found[1]} came out as NaN or infinite; "
+            f"{source}: structure {int(geometry.dataset_index[found[0]])}: its {found[1]} came out as NaN or infinite; "
             "look for atoms at the same place (`mhdnn data check`), or use another model"
         )
-    volume = torch.linalg.det(batch.cell).abs().unsqueeze(1)
-    stress = torch.where(volume > 0, prediction.virial / torch.where(volume > 0, volume, 1.0), torch.nan)
     columns = {
-        "num_atoms": batch.num_atoms_per_structure,
-        "atomic_numbers": batch.atomic_numbers,
-        "dataset_index": batch.dataset_index,
-        "energy_reference": batch.energy,
+        "num_atoms": geometry.num_atoms_per_structure,
+        "atomic_numbers": geometry.atomic_numbers,
+        "dataset_index": geometry.dataset_index,
+        "energy_reference": labels.energy,
         "energy_predicted": prediction.energy,
-        "forces_reference": batch.forces,
+        "forces_reference": labels.forces,
         "forces_predicted": prediction.forces,
-        "stress_reference": batch.stress,
-        "stress_predicted": stress,
+        "stress_reference": labels.stress,
+        "stress_predicted": geometry.stress(prediction.virial),
     }
     if prediction.charges is not None:
-        columns |= {"charges_reference": batch.charges, "charges_predicted": prediction.charges}
+        columns |= {"charges_reference": labels.charges, "charges_predicted": prediction.charges}
     if prediction.force_errors is not None:
         columns["forces_uncertainty"] = prediction.force_errors
     if prediction.energy_errors is not None:

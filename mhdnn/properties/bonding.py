@@ -66,7 +66,7 @@ def interface_bonds(atoms: Atoms, elf: Grid) -> list[Bond]:
     first, second = pairs.center_index[across], pairs.neighbor_index[across]
     if not len(first):
         raise DataError("`atoms`: expected slabs within 10 Å of each other, got none; label them (`elements_2`)")
-    vectors = atoms.positions[second] - atoms.positions[first] + pairs.cell_shifts[across]
+    vectors = pairs.vectors(atoms.positions)[across]
     lengths = np.linalg.norm(vectors, axis=1)
     order = np.argsort(lengths, kind="stable")
     bonded = lengths <= LONGEST_BOND * (radii[first] + radii[second])

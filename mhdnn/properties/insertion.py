@@ -144,7 +144,7 @@ def are_free(atoms: Atoms, places: np.ndarray, min_distance: float) -> np.ndarra
     # a list within a tiny cutoff takes a grid of as many tiny cells
     pairs = find_pairs(positions, atoms.cell[:], atoms.pbc, max(min_distance, SMALLEST_CUTOFF))
     first, second = pairs.center_index, pairs.neighbor_index
-    distances = np.linalg.norm(positions[second] - positions[first] + pairs.cell_shifts, axis=1)
+    distances = np.linalg.norm(pairs.vectors(positions), axis=1)
     close = (first >= len(atoms)) & (second < len(atoms)) & (distances < min_distance)
     free = np.ones(len(places), dtype=bool)
     free[first[close] - len(atoms)] = False

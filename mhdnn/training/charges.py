@@ -40,23 +40,23 @@ class ChargeModule(StageModule):
 
     def charges(self, batch: Batch) -> torch.Tensor:
         """What is compared with the labels, shape (num_atoms,), e."""
-        return predict_charges(self.potential, batch)
+        return predict_charges(self.potential, batch.geometry)
 
     def find_loss(self, batch: Batch) -> torch.Tensor:
         return self._loss(self.charges(batch), batch)
 
     def _loss(self, charges: torch.Tensor, batch: Batch) -> torch.Tensor:
-        weights = batch.weight.index_select(0, batch.structure_index)
-        mean = weighted_mean(charges, batch.charges, weights, self.mean_weight.of_atoms)
+        weights = batch.labels.weight.index_select(0, batch.geometry.structure_index)
+        mean = weighted_mean(charges, batch.labels.charges, weights, self.mean_weight.of_atoms)
         return mean * self._charge_unit() ** -2
 
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
-        size = batch.num_structures
+        size = batch.geometry.num_structures
         with self.naming_structures(batch):
             charges = self.charges(batch)
         loss = self.checked({"charges": charges}, self._loss(charges, batch), batch)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
-        mae = (charges.detach() - batch.charges).abs().nanmean()
+        mae = (charges.detach() - batch.labels.charges).abs().nanmean()
         if torch.isfinite(mae):
             self.log("train_charge_mae_e", mae, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
         return loss
@@ -64,11 +64,12 @@ class ChargeModule(StageModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         with torch.no_grad(), self.naming_structures(batch, "validation"):
             charges = self.charges(batch).detach()
-        difference = charges - batch.charges
+        geometry, difference = batch.geometry, charges - batch.labels.charges
         loss = self.checked({"charges": charges}, self._loss(charges, batch), batch, "validation")
-        self.log("validation_loss", loss, on_epoch=True, batch_size=batch.num_structures, sync_dist=True, prog_bar=True)
-        for number in torch.unique(batch.atomic_numbers).tolist():
-            chosen = difference[(batch.atomic_numbers == number) & torch.isfinite(batch.charges)]
+        size = geometry.num_structures
+        self.log("validation_loss", loss, on_epoch=True, batch_size=size, sync_dist=True, prog_bar=True)
+        for number in torch.unique(geometry.atomic_numbers).tolist():
+            chosen = difference[(geometry.atomic_numbers == number) & torch.isfinite(difference)]
             self._squares.setdefault(chemical_symbols[number], []).append(chosen**2)
 
     def on_validation_epoch_end(self) -> None:
@@ -91,9 +92,9 @@ def fit_charge_scaling(potential: ChargePotential, batches: Iterable[Batch]) -> 
     """
     charges, elements = [], []
     for batch in batches:
-        known = torch.isfinite(batch.charges)
-        charges.append(batch.charges[known])
-        elements.append(potential.element_index(batch.atomic_numbers)[known])
+        known = torch.isfinite(batch.labels.charges)
+        charges.append(batch.labels.charges[known])
+        elements.append(potential.element_index(batch.geometry.atomic_numbers)[known])
     if not charges or not sum(map(len, charges)):
         raise DataError("`charges`: no atom of the training set has one; a model with charges is trained on them first")
     values, index = torch.cat(charges), torch.cat(elements)

@@ -32,8 +32,7 @@ def cutoff_from_data(source: StructureSource, indices: Sequence[int] | np.ndarra
     num_atoms = 0
     dataset = StructureDataset(source, np.random.default_rng(seed).permutation(np.asarray(indices)), LONGEST, 0.0)
     for _, structure, pairs in (dataset[index] for index in range(len(dataset))):
-        vectors = structure.positions[pairs.neighbor_index] + pairs.cell_shifts
-        distances = np.linalg.norm(vectors - structure.positions[pairs.center_index], axis=1)
+        distances = np.linalg.norm(pairs.vectors(structure.positions), axis=1)
         # the bin of a distance is the first cutoff that contains it
         counts += np.bincount(np.ceil(distances / STEP - 1e-9).astype(int), minlength=len(counts))[: len(counts)]
         num_atoms += structure.num_atoms

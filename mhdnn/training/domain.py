@@ -22,9 +22,9 @@ from mhdnn.charge_potential import ChargePotential
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.domain import FALSE_ALARM_RATE, TrainingDomain, unlimited
 from mhdnn.errors import DataError
-from mhdnn.neighbors import pair_vectors, squared_lengths
+from mhdnn.neighbors import squared_lengths
 from mhdnn.potential import Potential
-from mhdnn.prediction import predict_charges
+from mhdnn.prediction import SeenAtoms, predict_charges
 from mhdnn.segments import segment_sum
 from mhdnn.structure import Batch
 
@@ -153,18 +153,16 @@ def fit_domain(potential: Potential, batches: Iterable[Batch]) -> None:
     near, many = LargestValues(num_elements, num_elements + 1), LargestValues(num_elements, 1)
     charges, totals = ChargeRanges(num_elements), [torch.zeros(0, dtype=torch.float64)]
     for batch in batches:
-        element = potential.element_index(batch.atomic_numbers)
-        vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
         with torch.no_grad():
-            pairs = (vectors, batch.center_index, batch.neighbor_index)
-            functions = potential.symmetry_functions(*pairs, element, batch.num_atoms).to(torch.float64)
+            atoms = SeenAtoms(potential, batch.geometry)
+            functions, element = atoms.symmetry_functions.to(torch.float64), atoms.element_index
         above.add(functions, element)
         below.add(-functions, element)
-        distances = distances_and_counts(potential, batch, vectors, element)
+        distances = distances_and_counts(atoms)
         near.add(-distances, element)
         many.add(distances[:, -1:], element)
-        charges.add(batch.charges, element)
-        totals.append(batch.total_charge)
+        charges.add(batch.labels.charges, element)
+        totals.append(batch.geometry.total_charge)
     if not bool(above.num_rows.any()):
         raise DataError("training set: expected at least one atom, got none")
     num_tests = 2 * above.held.shape[2] + near.held.shape[2] + 1
@@ -189,7 +187,8 @@ def fit_charge_range(potential: ChargePotential, batches: Iterable[Batch]) -> No
     """
     charges = ChargeRanges(len(potential.domain.symbols))
     for batch in batches:
-        charges.add(predict_charges(potential, batch).detach(), potential.element_index(batch.atomic_numbers))
+        element = potential.element_index(batch.geometry.atomic_numbers)
+        charges.add(predict_charges(potential, batch.geometry).detach(), element)
     potential.domain.charge_range.copy_(charges.fitted())
 
 
@@ -211,7 +210,7 @@ def training_set(data: StoreDataModule, progress: Progress) -> Iterator[Batch]:
     task = progress.add_task("ranges of the training set", total=len(data.indices["train"]))
     for batch in data.batches("train"):
         yield batch
-        progress.advance(task, batch.num_structures)
+        progress.advance(task, batch.geometry.num_structures)
     progress.remove_task(task)
 
 
@@ -221,20 +220,19 @@ def forget_functions(potential: Potential) -> None:
         potential.domain.function_range.copy_(unlimited(*potential.domain.function_range.shape[1:]))
 
 
-def distances_and_counts(
-    potential: Potential, batch: Batch, vectors: torch.Tensor, element_index: torch.Tensor
-) -> torch.Tensor:
+def distances_and_counts(atoms: SeenAtoms) -> torch.Tensor:
     """Distance of the nearest neighbour of each element (infinite: none), and smooth count of all neighbours.
 
     :return: shape (num_atoms, num_elements + 1)
     """
-    num_elements = len(potential.domain.symbols)
-    distances = squared_lengths(vectors).sqrt()
-    rows = batch.center_index * num_elements + element_index.index_select(0, batch.neighbor_index)
-    nearest = torch.full((batch.num_atoms * num_elements,), torch.inf, dtype=torch.float64)
-    nearest = nearest.scatter_reduce(0, rows, distances, "amin").view(batch.num_atoms, num_elements)
-    shares = (1.0 - (distances / potential.cutoff).square()).square()
-    return torch.cat([nearest, segment_sum(shares, batch.center_index, batch.num_atoms).unsqueeze(1)], 1)
+    num_elements, num_atoms = len(atoms.potential.domain.symbols), atoms.geometry.num_atoms
+    vectors, center, neighbor = atoms.pairs
+    distances = squared_lengths(vectors.detach()).sqrt()
+    rows = center * num_elements + atoms.element_index.index_select(0, neighbor)
+    nearest = torch.full((num_atoms * num_elements,), torch.inf, dtype=torch.float64)
+    nearest = nearest.scatter_reduce(0, rows, distances, "amin").view(num_atoms, num_elements)
+    shares = (1.0 - (distances / atoms.potential.cutoff).square()).square()
+    return torch.cat([nearest, segment_sum(shares, center, num_atoms).unsqueeze(1)], 1)
 
 
 def set_distances(domain: TrainingDomain, near: LargestValues, num_tests: int) -> None:

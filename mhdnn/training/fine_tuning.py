@@ -86,7 +86,7 @@ def scale_new_functions(potential: Potential, functions: FunctionMap, batches: I
     noise, count = torch.zeros_like(squares), torch.zeros_like(squares)
     mean = potential.function_mean.double()
     for batch in batches:
-        values, turned = (unscaled_functions(potential, batch, rotation) for rotation in (None, ROTATION))
+        values, turned = (unscaled_functions(potential, batch.geometry, rotation) for rotation in (None, ROTATION))
         squares += ((values - mean) ** 2).sum(0)
         noise += ((values - turned) ** 2).sum(0)
         count += (values != mean).sum(0)

@@ -46,23 +46,24 @@ class FiniteGuard:
         :param predicted: fields of a `mhdnn.prediction.Prediction`
         :param part: train or validation
         """
-        found = first_not_finite(predicted, batch)
+        found = first_not_finite(predicted, batch.geometry)
         if found is None and bool(torch.isfinite(loss)):
             return loss
         if self.problem is None:
             if found is not None:
-                self.problem = f"{named(data, part, int(batch.dataset_index[found[0]]))}: its {found[1]} came out as "
-                self.problem += "NaN or infinite"
+                where = named(data, part, int(batch.geometry.dataset_index[found[0]]))
+                self.problem = f"{where}: its {found[1]} came out as NaN or infinite"
             else:
                 self.problem = self.search(batch, data, part, [])
         return loss * torch.nan
 
     def search(self, batch: Batch, data: StoreDataModule, part: str, parameters: Sequence[torch.Tensor]) -> str:
         """Which structure of a batch has a loss, or a gradient of it, that is not finite."""
-        numbers = batch.dataset_index.tolist()
+        numbers = batch.geometry.dataset_index.tolist()
         for number in numbers:
             dataset = data.dataset(part)
-            single = collate([dataset[int(np.flatnonzero(dataset.indices == number)[0])]]).to(batch.positions.device)
+            row = int(np.flatnonzero(dataset.indices == number)[0])
+            single = collate([dataset[row]]).to(batch.geometry.positions.device)
             with torch.enable_grad():
                 loss = self.find_loss(single)
                 values = [loss.detach().reshape(1)]

@@ -7,7 +7,6 @@ of the network is a ridge regression on energies, forces and virials with the we
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,10 +21,9 @@ from mhdnn.data.compositions import remedy, undetermined
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.data.joined import source_of
 from mhdnn.errors import ConfigError, DataError
-from mhdnn.neighbors import pair_vectors
 from mhdnn.potential import Potential
-from mhdnn.prediction import predict_known
-from mhdnn.structure import Batch
+from mhdnn.prediction import SeenAtoms, predict_known
+from mhdnn.structure import Batch, Geometry
 from mhdnn.training.assembly import stages_of
 from mhdnn.training.charges import fit_charge_scaling
 from mhdnn.training.domain import fit_charge_range, fit_domain, forget_functions, training_set
@@ -76,7 +74,7 @@ def fit_scaling(potential: Potential, batches: Iterable[Batch]) -> None:
     squares, noise = torch.zeros_like(total), torch.zeros_like(total)
     offset = None
     for batch in batches:
-        values, turned = (unscaled_functions(potential, batch, rotation) for rotation in (None, ROTATION))
+        values, turned = (unscaled_functions(potential, batch.geometry, rotation) for rotation in (None, ROTATION))
         if offset is None:  # sums of squares about a typical value, not about zero
             offset = values.mean(0)
         total += (values - offset).sum(0)
@@ -105,16 +103,13 @@ ROTATION = _rotation((0.3, -0.7, 0.5), 1.1)
 """About no axis of symmetry."""
 
 
-def unscaled_functions(potential: Potential, batch: Batch, rotation: torch.Tensor | None) -> torch.Tensor:
-    """Unscaled symmetry functions of a batch, turned if asked for, float64 on the CPU."""
-    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
-    if rotation is not None:
-        vectors = vectors @ rotation.T.to(vectors)
-    element = potential.element_index(batch.atomic_numbers)
+def unscaled_functions(potential: Potential, geometry: Geometry, rotation: torch.Tensor | None) -> torch.Tensor:
+    """Unscaled symmetry functions, of turned pair vectors if asked for, float64 on the CPU."""
     with torch.no_grad():
-        pairs = (vectors, batch.center_index, batch.neighbor_index)
-        values = potential.symmetry_functions(*pairs, element, batch.num_atoms)
-    return values.to("cpu", torch.float64)
+        atoms = SeenAtoms(potential, geometry)
+        if rotation is not None:
+            atoms.vectors = atoms.vectors @ rotation.T.to(atoms.vectors)
+        return atoms.symmetry_functions.to("cpu", torch.float64)
 
 
 def initialize(
@@ -158,13 +153,11 @@ def fit_repulsion(potential: Potential, fractions: Mapping[str, Any], known: tor
 def without_known(potential: Potential, batches: Iterable[Batch]) -> Iterator[Batch]:
     """Batches with energies, forces and stress of what the network has to learn."""
     for batch in batches:
-        known = predict_known(potential, batch)
-        volume = torch.linalg.det(batch.cell).abs().unsqueeze(1)
-        yield replace(
-            batch,
-            energy=batch.energy - known.energy,
-            forces=batch.forces - known.forces,
-            stress=batch.stress - known.virial / torch.where(volume > 0, volume, 1.0),
+        known, labels = predict_known(potential, batch.geometry), batch.labels
+        yield batch.with_labels(
+            energy=labels.energy - known.energy,
+            forces=labels.forces - known.forces,
+            stress=labels.stress - batch.geometry.stress(known.virial),
         )
 
 
@@ -194,10 +187,13 @@ def fit_linear(
         fit_linear_part(potential, batches, *weights)
         return
 
-    def columns(batch: Batch) -> torch.Tensor:
-        return OFFSET_SCALE * offsets.columns(composition_of(potential, batch), sources_in(data, batch))
+    def columns(geometry: Geometry) -> torch.Tensor:
+        return OFFSET_SCALE * offsets.columns(composition_of(potential, geometry), sources_in(data, geometry))
 
-    shifted = (replace(batch, energy=batch.energy - offsets_in(potential, data, offsets, batch)) for batch in batches)
+    shifted = (
+        batch.with_labels(energy=batch.labels.energy - offsets_in(potential, data, offsets, batch.geometry))
+        for batch in batches
+    )
     found = fit_linear_part(potential, shifted, *weights, columns)
     with torch.no_grad():
         offsets.free.add_(OFFSET_SCALE * found.of_energies)
@@ -251,16 +247,16 @@ def columns_of_offsets(data: StoreDataModule, offsets: SourceOffsets | None, cou
     return offsets.columns(torch.from_numpy(counts), torch.from_numpy(source)).numpy()
 
 
-def offsets_in(potential: Potential, data: StoreDataModule, offsets: SourceOffsets, batch: Batch) -> torch.Tensor:
-    """Offsets in the energies of a training batch, shape (num_structures,), eV."""
-    return offsets.energies(composition_of(potential, batch), sources_in(data, batch)).detach()
+def offsets_in(potential: Potential, data: StoreDataModule, offsets: SourceOffsets, geometry: Geometry) -> torch.Tensor:
+    """Offsets in the energies of training structures, shape (num_structures,), eV."""
+    return offsets.energies(composition_of(potential, geometry), sources_in(data, geometry)).detach()
 
 
 def energy_scale(data: StoreDataModule) -> float:
     """Root mean square of the forces (eV/Å), or one where there are none."""
     squares, count = 0.0, 0
     for batch in data.sample(10_000):
-        known = batch.forces[torch.isfinite(batch.forces)]
+        known = batch.labels.forces[torch.isfinite(batch.labels.forces)]
         squares += float((known**2).sum())
         count += len(known)
     return (squares / count) ** 0.5 if count and squares > 0 else 1.0

@@ -80,30 +80,31 @@ class Loss:
 
         :param progress: done fraction of the training
         """
-        num_atoms = batch.num_atoms_per_structure.to(batch.energy.dtype)
-        weights, mean, limits = batch.weight, self.mean_weight, self.thresholds
+        geometry, labels = batch.geometry, batch.labels
+        num_atoms = geometry.num_atoms_per_structure.to(labels.energy.dtype)
+        weights, mean, limits = labels.weight, self.mean_weight, self.thresholds
         loss = self.energy_weight.at(progress) * weighted_mean(
             prediction.energy / num_atoms,
-            batch.energy / num_atoms,
+            labels.energy / num_atoms,
             weights,
             mean.of_structures,
             limits.energy if limits else None,
         )
         if self.stress_weight > 0:
-            volume = torch.linalg.det(batch.cell).abs() / num_atoms
+            volume = geometry.volume / num_atoms
             loss = loss + self.stress_weight * weighted_mean(
                 prediction.virial / num_atoms.unsqueeze(1),
-                batch.stress * volume.unsqueeze(1),
+                labels.stress * volume.unsqueeze(1),
                 weights,
                 mean.of_structures,
                 limits.stress * volume if limits else None,
             )
-        weights = weights.index_select(0, batch.structure_index)
+        weights = weights.index_select(0, geometry.structure_index)
         loss = loss + self.force_weight * weighted_mean(
-            prediction.forces, batch.forces, weights, mean.of_atoms, limits.force if limits else None
+            prediction.forces, labels.forces, weights, mean.of_atoms, limits.force if limits else None
         )
         if self.charge_weight > 0 and prediction.charges is not None:
-            charges = weighted_mean(prediction.charges, batch.charges, weights, mean.of_atoms)
+            charges = weighted_mean(prediction.charges, labels.charges, weights, mean.of_atoms)
             loss = loss + self.charge_weight * charges
         return loss
 

@@ -6,7 +6,6 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -127,7 +126,7 @@ class StageModule(pl.LightningModule):
         try:
             yield
         except (ElectrostaticsError, DataError) as error:
-            numbers = ", ".join(map(str, batch.dataset_index.tolist()))
+            numbers = ", ".join(map(str, batch.geometry.dataset_index.tolist()))
             raise type(error)(f"{self._data.paths()[part]}: structures {numbers} ({part}): {error}") from error
 
     @cached_property
@@ -262,8 +261,9 @@ class PotentialModule(StageModule):
         """The batch with energies on the level of the main source."""
         if self.offsets is None:
             return batch
-        source, composition = sources_in(self._data, batch, part), composition_of(self.potential, batch)
-        return replace(batch, energy=batch.energy - self.offsets.energies(composition, source))
+        geometry = batch.geometry
+        source, composition = sources_in(self._data, geometry, part), composition_of(self.potential, geometry)
+        return batch.with_labels(energy=batch.labels.energy - self.offsets.energies(composition, source))
 
     def optimizer_of(self) -> torch.optim.Optimizer:
         optimizer = super().optimizer_of()
@@ -274,7 +274,7 @@ class PotentialModule(StageModule):
 
     def find_loss(self, batch: Batch) -> torch.Tensor:
         batch = self.on_one_level(batch)
-        return self.loss_of(predict_members(self.potential, batch, create_graph=True), batch)
+        return self.loss_of(predict_members(self.potential, batch.geometry, create_graph=True), batch)
 
     def loss_of(self, members: list[Prediction], batch: Batch) -> torch.Tensor:
         """Mean loss of the members of an ensemble, or the loss of a single network."""
@@ -284,14 +284,14 @@ class PotentialModule(StageModule):
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
         batch = self.on_one_level(batch)
         with self.naming_structures(batch):
-            members = predict_members(self.potential, batch, create_graph=True)
+            members = predict_members(self.potential, batch.geometry, create_graph=True)
         prediction, loss = mean_of(members), self.loss_of(members, batch)
         loss = self.checked(prediction._asdict(), loss, batch)
         with torch.no_grad():
-            energy_error = ((prediction.energy - batch.energy) / batch.num_atoms_per_structure).abs().nanmean()
-            force_error = (prediction.forces - batch.forces).abs().nanmean()
-            values = torch.stack([loss.double(), MEV_PER_EV * energy_error, force_error])
-        self.train_means.add(values, batch.num_structures)
+            energy_error = (prediction.energy - batch.labels.energy) / batch.geometry.num_atoms_per_structure
+            energy_error, force_error = energy_error.abs().nanmean(), prediction.forces - batch.labels.forces
+            values = torch.stack([loss.double(), MEV_PER_EV * energy_error, force_error.abs().nanmean()])
+        self.train_means.add(values, batch.geometry.num_structures)
         return loss
 
     def on_train_epoch_end(self) -> None:
@@ -304,10 +304,11 @@ class PotentialModule(StageModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         batch = self.on_one_level(batch, "validation")
         with self.naming_structures(batch, "validation"):
-            prediction = predict(self.potential, batch)
+            prediction = predict(self.potential, batch.geometry)
         loss = self.loss(prediction, batch) / self.loss_scale()  # with the final weights: epochs compare
         loss = self.checked(prediction._asdict(), loss, batch, "validation")
-        self.log("validation_loss", loss, on_epoch=True, batch_size=batch.num_structures, sync_dist=True, prog_bar=True)
+        size = batch.geometry.num_structures
+        self.log("validation_loss", loss, on_epoch=True, batch_size=size, sync_dist=True, prog_bar=True)
         for label, (predicted, reference) in _labels(prediction, batch).items():
             known = torch.isfinite(reference)
             if known.any():
@@ -331,13 +332,10 @@ class PotentialModule(StageModule):
 
 def _labels(prediction: Prediction, batch: Batch) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """Predicted and reference values in the units of the metrics."""
-    size = batch.num_atoms_per_structure
-    volume = torch.linalg.det(batch.cell).abs().unsqueeze(1)
+    geometry, labels = batch.geometry, batch.labels
+    size, stress = geometry.num_atoms_per_structure, geometry.stress(prediction.virial)
     return {
-        "energy": (MEV_PER_EV * prediction.energy / size, MEV_PER_EV * batch.energy / size),
-        "force": (prediction.forces, batch.forces),
-        "stress": (
-            GPA_PER_EV_PER_CUBIC_ANGSTROM * prediction.virial / torch.where(volume > 0, volume, 1.0),
-            GPA_PER_EV_PER_CUBIC_ANGSTROM * batch.stress,
-        ),
+        "energy": (MEV_PER_EV * prediction.energy / size, MEV_PER_EV * labels.energy / size),
+        "force": (prediction.forces, labels.forces),
+        "stress": (GPA_PER_EV_PER_CUBIC_ANGSTROM * stress, GPA_PER_EV_PER_CUBIC_ANGSTROM * labels.stress),
     }

@@ -19,7 +19,7 @@ from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.data.joined import names_of_sources, source_of, sources_of
 from mhdnn.potential import Potential
 from mhdnn.prediction import predict
-from mhdnn.structure import Batch
+from mhdnn.structure import Geometry
 
 LEARNING_RATE = 1e-3
 """eV in a step, before the schedule."""
@@ -88,18 +88,19 @@ def atomic_numbers_of(potential: Potential) -> list[int]:
     return torch.nonzero(potential.element_of_atomic_number >= 0).squeeze(1).tolist()
 
 
-def composition_of(potential: Potential, batch: Batch) -> torch.Tensor:
+def composition_of(potential: Potential, geometry: Geometry) -> torch.Tensor:
     """Atoms of each element, shape (num_structures, num_elements), float64."""
     num_elements = len(potential.reference_energies)
-    rows = batch.structure_index * num_elements + potential.element_index(batch.atomic_numbers)
-    counts = torch.bincount(rows, minlength=batch.num_structures * num_elements)
-    return counts.view(batch.num_structures, num_elements).to(torch.float64)
+    rows = geometry.structure_index * num_elements + potential.element_index(geometry.atomic_numbers)
+    counts = torch.bincount(rows, minlength=geometry.num_structures * num_elements)
+    return counts.view(geometry.num_structures, num_elements).to(torch.float64)
 
 
-def sources_in(data: StoreDataModule, batch: Batch, part: str = "train") -> torch.Tensor:
+def sources_in(data: StoreDataModule, geometry: Geometry, part: str = "train") -> torch.Tensor:
     """Source of each structure; of a part with stores of its own the n-th, if there are several, else the first."""
     reader = data.readers.get(part, data.train_reader)
-    return torch.from_numpy(np.asarray(source_of(reader, batch.dataset_index.cpu().numpy()))).to(batch.energy.device)
+    source = source_of(reader, geometry.dataset_index.cpu().numpy())
+    return torch.from_numpy(np.asarray(source)).to(geometry.positions.device)
 
 
 def fit_to_residuals(
@@ -113,13 +114,14 @@ def fit_to_residuals(
     """
     columns, targets = [], []
     for batch in data.batches("train"):
-        composition = composition_of(potential, batch)
+        geometry, labels = batch.geometry, batch.labels
+        composition = composition_of(potential, geometry)
         blocks = [composition[:, list(rows)]]
         if offsets is not None:
-            blocks.append(offsets.columns(composition, sources_in(data, batch)))
-        root = torch.sqrt(batch.weight) / batch.num_atoms_per_structure
+            blocks.append(offsets.columns(composition, sources_in(data, geometry)))
+        root = torch.sqrt(labels.weight) / geometry.num_atoms_per_structure
         columns.append(root.unsqueeze(1) * torch.cat(blocks, 1))
-        targets.append(root * (batch.energy - predict(potential, batch).energy).detach())
+        targets.append(root * (labels.energy - predict(potential, geometry).energy).detach())
     matrix, rest = torch.cat(columns).numpy(), torch.cat(targets).numpy()
     known = np.isfinite(rest) & (matrix != 0).any(1)
     if not known.any():

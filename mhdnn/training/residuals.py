@@ -37,8 +37,8 @@ def fit_residuals(potential: Potential, batches: Iterable[Batch]) -> None:
     num_axes = model.axes.shape[1]
     parts: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
     for batch in batches:
-        atoms, forces = SeenAtoms(potential, batch), predict(potential, batch).forces
-        errors = (forces - batch.forces).norm(dim=1)
+        atoms, forces = SeenAtoms(potential, batch.geometry), predict(potential, batch.geometry).forces
+        errors = (forces - batch.labels.forces).norm(dim=1)
         known = torch.isfinite(errors)
         axes = model.features(atoms.functions.detach())[:, 1:].double()
         regressors, _ = explained_by(potential, atoms, forces)

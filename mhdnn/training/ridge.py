@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from mhdnn.errors import DataError
-from mhdnn.neighbors import pair_vectors
 from mhdnn.networks import AtomicNetwork
 from mhdnn.potential import Potential
+from mhdnn.prediction import SeenAtoms
 from mhdnn.segments import segment_sum
-from mhdnn.structure import VOIGT, Batch
+from mhdnn.structure import VOIGT, Batch, Geometry
 from mhdnn.training.least_squares import NUM_FOLDS, choose_penalty, least_squares
 
 DIRECTIONS_IN_A_BATCH = 48  # coordinates whose force equations are used
@@ -54,7 +54,7 @@ class LinearFit(NamedTuple):
     of_energies: torch.Tensor
 
 
-OfEnergies = Callable[[Batch], torch.Tensor]
+OfEnergies = Callable[[Geometry], torch.Tensor]
 """Further unknowns, of energies alone: what each adds to those of structures, shape (num_structures, num_unknowns)."""
 
 
@@ -108,40 +108,41 @@ def weighted_equations(
 
     :return: shapes (num_equations, num_unknowns) and (num_equations,)
     """
-    num_atoms = batch.num_atoms_per_structure.to(torch.float64)
-    element = potential.element_index(batch.atomic_numbers)
-    references = segment_sum(potential.reference_energies[element], batch.structure_index, batch.num_structures)
-    features = StructureFeatures(potential, basis, batch)
+    geometry, labels = batch.geometry, batch.labels
+    num_atoms, num_structures = geometry.num_atoms_per_structure.to(torch.float64), geometry.num_structures
+    element = potential.element_index(geometry.atomic_numbers)
+    references = segment_sum(potential.reference_energies[element], geometry.structure_index, num_structures)
+    features = StructureFeatures(potential, basis, geometry)
     rows, targets = [], []
 
     def add(new_rows: torch.Tensor, new_targets: torch.Tensor, weight: float, structures: torch.Tensor) -> None:
-        root = torch.sqrt(weight * batch.weight.index_select(0, structures))
+        root = torch.sqrt(weight * labels.weight.index_select(0, structures))
         rows.append(root.unsqueeze(1) * new_rows)
         targets.append(root * new_targets)
 
-    every = torch.arange(batch.num_structures)
-    energies = (batch.energy - references) / num_atoms
-    add(features.values() / num_atoms.unsqueeze(1), energies, energy_weight / batch.num_structures, every)
-    virials = batch.stress * (torch.linalg.det(batch.cell).abs() / num_atoms).unsqueeze(1)
+    every = torch.arange(num_structures)
+    energies = (labels.energy - references) / num_atoms
+    add(features.values() / num_atoms.unsqueeze(1), energies, energy_weight / num_structures, every)
+    virials = labels.stress * (geometry.volume / num_atoms).unsqueeze(1)
     for component in range(len(VOIGT)):
         derivative = features.strain_derivative(component) / num_atoms.unsqueeze(1)
-        add(derivative, virials[:, component], stress_weight / (len(VOIGT) * batch.num_structures), every)
-    directions = _some_directions(batch, DIRECTIONS_IN_A_BATCH)
-    num_components = sum(int((batch.num_atoms_per_structure > atom).sum()) for atom, _ in directions)
+        add(derivative, virials[:, component], stress_weight / (len(VOIGT) * num_structures), every)
+    directions = _some_directions(geometry, DIRECTIONS_IN_A_BATCH)
+    num_components = sum(int((geometry.num_atoms_per_structure > atom).sum()) for atom, _ in directions)
     for atom, axis in directions:
         _, atoms, derivative = features.displacement_derivative(atom, axis)
-        add(-derivative, batch.forces[atoms, axis], force_weight / num_components, batch.structure_index[atoms])
+        add(-derivative, labels.forces[atoms, axis], force_weight / num_components, geometry.structure_index[atoms])
     if of_energies is None:
         return torch.cat(rows), torch.cat(targets)
-    root = torch.sqrt(energy_weight / batch.num_structures * batch.weight)
-    more = root.unsqueeze(1) * of_energies(batch) / num_atoms.unsqueeze(1)  # energies are the first equations
+    root = torch.sqrt(energy_weight / num_structures * labels.weight)
+    more = root.unsqueeze(1) * of_energies(geometry) / num_atoms.unsqueeze(1)  # energies are the first equations
     below = more.new_zeros(sum(map(len, rows[1:])), more.shape[1])
     return torch.cat([torch.cat(rows), torch.cat([more, below])], 1), torch.cat(targets)
 
 
-def _some_directions(batch: Batch, num_directions: int) -> list[tuple[int, int]]:
+def _some_directions(geometry: Geometry, num_directions: int) -> list[tuple[int, int]]:
     """Atoms (counted within their structure) and axes to displace; all of them if they are few."""
-    largest = int(batch.num_atoms_per_structure.max())
+    largest = int(geometry.num_atoms_per_structure.max())
     everything = [(atom, axis) for atom in range(largest) for axis in range(3)]
     if len(everything) <= num_directions:
         return everything
@@ -157,28 +158,22 @@ class StructureFeatures:
     the derivative of the functions along the displacement.
     """
 
-    def __init__(self, potential: Potential, basis: ElementBasis, batch: Batch) -> None:
-        vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
-        element = potential.element_index(batch.atomic_numbers)
-        self.batch = batch
-        self.first_atom = torch.cumsum(batch.num_atoms_per_structure, 0) - batch.num_atoms_per_structure
-        self.vectors = vectors.to(potential.function_mean.dtype)
-        self._coordinates = basis.coordinates[element]
+    def __init__(self, potential: Potential, basis: ElementBasis, geometry: Geometry) -> None:
+        self.geometry = geometry
+        self.first_atom = torch.cumsum(geometry.num_atoms_per_structure, 0) - geometry.num_atoms_per_structure
         with torch.enable_grad():
-            variables = self.vectors.detach().requires_grad_()
-            self._functions = potential.linear_inputs(
-                potential.scaled_functions(
-                    variables, batch.center_index, batch.neighbor_index, element, batch.num_atoms
-                )
-            )
+            atoms = SeenAtoms(potential, geometry)
+            self._functions = potential.linear_inputs(atoms.functions)
             self._weights = torch.zeros_like(self._functions, requires_grad=True)
-            (self._gradient,) = torch.autograd.grad(self._functions, variables, self._weights, create_graph=True)
+            (self._gradient,) = torch.autograd.grad(self._functions, atoms.vectors, self._weights, create_graph=True)
+        self.vectors = atoms.vectors.detach()
+        self._coordinates = basis.coordinates[atoms.element_index]
 
     def _sums(self, constant: float, functions: torch.Tensor) -> torch.Tensor:
         """Sums over each structure with [constant, functions], shape (num_structures, num_unknowns)."""
         rows = torch.nn.functional.pad(functions.detach().double(), (1, 0), value=constant)
         blocks = [
-            segment_sum(coordinate.unsqueeze(1) * rows, self.batch.structure_index, self.batch.num_structures)
+            segment_sum(coordinate.unsqueeze(1) * rows, self.geometry.structure_index, self.geometry.num_structures)
             for coordinate in self._coordinates.unbind(1)
         ]
         return torch.cat(blocks, 1)
@@ -204,11 +199,11 @@ class StructureFeatures:
 
         :return: these structures, the index of the atom in the batch for each, and the derivatives
         """
-        batch = self.batch
-        owners = torch.nonzero(batch.num_atoms_per_structure > atom).squeeze(1)
+        geometry = self.geometry
+        owners = torch.nonzero(geometry.num_atoms_per_structure > atom).squeeze(1)
         atoms = self.first_atom[owners] + atom
-        moved = torch.zeros(batch.num_atoms, dtype=self.vectors.dtype)
+        moved = torch.zeros(geometry.num_atoms, dtype=self.vectors.dtype)
         moved[atoms] = 1.0
         tangent = torch.zeros_like(self.vectors)
-        tangent[:, axis] = moved[batch.neighbor_index] - moved[batch.center_index]
+        tangent[:, axis] = moved[geometry.neighbor_index] - moved[geometry.center_index]
         return owners, atoms, self._derivative(tangent)[owners]

@@ -13,7 +13,7 @@ from rich.progress import Progress
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.potential import Potential
 from mhdnn.prediction import SeenAtoms, predict
-from mhdnn.structure import Batch
+from mhdnn.structure import Batch, Geometry
 from mhdnn.training.domain import training_set
 from mhdnn.training.residuals import ERROR_FLOOR, FEWEST_ATOMS, fit_residuals
 from mhdnn.uncertainty.calibration import (
@@ -96,14 +96,14 @@ def fit_posterior(potential: Potential, training: Callable[[], Iterable[Batch]])
     size = 1 + num_axes
     total = torch.zeros(model.factor.shape, dtype=torch.float64)
     trace = 0.0
-    for functions, element, batch in _functions(potential, training()):
-        rows = batch.structure_index * model.num_elements + element
-        sums = torch.zeros(batch.num_structures * model.num_elements, 1 + num_functions, dtype=torch.float64)
+    for functions, element, geometry in _functions(potential, training()):
+        rows = geometry.structure_index * model.num_elements + element
+        sums = torch.zeros(geometry.num_structures * model.num_elements, 1 + num_functions, dtype=torch.float64)
         sums.index_add_(0, rows, torch.nn.functional.pad(functions, (1, 0), value=1.0))
-        features = torch.cat([sums[:, :1], sums[:, 1:] @ axes], 1).view(batch.num_structures, -1)
-        inverse_size = 1.0 / batch.num_atoms_per_structure.to(torch.float64)
+        features = torch.cat([sums[:, :1], sums[:, 1:] @ axes], 1).view(geometry.num_structures, -1)
+        inverse_size = 1.0 / geometry.num_atoms_per_structure.to(torch.float64)
         total.addmm_(features.T, features * inverse_size.unsqueeze(1))
-        trace += float((sums.square().sum(1).view(batch.num_structures, -1).sum(1) * inverse_size).sum())
+        trace += float((sums.square().sum(1).view(geometry.num_structures, -1).sum(1) * inverse_size).sum())
     penalty = PRIOR * trace / (model.num_elements * (1 + num_functions))
     set_posterior(model, axes, total, penalty, size)
 
@@ -123,12 +123,12 @@ def set_posterior(model: ErrorModel, axes: torch.Tensor, total: torch.Tensor, pe
     model.inverse_penalty.fill_(1.0 / penalty)
 
 
-def _functions(potential: Potential, batches: Iterable[Batch]) -> Iterator[tuple[torch.Tensor, torch.Tensor, Batch]]:
-    """Scaled functions (float64), elements and batch."""
+def _functions(potential: Potential, batches: Iterable[Batch]) -> Iterator[tuple[torch.Tensor, torch.Tensor, Geometry]]:
+    """Scaled functions (float64), elements and geometry."""
     for batch in batches:
         with torch.no_grad():
-            atoms = SeenAtoms(potential, batch)
-            yield atoms.functions.detach().to(torch.float64), atoms.element_index, batch
+            atoms = SeenAtoms(potential, batch.geometry)
+            yield atoms.functions.detach().to(torch.float64), atoms.element_index, batch.geometry
 
 
 @dataclass
@@ -160,7 +160,7 @@ class SeenErrors:
         for batch in batches:
             for part, values in zip(parts, _errors(potential, batch), strict=True):
                 part.append(values.numpy())
-            num_atoms += batch.num_atoms
+            num_atoms += batch.geometry.num_atoms
             if num_atoms >= MOST_ATOMS:
                 break
         return cls(*map(np.concatenate, parts))
@@ -168,13 +168,14 @@ class SeenErrors:
 
 def _errors(potential: Potential, batch: Batch) -> tuple[torch.Tensor, ...]:
     """Fields of `SeenErrors` for one batch."""
-    model, prediction, atoms = potential.uncertainty, predict(potential, batch), SeenAtoms(potential, batch)
+    model, geometry, labels = potential.uncertainty, batch.geometry, batch.labels
+    prediction, atoms = predict(potential, geometry), SeenAtoms(potential, geometry)
     regressors, _ = explained_by(potential, atoms, prediction.forces)
-    force = (prediction.forces - batch.forces).square().sum(1).sqrt()
-    structures = (atoms.functions.detach(), atoms.element_index, batch.structure_index, batch.num_structures)
-    energy = (prediction.energy - batch.energy).abs()
+    force = (prediction.forces - labels.forces).square().sum(1).sqrt()
+    structures = (atoms.functions.detach(), atoms.element_index, geometry.structure_index, geometry.num_structures)
+    energy = (prediction.energy - labels.energy).abs()
     known, told = torch.isfinite(force), torch.isfinite(energy)
-    sizes = batch.num_atoms_per_structure[told].to(torch.float64)
+    sizes = geometry.num_atoms_per_structure[told].to(torch.float64)
     return (regressors[known], atoms.element_index[known], force[known], model.sizes(*structures[:2])[known, 1],
             model.structure_grades(*structures)[told], sizes, energy[told])  # fmt: skip
 
@@ -254,7 +255,7 @@ def fit_largest(potential: Potential, batches: Iterable[Batch], seen: SeenErrors
     error = torch.zeros_like(model.largest_error)
     grade, distance = torch.zeros_like(model.largest_grade), torch.zeros_like(model.radius)
     for batch in batches:
-        prediction, atoms = predict(potential, batch), SeenAtoms(potential, batch)
+        prediction, atoms = predict(potential, batch.geometry), SeenAtoms(potential, batch.geometry)
         regressors, grades = explained_by(potential, atoms, prediction.forces)
         error = torch.maximum(error, model.errors_of(regressors, grades, atoms.element_index).max())
         sizes = model.sizes(atoms.functions.detach(), atoms.element_index)

@@ -1,4 +1,4 @@
-"""Expected errors of what was predicted for a batch."""
+"""Expected errors of what was predicted."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def explained_by(potential: Any, atoms: SeenAtoms, forces: torch.Tensor) -> tupl
 
     :param forces: predicted, shape (num_atoms, 3), eV/Å
     """
-    model, batch = potential.uncertainty, atoms.batch
+    model, geometry = potential.uncertainty, atoms.geometry
     grades = model.grades(atoms.functions.detach(), atoms.element_index)
-    pairs = (atoms.vectors.detach(), batch.center_index, batch.neighbor_index)
+    pairs = (atoms.vectors.detach(), geometry.center_index, geometry.neighbor_index)
     return model.regressors(grades, forces.detach(), *pairs), grades
 
 
@@ -35,12 +35,12 @@ def expected_errors(potential: Any, atoms: SeenAtoms, forces: torch.Tensor) -> t
     :param atoms: that were predicted
     :param forces: predicted, shape (num_atoms, 3), eV/Å
     """
-    model, batch = potential.uncertainty, atoms.batch
+    model, geometry = potential.uncertainty, atoms.geometry
     with torch.no_grad():
         regressors, grades = explained_by(potential, atoms, forces)
         errors = model.errors_of(regressors, grades, atoms.element_index)
         if not model.knows_energies():
             return errors, None
-        structures = (atoms.element_index, batch.structure_index, batch.num_structures)
+        structures = (atoms.element_index, geometry.structure_index, geometry.num_structures)
         grades_of_structures = model.structure_grades(atoms.functions.detach(), *structures)
-        return errors, model.energy_errors(grades_of_structures, batch.num_atoms_per_structure)
+        return errors, model.energy_errors(grades_of_structures, geometry.num_atoms_per_structure)

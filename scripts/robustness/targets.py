@@ -24,7 +24,7 @@ from mhdnn.deploy.export import (
 )
 from mhdnn.deploy.model_file import load_model, metadata_of, save_model
 from mhdnn.prediction import predict
-from tests.builders import batch_of, model_settings, random_potential
+from tests.builders import geometry_of, model_settings, random_potential
 from tests.unit.data.samples import SAMPLES, options_for
 
 ELEMENTS = [6, 14]
@@ -98,7 +98,7 @@ def _without_seal(content: bytes) -> bytes:
 def _batch() -> object:
     atoms = bulk("Si")
     atoms.rattle(0.1, seed=0)
-    return batch_of(atoms)
+    return geometry_of(atoms)
 
 
 def _energy_of_model(path: Path) -> float:

@@ -14,7 +14,7 @@ from ase import Atoms
 
 from mhdnn.compilation import cache_root, compiler, compiler_flags, digest_of, only_one, source_digest, threads
 from mhdnn.deploy.lammps.plugin import CORE_FOLDER, KERNEL_FOLDER
-from mhdnn.structure import Batch
+from mhdnn.structure import Geometry
 
 DOUBLES, INTEGERS, LONGS = (ctypes.POINTER(kind) for kind in (ctypes.c_double, ctypes.c_int, ctypes.c_int64))
 FLAGS = ["-std=c++17", "-fPIC", "-Wall", "-Wextra", "-Werror", "-Wno-psabi"]
@@ -107,16 +107,18 @@ class Library:
             raise CoreError(self.functions.mhdnn_last_error().decode())
         return model
 
-    def evaluate(self, path: Path | str, batch: Batch, vectors: np.ndarray, atoms: Atoms, **options: Any) -> Found:
+    def evaluate(
+        self, path: Path | str, geometry: Geometry, vectors: np.ndarray, atoms: Atoms, **options: Any
+    ) -> Found:
         """Everything of one structure.
 
-        :param batch: of the atoms alone
+        :param geometry: of the atoms alone
         :param vectors: of its pairs
         :param options: dtype, total_charge
         """
         model = self.open(path, options.get("dtype", "model"))
-        numbers = np.ascontiguousarray(batch.atomic_numbers.numpy(), dtype=np.int32)
-        pairs = np.ascontiguousarray(np.stack([batch.center_index, batch.neighbor_index], 1), dtype=np.int64)
+        numbers = np.ascontiguousarray(geometry.atomic_numbers.numpy(), dtype=np.int32)
+        pairs = np.ascontiguousarray(np.stack([geometry.center_index, geometry.neighbor_index], 1), dtype=np.int64)
         vectors, positions, cell = (
             np.ascontiguousarray(values, dtype=np.float64) for values in (vectors, atoms.positions, atoms.cell[:])
         )

@@ -8,13 +8,12 @@ from mhdnn.deploy.hdnnp.importing import import_potential
 from mhdnn.deploy.model_file import load_model, metadata_of, save_model
 from mhdnn.factory import build_potential
 from mhdnn.layered_network import FUNCTIONS
-from mhdnn.neighbors import pair_vectors
 from mhdnn.prediction import SeenAtoms, predict
 from tests.builders import (
-    batch_of,
     behler_settings,
     charge_settings,
     contracted_settings,
+    geometry_of,
     legendre_settings,
     model_settings,
     random_charge_potential,
@@ -96,20 +95,20 @@ def close(found, expected, relative, name=""):
 
 def compare(core, path, atoms, relative=DOUBLE, total_charge=0.0, dtype="model"):
     potential, metadata = load_model(path)
-    batch = batch_of(atoms, cutoff=metadata["cutoff"], total_charge=total_charge)
-    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
-    found = core.evaluate(path, batch, vectors.numpy(), atoms, total_charge=total_charge, dtype=dtype)
-    expected = predict(potential, batch, uncertainty=True)
+    geometry = geometry_of(atoms, cutoff=metadata["cutoff"], total_charge=total_charge)
+    vectors = geometry.pair_vectors()
+    found = core.evaluate(path, geometry, vectors.numpy(), atoms, total_charge=total_charge, dtype=dtype)
+    expected = predict(potential, geometry, uncertainty=True)
     close(found.energies, expected.atomic_energies, relative, "energies")
     close(found.energy, float(expected.energy[0]), relative, "energy")
     close(found.forces, expected.forces, relative, "forces")
     close(found.virial, expected.virial[0], relative, "virial")
     if metadata["charges"]:
         close(found.charges, expected.charges, relative, "charges")
-    seen = SeenAtoms(potential, batch)
+    seen = SeenAtoms(potential, geometry)
     domain = potential.domain
     outside = domain.functions_outside(seen.symmetry_functions.detach(), seen.element_index)
-    pairs = (batch.center_index, batch.neighbor_index, seen.element_index, batch.num_atoms)
+    pairs = (geometry.center_index, geometry.neighbor_index, seen.element_index, geometry.num_atoms)
     outside |= domain.distances_outside(vectors, *pairs)
     if expected.charges is not None:
         outside |= domain.charges_outside(expected.charges, seen.element_index)
@@ -214,10 +213,10 @@ def test_unknown_element_and_missing_file(core, tmp_path):
     atoms = structures()["tiny"]
     atoms.numbers[0] = 8
     path = model_with(tmp_path / "model.pt", {})
-    batch = batch_of(atoms)
-    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts).numpy()
+    geometry = geometry_of(atoms)
+    vectors = geometry.pair_vectors().numpy()
     with pytest.raises(CoreError, match="atom 0 has the atomic number 8, which the model was not trained for"):
-        core.evaluate(path, batch, vectors, atoms)
+        core.evaluate(path, geometry, vectors, atoms)
     with pytest.raises(CoreError, match=r"nowhere.pt: no such model file"):
         core.open(tmp_path / "nowhere.pt")
     with pytest.raises(CoreError, match="dtype: expected model, float32 or float64, got half"):

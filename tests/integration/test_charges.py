@@ -16,7 +16,7 @@ from mhdnn.data.writer import StoreWriter
 from mhdnn.errors import ModelError
 from mhdnn.prediction import predict
 from mhdnn.units import COULOMB_CONSTANT
-from tests.builders import batch_of, random_charge_potential, structure_of, structures
+from tests.builders import geometry_of, random_charge_potential, structure_of, structures
 from tests.integration.conftest import SMALL, run_mhdnn
 
 ELEMENTS = [6, 14, 50]
@@ -31,7 +31,7 @@ def write_charge_store(path, count, with_total_charge=True):
             atoms = structures()["molecule" if number % 2 else "tiny"]
             atoms.rattle(0.05, seed=number)
             total_charge = float(number % 3 - 1) if number % 2 else 0.0
-            prediction = predict(potential, batch_of(atoms, total_charge=total_charge))
+            prediction = predict(potential, geometry_of(atoms, total_charge=total_charge))
             labels = {"charges": prediction.charges.numpy()} if with_total_charge else {}
             if with_total_charge:
                 labels["total_charge"] = total_charge

@@ -6,10 +6,9 @@ import torch
 from mhdnn.errors import ConfigError
 from mhdnn.factory import build_potential
 from mhdnn.interop.programs import eager_potential, exported_program, load_program, save_program
-from mhdnn.neighbors import pair_vectors
 from mhdnn.potential import forces_from_pairs, pair_virials
 from mhdnn.prediction import predict
-from tests.builders import batch_of, contracted_settings, model_settings, random_potential, structures
+from tests.builders import contracted_settings, geometry_of, model_settings, random_potential, structures
 
 ELEMENTS = [6, 14, 50]
 REPULSION = {"kind": "zbl"}
@@ -33,13 +32,13 @@ def program(potential, tmp_path_factory):
 
 @pytest.mark.parametrize("name", list(structures()))
 def test_energies_forces_and_virials_are_equal(potential, program, name):
-    batch = batch_of(structures()[name])
-    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
-    pairs = (batch.center_index, batch.neighbor_index)
-    energies, gradient = program(vectors, *pairs, potential.element_index(batch.atomic_numbers))
-    expected = predict(potential, batch)
+    geometry = geometry_of(structures()[name])
+    vectors = geometry.pair_vectors()
+    pairs = (geometry.center_index, geometry.neighbor_index)
+    energies, gradient = program(vectors, *pairs, potential.element_index(geometry.atomic_numbers))
+    expected = predict(potential, geometry)
     torch.testing.assert_close(energies, expected.atomic_energies, rtol=1e-12, atol=1e-12)
-    forces = forces_from_pairs(gradient, *pairs, batch.num_atoms)
+    forces = forces_from_pairs(gradient, *pairs, geometry.num_atoms)
     torch.testing.assert_close(forces, expected.forces, rtol=0, atol=1e-10)
     torch.testing.assert_close(pair_virials(vectors, gradient).sum(0, True), expected.virial, rtol=0, atol=1e-10)
 
@@ -47,11 +46,11 @@ def test_energies_forces_and_virials_are_equal(potential, program, name):
 def test_program_of_a_model_file(short_model, tmp_path):
     path = save_program(short_model, tmp_path / "model.pt2")
     potential = eager_potential(short_model)
-    batch = batch_of(structures()["tiny"])
-    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
-    element = potential.element_index(batch.atomic_numbers)
-    energies, _ = load_program(path)(vectors, batch.center_index, batch.neighbor_index, element)
-    torch.testing.assert_close(energies.sum(), predict(potential, batch).energy[0], rtol=1e-12, atol=0)
+    geometry = geometry_of(structures()["tiny"])
+    vectors = geometry.pair_vectors()
+    element = potential.element_index(geometry.atomic_numbers)
+    energies, _ = load_program(path)(vectors, geometry.center_index, geometry.neighbor_index, element)
+    torch.testing.assert_close(energies.sum(), predict(potential, geometry).energy[0], rtol=1e-12, atol=0)
 
 
 def test_charges_are_refused(charge_model):

@@ -10,12 +10,12 @@ from mhdnn.compilation import compiler
 from mhdnn.kernels import build
 
 EVALUATE = """
-from tests.builders import batch_of, random_potential, structures
+from tests.builders import geometry_of, random_potential, structures
 from mhdnn.kernels import operator_state
 from mhdnn.prediction import predict
 potential = random_potential([6, 14, 50])
 assert operator_state().kind == {kind!r}, operator_state()
-print(repr(predict(potential, batch_of(structures()["tiny"])).energy.item()))
+print(repr(predict(potential, geometry_of(structures()["tiny"])).energy.item()))
 """
 
 

@@ -11,8 +11,7 @@ import torch
 from mhdnn.deploy.model_file import load_model, metadata_of, save_model
 from mhdnn.kernels import load_operators
 from mhdnn.kernels.build import SOURCE_FOLDER
-from mhdnn.neighbors import pair_vectors
-from tests.builders import batch_of, behler_settings, model_settings, random_potential, structures
+from tests.builders import behler_settings, geometry_of, model_settings, random_potential, structures
 from tests.tolerances import ROUND_OFF
 
 PROGRAMS = Path(__file__).parent / "cpp"
@@ -58,11 +57,11 @@ def test_model_file_in_a_cpp_program(tmp_path):
     settings = model_settings(elements, angular=angular)
     potential = random_potential(elements, angular=angular)
     save_model(potential, tmp_path / "model.pt", metadata_of(potential, settings, {}))
-    batch = batch_of(structures()["triclinic"])
-    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
-    lines = [f"{batch.num_atoms} {len(vectors)}", " ".join(map(str, batch.atomic_numbers.tolist()))]
+    geometry = geometry_of(structures()["triclinic"])
+    vectors = geometry.pair_vectors()
+    lines = [f"{geometry.num_atoms} {len(vectors)}", " ".join(map(str, geometry.atomic_numbers.tolist()))]
     for center, neighbor, vector in zip(
-        batch.center_index.tolist(), batch.neighbor_index.tolist(), vectors.tolist(), strict=True
+        geometry.center_index.tolist(), geometry.neighbor_index.tolist(), vectors.tolist(), strict=True
     ):
         lines.append(f"{center} {neighbor} " + " ".join(repr(x) for x in vector))
     compile_loader(tmp_path / "load_model")
@@ -71,7 +70,7 @@ def test_model_file_in_a_cpp_program(tmp_path):
 
     vectors.requires_grad_()
     script, _ = load_model(tmp_path / "model.pt")
-    energies = script(vectors, batch.center_index, batch.neighbor_index, batch.atomic_numbers)
+    energies = script(vectors, geometry.center_index, geometry.neighbor_index, geometry.atomic_numbers)
     (gradient,) = torch.autograd.grad(energies.sum(), vectors)
     expected = np.concatenate([energies.detach().numpy(), gradient.numpy().ravel()])
     np.testing.assert_allclose(found, expected, rtol=0, atol=ROUND_OFF * np.abs(expected).max())

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from mhdnn.deploy.model_file import load_model
-from mhdnn.prediction import ChargeGeometry
-from tests.builders import batch_of, structures
+from mhdnn.prediction import ChargedAtoms
+from tests.builders import geometry_of, structures
 from tests.lammps.runs import Frame, evaluate, header, run_lammps, run_many
 
 FIELDS = {"molecule": (0.3, -0.2, 0.25), "slab": (0.0, 0.0, 0.4)}  # V/Å, along open directions
@@ -16,15 +16,15 @@ RELATIVE = 1e-8
 def in_field(model, atoms, field, total_charge):
     """Energy and charges with E.r taken from the electronegativities, by the functions that models are trained with."""
     potential, metadata = load_model(model)
-    batch = batch_of(atoms, cutoff=metadata["cutoff"], total_charge=total_charge)
-    geometry = ChargeGeometry(potential, batch, "dense")
-    geometry.charges()
+    geometry = geometry_of(atoms, cutoff=metadata["cutoff"], total_charge=total_charge)
+    charged = ChargedAtoms(potential, geometry, "dense")
+    charged.charges()
     external = -torch.as_tensor(atoms.positions @ np.array(field))
-    charges = geometry.coulomb.equilibrate(
-        geometry.electronegativity + external, potential.hardness(batch.atomic_numbers), batch.total_charge
+    charges = charged.coulomb.equilibrate(
+        charged.electronegativity + external, potential.hardness(geometry.atomic_numbers), geometry.total_charge
     )
-    energies = geometry.atoms.energies(charges) + geometry.screening(charges)
-    energies = energies + (0.5 * geometry.coulomb.potential(charges) + external) * charges
+    energies = charged.energies(charges) + charged.screening(charges)
+    energies = energies + (0.5 * charged.coulomb.potential(charges) + external) * charges
     return energies.sum().item(), charges.detach().numpy()
 
 

@@ -34,7 +34,7 @@ def give_errors(potential, batch) -> None:
     model.largest_grade.fill_(torch.inf)
     model.radius.fill_(torch.inf)
     fit_posterior(potential, lambda: [batch])
-    seen = SeenAtoms(potential, batch)
+    seen = SeenAtoms(potential, batch.geometry)
     features = model.features(seen.functions.detach())
     for element in range(3):
         model.landmarks[element] = features[seen.element_index == element][0, 1:]
@@ -48,7 +48,7 @@ def give_errors(potential, batch) -> None:
     model.force_floor.fill_(0.02)
     model.least_error.copy_(torch.tensor([0.05, 0.06, 0.07]))
     model.num_calibrated.fill_(1)
-    largest = predict(potential, batch, uncertainty=True)
+    largest = predict(potential, batch.geometry, uncertainty=True)
     model.largest_error.copy_(largest.force_errors.max())
     model.largest_grade.fill_(10.0)
     model.radius.fill_(5.0)

@@ -7,7 +7,7 @@ from ase.build import graphene
 from mhdnn import MHDNNCalculator
 from mhdnn.deploy.model_file import load_model
 from mhdnn.prediction import predict
-from tests.builders import batch_of, structures
+from tests.builders import geometry_of, structures
 from tests.lammps.runs import Frame, evaluate, header, run_lammps
 
 pytestmark = pytest.mark.slow
@@ -45,8 +45,8 @@ def assert_same(result, atoms, model, total_charge=0.0, solver="auto"):
     assert_close(result.energies, energies, RELATIVE)
     assert_close(result.forces, atoms.get_forces() @ frame.rotation.T, RELATIVE)
     potential, metadata = load_model(model)
-    batch = batch_of(atoms, cutoff=metadata["cutoff"], total_charge=total_charge)
-    expected = predict(potential, batch, solver=solver, atomic_virials=True)
+    geometry = geometry_of(atoms, cutoff=metadata["cutoff"], total_charge=total_charge)
+    expected = predict(potential, geometry, solver=solver, atomic_virials=True)
     assert_close(result.virials.sum(0), frame.tensor_to_ase(expected.virial[0].numpy()), RELATIVE)
     shares = SHARES_OFF_MESH if solver == "iterative" and not atoms.pbc.all() else RELATIVE
     assert_close(result.virials, frame.tensor_to_ase(expected.atomic_virials.numpy()), shares)

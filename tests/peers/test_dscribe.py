@@ -8,9 +8,8 @@ import torch
 from dscribe.descriptors import ACSF
 
 from mhdnn.descriptors import build_descriptor
-from mhdnn.neighbors import pair_vectors
 from mhdnn.potential import default_dtype
-from tests.builders import batch_of, structures
+from tests.builders import geometry_of, structures
 from tests.tolerances import SAME_FUNCTION
 
 CUTOFF = 4.5
@@ -40,10 +39,10 @@ def ours(atoms, elements):
     with default_dtype(torch.float64):
         descriptor = build_descriptor(settings, elements, CUTOFF)
     descriptor.parts[2].fewest_neighbors = 0.0  # by moments; DScribe sums over pairs
-    batch = batch_of(atoms, cutoff=CUTOFF)
-    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
-    element = torch.tensor([elements.index(z) for z in batch.atomic_numbers.tolist()])
-    values = descriptor(vectors, batch.center_index, element, element[batch.neighbor_index]).numpy()
+    geometry = geometry_of(atoms, cutoff=CUTOFF)
+    vectors = geometry.pair_vectors()
+    element = torch.tensor([elements.index(z) for z in geometry.atomic_numbers.tolist()])
+    values = descriptor(vectors, geometry.center_index, element, element[geometry.neighbor_index]).numpy()
     parts = np.split(values, np.cumsum([part.num_functions for part in descriptor.parts])[:-1], axis=1)
     num_pairs = len(elements) * (len(elements) + 1) // 2
     shapes = [(len(elements), 4), (num_pairs, 12), (num_pairs, 12)]

@@ -12,8 +12,8 @@ from mhdnn.prediction import predict
 from mhdnn.structure import VOIGT
 from mhdnn.units import COULOMB_CONSTANT
 from tests.builders import (
-    batch_of,
     charge_settings,
+    geometry_of,
     random_charge_potential,
     random_potential,
     structures,
@@ -24,8 +24,8 @@ ELEMENTS = [6, 14, 50]
 
 
 def shares(potential, atoms, total_charge=None, solver="auto"):
-    batch = batch_of(atoms, total_charge=total_charge)
-    return predict(potential, batch, solver=solver, atomic_virials=True)
+    geometry = geometry_of(atoms, total_charge=total_charge)
+    return predict(potential, geometry, solver=solver, atomic_virials=True)
 
 
 @pytest.mark.parametrize("name", list(structures()))
@@ -47,8 +47,8 @@ def test_sum_with_charges(name, total_charge, solver):
 
 def test_sum_of_every_structure_of_a_batch():
     chosen = [structures()[name] for name in ("triclinic", "slab", "molecule")]
-    batch = batch_of(*chosen, total_charge=0.0)
-    prediction = predict(random_charge_potential(ELEMENTS), batch, atomic_virials=True)
+    geometry = geometry_of(*chosen, total_charge=0.0)
+    prediction = predict(random_charge_potential(ELEMENTS), geometry, atomic_virials=True)
     first = 0
     for number, atoms in enumerate(chosen):
         part = prediction.atomic_virials[first : first + len(atoms)].sum(0)

@@ -8,7 +8,7 @@ from mhdnn.charge_potential import ChargePotential
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.factory import build_potential
 from mhdnn.prediction import predict, predict_charges, predict_known
-from tests.builders import batch_of, charge_settings, random_charge_potential, structures
+from tests.builders import charge_settings, geometry_of, random_charge_potential, structures
 from tests.differences import STEP, assert_close, numerical_forces, numerical_virial
 from tests.tolerances import ROUND_OFF
 
@@ -17,7 +17,7 @@ KINDS = ["triclinic", "tiny", "slab", "molecule"]
 
 
 def charged(atoms, total_charge):
-    return batch_of(atoms, total_charge=total_charge)
+    return geometry_of(atoms, total_charge=total_charge)
 
 
 def energy(potential, atoms, total_charge, solver="auto"):
@@ -66,7 +66,7 @@ def test_a_screened_pair_has_no_electrostatics():
 def test_batch_of_mixed_cells_equals_single_structures():
     potential = random_charge_potential(ELEMENTS)
     chosen = [structures()[name] for name in KINDS]
-    together = predict(potential, batch_of(*chosen, total_charge=[0.0, 1.0, 0.0, -1.0]))
+    together = predict(potential, geometry_of(*chosen, total_charge=[0.0, 1.0, 0.0, -1.0]))
     for number, (atoms, total_charge) in enumerate(zip(chosen, (0.0, 1.0, 0.0, -1.0), strict=True)):
         alone = predict(potential, charged(atoms, total_charge))
         first = sum(len(a) for a in chosen[:number])
@@ -80,7 +80,7 @@ def test_batch_of_mixed_cells_equals_single_structures():
 def test_gradients_of_force_and_charge_losses():
     """By weights of both networks and the hardness, against central differences."""
     potential = random_charge_potential(ELEMENTS)
-    batch = charged(structures()["tiny"], 0.0)
+    geometry = charged(structures()["tiny"], 0.0)
     parameters = [
         potential.electronegativity_network.perceptron[0].weight,
         potential.network.perceptron[0].weight,
@@ -88,7 +88,7 @@ def test_gradients_of_force_and_charge_losses():
     ]
 
     def loss():
-        prediction = predict(potential, batch, create_graph=True)
+        prediction = predict(potential, geometry, create_graph=True)
         return (prediction.forces**2).sum() + (prediction.virial**2).sum() + (prediction.charges**2).sum()
 
     gradients = torch.autograd.grad(loss(), parameters)
@@ -120,14 +120,14 @@ def test_charges_answer_to_the_far_end():
 def test_missing_total_charge_is_named():
     potential = random_charge_potential(ELEMENTS)
     with pytest.raises(DataError, match=r"`total_charge`: structure 0 has none.*data\.total_charge=0"):
-        predict(potential, batch_of(structures()["tiny"]))
+        predict(potential, geometry_of(structures()["tiny"]))
 
 
 def test_short_range_energies_need_charges():
     potential = random_charge_potential(ELEMENTS)
-    batch = charged(structures()["tiny"], 0.0)
+    geometry = charged(structures()["tiny"], 0.0)
     with pytest.raises(ValueError, match="`charges`"):
-        potential(batch.cell_shifts + 2.0, batch.center_index, batch.neighbor_index, batch.atomic_numbers)
+        potential(geometry.cell_shifts + 2.0, geometry.center_index, geometry.neighbor_index, geometry.atomic_numbers)
 
 
 @pytest.mark.parametrize(

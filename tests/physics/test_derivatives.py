@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from mhdnn.neighbors import pair_vectors, strained
+from mhdnn.neighbors import strained
 from mhdnn.prediction import predict
 from mhdnn.structure import VOIGT
 from tests.builders import (
-    batch_of,
     behler_settings,
     contracted_settings,
+    geometry_of,
     legendre_settings,
     random_potential,
     structures,
@@ -35,14 +35,14 @@ VARIANTS = {
 
 
 def energy_by(potential):
-    return lambda atoms: predict(potential, batch_of(atoms)).energy.item()
+    return lambda atoms: predict(potential, geometry_of(atoms)).energy.item()
 
 
 @pytest.mark.parametrize("name", list(structures()))
 def test_forces_and_virial_of_every_kind_of_cell(name):
     atoms = structures()[name]
     potential = random_potential(ELEMENTS)
-    prediction = predict(potential, batch_of(atoms))
+    prediction = predict(potential, geometry_of(atoms))
     chosen = list(range(min(4, len(atoms))))
     assert_close(prediction.forces.numpy()[chosen], numerical_forces(energy_by(potential), atoms, chosen))
     assert_close(prediction.virial.numpy()[0], numerical_virial(energy_by(potential), atoms))
@@ -52,7 +52,7 @@ def test_forces_and_virial_of_every_kind_of_cell(name):
 def test_forces_and_virial_of_every_model(variant):
     atoms = structures()["tiny"]
     potential = random_potential(ELEMENTS, **VARIANTS[variant])
-    prediction = predict(potential, batch_of(atoms))
+    prediction = predict(potential, geometry_of(atoms))
     assert_close(prediction.forces.numpy(), numerical_forces(energy_by(potential), atoms, [0, 1]))
     assert_close(prediction.virial.numpy()[0], numerical_virial(energy_by(potential), atoms))
 
@@ -61,30 +61,30 @@ def test_forces_and_virial_of_every_model(variant):
 def test_strain_of_the_pair_vectors(name):
     """The derivative by a strain that pair vectors carry is the virial."""
     potential = random_potential(ELEMENTS)
-    batch = batch_of(structures()[name])
-    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
+    geometry = geometry_of(structures()[name])
+    vectors = geometry.pair_vectors()
     strain = torch.zeros(3, 3, dtype=torch.float64, requires_grad=True)
     moved = strained(vectors, (strain + strain.T) / 2)
-    potential(moved, batch.center_index, batch.neighbor_index, batch.atomic_numbers).sum().backward()
-    expected = predict(potential, batch).virial[0]
+    potential(moved, geometry.center_index, geometry.neighbor_index, geometry.atomic_numbers).sum().backward()
+    expected = predict(potential, geometry).virial[0]
     found = torch.stack([strain.grad[a, b] for a, b in VOIGT])
     assert (found - expected).abs().max() < ROUND_OFF * expected.abs().max()
 
 
 def test_forces_add_up_to_zero():
     for atoms in structures().values():
-        forces = predict(random_potential(ELEMENTS), batch_of(atoms)).forces
+        forces = predict(random_potential(ELEMENTS), geometry_of(atoms)).forces
         assert forces.sum(0).abs().max() < 1e-12 * len(atoms) * max(1.0, forces.abs().max().item())
 
 
 def test_force_training_gradient():
     """The gradient of a force loss by the weights, against central differences."""
     potential = random_potential(ELEMENTS)
-    batch = batch_of(structures()["tiny"])
+    geometry = geometry_of(structures()["tiny"])
     weight = potential.network.perceptron[0].weight
 
     def loss():
-        prediction = predict(potential, batch, create_graph=True)
+        prediction = predict(potential, geometry, create_graph=True)
         return (prediction.forces**2).sum() + (prediction.virial**2).sum() + prediction.energy.sum()
 
     (gradient,) = torch.autograd.grad(loss(), weight)

@@ -8,14 +8,14 @@ from ase.build import make_supercell
 from scipy.spatial.transform import Rotation
 
 from mhdnn.prediction import predict
-from tests.builders import batch_of, behler_settings, legendre_settings, random_potential, structures
+from tests.builders import behler_settings, geometry_of, legendre_settings, random_potential, structures
 from tests.tolerances import ROUND_OFF
 
 ELEMENTS = [6, 14, 50]
 
 
 def energies(potential, *many):
-    return predict(potential, batch_of(*many)).energy.numpy()
+    return predict(potential, geometry_of(*many)).energy.numpy()
 
 
 @pytest.mark.parametrize("name", list(structures()))
@@ -23,13 +23,13 @@ def energies(potential, *many):
 def test_rotation_reflection_translation(name, angular):
     atoms = structures()[name]
     potential = random_potential(ELEMENTS, angular={"a": angular})
-    reference = predict(potential, batch_of(atoms))
+    reference = predict(potential, geometry_of(atoms))
     for seed, sign in ((1, 1.0), (2, -1.0)):
         rotation = sign * Rotation.random(random_state=seed).as_matrix()
         turned = atoms.copy()
         turned.set_cell(atoms.cell[:] @ rotation)
         turned.positions = atoms.positions @ rotation + [0.3, -2.0, 1.1]
-        found = predict(potential, batch_of(turned))
+        found = predict(potential, geometry_of(turned))
         scale = max(1.0, abs(reference.energy.item()))
         assert abs(found.energy.item() - reference.energy.item()) < ROUND_OFF * scale, (seed, sign)
         np.testing.assert_allclose(found.forces, reference.forces.numpy() @ rotation, atol=ROUND_OFF * scale)
@@ -75,8 +75,8 @@ def test_extensive(name):
 def test_batching_changes_nothing():
     many = list(structures().values())
     potential = random_potential(ELEMENTS)
-    together = predict(potential, batch_of(*many))
-    alone = [predict(potential, batch_of(atoms)) for atoms in many]
+    together = predict(potential, geometry_of(*many))
+    alone = [predict(potential, geometry_of(atoms)) for atoms in many]
     np.testing.assert_allclose(together.energy, torch.cat([p.energy for p in alone]), rtol=ROUND_OFF)
     scale = together.forces.abs().max().item()
     np.testing.assert_allclose(together.forces, torch.cat([p.forces for p in alone]), atol=ROUND_OFF * scale)
@@ -90,7 +90,7 @@ def test_smooth_at_the_cutoff(angular):
 
     def at(distance):
         atoms = Atoms("CSiSn", positions=[[0, 0, 0], [1.9, 0, 0], [0, distance, 0]])
-        prediction = predict(potential, batch_of(atoms))
+        prediction = predict(potential, geometry_of(atoms))
         return prediction.energy.item(), prediction.forces.numpy()
 
     outside = at(4.5 + 1e-9)

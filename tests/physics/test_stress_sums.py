@@ -8,10 +8,9 @@ import math
 import numpy as np
 import torch
 
-from mhdnn.neighbors import pair_vectors
 from mhdnn.prediction import predict
 from mhdnn.structure import VOIGT
-from tests.builders import batch_of, behler_settings, random_potential, structures
+from tests.builders import behler_settings, geometry_of, random_potential, structures
 from tests.tolerances import ROUND_OFF
 
 CUTOFF = 4.5
@@ -56,11 +55,11 @@ def angular_stress(first_vectors, second_vectors, same, eta, shift, zeta, lambda
     return 2.0 ** (1 - zeta) * total
 
 
-def stress_of_functions(atom, batch, vectors, descriptor, settings, elements):
+def stress_of_functions(atom, geometry, vectors, descriptor, settings, elements):
     """One 3×3 sum for every symmetry function of an atom."""
     near = {z: [] for z in elements}
-    for pair in torch.nonzero(batch.center_index == atom).squeeze(1).tolist():
-        near[int(batch.atomic_numbers[batch.neighbor_index[pair]])].append(vectors[pair].numpy())
+    for pair in torch.nonzero(geometry.center_index == atom).squeeze(1).tolist():
+        near[int(geometry.atomic_numbers[geometry.neighbor_index[pair]])].append(vectors[pair].numpy())
     basis = descriptor.parts[0].basis
     parameters = list(zip(basis.etas.tolist(), basis.shifts.tolist(), strict=True))
     sums = [radial_stress(near[z], eta, shift) for z in elements for eta, shift in parameters]
@@ -78,21 +77,23 @@ def test_explicit_sums_equal_autograd():
     settings = behler_settings("wide")
     atoms = structures()["triclinic"]
     potential = random_potential(elements, angular={"a": settings})
-    batch = batch_of(atoms)
-    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
+    geometry = geometry_of(atoms)
+    vectors = geometry.pair_vectors()
 
     # ∂E/∂G of every atom: the network's derivative, by autograd on the network alone
-    element = potential.element_index(batch.atomic_numbers)
-    functions = potential.scaled_functions(vectors, batch.center_index, batch.neighbor_index, element, batch.num_atoms)
+    element = potential.element_index(geometry.atomic_numbers)
+    functions = potential.scaled_functions(
+        vectors, geometry.center_index, geometry.neighbor_index, element, geometry.num_atoms
+    )
     functions = functions.detach().requires_grad_()
     (network_gradient,) = torch.autograd.grad(potential.network(functions, element).sum(), functions)
     slope = (network_gradient * potential.function_scale).numpy()
 
     total = np.zeros((3, 3))
-    for atom in range(batch.num_atoms):
-        sums = stress_of_functions(atom, batch, vectors, potential.descriptor, settings, elements)
+    for atom in range(geometry.num_atoms):
+        sums = stress_of_functions(atom, geometry, vectors, potential.descriptor, settings, elements)
         total += np.einsum("f,fab->ab", slope[atom], sums)
     explicit = np.array([total[a, b] for a, b in VOIGT]) / atoms.get_volume()
-    found = predict(potential, batch).virial.numpy()[0] / atoms.get_volume()
+    found = predict(potential, geometry).virial.numpy()[0] / atoms.get_volume()
     np.testing.assert_allclose(total, total.T, atol=ROUND_OFF * np.abs(total).max())
     np.testing.assert_allclose(found, explicit, atol=ROUND_OFF * np.abs(explicit).max(), rtol=0)

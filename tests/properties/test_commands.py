@@ -18,7 +18,7 @@ from mhdnn.properties import commands
 from mhdnn.properties.arguments import PARSERS, keys_of
 from mhdnn.properties.calculators import resolve_calculator
 from mhdnn.properties.report import Report
-from tests.builders import batch_of, model_settings, random_potential
+from tests.builders import geometry_of, model_settings, random_potential
 from tests.tolerances import ROUND_OFF
 
 
@@ -147,7 +147,7 @@ def test_model_file_as_calculator(tmp_path, capsys):
     ase.io.write("si.xyz", bulk("Si"))
     assert run("atoms=si.xyz", "calculator=model.pt", "scale=1", "output=out") == 0
     found = json.loads((tmp_path / "out" / "toy.json").read_text())["energy_ev"]
-    assert found == pytest.approx(predict(potential, batch_of(bulk("Si"))).energy.item(), abs=ROUND_OFF)
+    assert found == pytest.approx(predict(potential, geometry_of(bulk("Si"))).energy.item(), abs=ROUND_OFF)
 
 
 @pytest.mark.parametrize("name", sorted(commands.COMMANDS))

@@ -16,6 +16,7 @@ from mhdnn.training.domain import fit_domain
 from tests.builders import (
     batch_of,
     charge_settings,
+    geometry_of,
     model_settings,
     random_charge_potential,
     random_potential,
@@ -41,7 +42,7 @@ def model_path(potential, tmp_path_factory):
 @pytest.mark.parametrize("name", list(structures()))
 def test_same_numbers_as_the_potential(name, potential, model_path):
     atoms = structures()[name]
-    expected = predict(potential, batch_of(atoms))
+    expected = predict(potential, geometry_of(atoms))
     atoms.calc = MHDNNCalculator(model_path)
     assert atoms.get_potential_energy() == pytest.approx(expected.energy.item(), abs=ROUND_OFF)
     assert atoms.get_potential_energy(force_consistent=True) == atoms.get_potential_energy()

@@ -16,10 +16,9 @@ from mhdnn.deploy.model_file import load_model, metadata_of, save_model
 from mhdnn.descriptors import build_descriptor
 from mhdnn.errors import ConfigError
 from mhdnn.factory import build_potential
-from mhdnn.neighbors import pair_vectors
 from mhdnn.potential import default_dtype
 from mhdnn.prediction import predict
-from tests.builders import batch_of, contracted_settings, legendre_settings, model_settings, structures
+from tests.builders import contracted_settings, geometry_of, legendre_settings, model_settings, structures
 from tests.tolerances import ROUND_OFF
 
 ELEMENTS = [6, 14, 50]
@@ -32,10 +31,10 @@ def descriptor_for(settings, elements=ELEMENTS):
 
 
 def evaluate(descriptor, atoms):
-    batch = batch_of(atoms, cutoff=CUTOFF)
-    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
-    element = torch.tensor([ELEMENTS.index(z) for z in batch.atomic_numbers.tolist()])
-    return descriptor(vectors, batch.center_index, element, element[batch.neighbor_index]).detach()
+    geometry = geometry_of(atoms, cutoff=CUTOFF)
+    vectors = geometry.pair_vectors()
+    element = torch.tensor([ELEMENTS.index(z) for z in geometry.atomic_numbers.tolist()])
+    return descriptor(vectors, geometry.center_index, element, element[geometry.neighbor_index]).detach()
 
 
 def polynomial_cutoff(r, cutoff=CUTOFF):
@@ -147,10 +146,10 @@ def test_cutoffs_of_parts(settings):
     assert torch.equal(both[:, :num_radial], evaluate(descriptor_for(settings), atoms)[:, :num_radial])
     with default_dtype(torch.float64):
         short = build_descriptor(settings, ELEMENTS, 3.2)
-    batch = batch_of(atoms, cutoff=3.2)
-    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
-    element = torch.tensor([ELEMENTS.index(z) for z in batch.atomic_numbers.tolist()])
-    expected = short(vectors, batch.center_index, element, element[batch.neighbor_index]).detach()
+    geometry = geometry_of(atoms, cutoff=3.2)
+    vectors = geometry.pair_vectors()
+    element = torch.tensor([ELEMENTS.index(z) for z in geometry.atomic_numbers.tolist()])
+    expected = short(vectors, geometry.center_index, element, element[geometry.neighbor_index]).detach()
     difference = (both[:, num_radial:] - expected[:, num_radial:]).abs().max()
     assert difference < ROUND_OFF * expected.abs().max()
 
@@ -205,7 +204,7 @@ def test_model_file_gives_the_same_energies(tmp_path):
     potential = build_potential(settings)
     save_model(potential, tmp_path / "model.pt", metadata_of(potential, settings, {}))
     atoms = structures()["triclinic"]
-    expected = predict(potential, batch_of(atoms, cutoff=CUTOFF))
+    expected = predict(potential, geometry_of(atoms, cutoff=CUTOFF))
     _, metadata = load_model(tmp_path / "model.pt")
     assert len(metadata["functions"]) == potential.descriptor.num_functions
     atoms.calc = MHDNNCalculator(tmp_path / "model.pt")
@@ -219,7 +218,7 @@ def test_the_configuration_builds():
         descriptor = build_descriptor(settings, [14], 5.0)
     assert descriptor.num_functions == 12 + 36 * 5 + 60
     element = torch.zeros(8, dtype=torch.long)
-    batch = batch_of(bulk("Si", cubic=True), cutoff=5.0)
-    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
-    values = descriptor(vectors, batch.center_index, element, element[batch.neighbor_index])
+    geometry = geometry_of(bulk("Si", cubic=True), cutoff=5.0)
+    vectors = geometry.pair_vectors()
+    values = descriptor(vectors, geometry.center_index, element, element[geometry.neighbor_index])
     assert (values - values[0]).abs().max() < 1e-8

@@ -80,7 +80,7 @@ def test_order_depends_on_seed_and_epoch_alone(tmp_path):
     def order(epoch, seed):
         loader = module(path, validation_fraction=0, seed=seed).train_dataloader()
         loader.sampler.set_epoch(epoch)
-        return [int(index) for batch in loader for index in batch.dataset_index]
+        return [int(index) for batch in loader for index in batch.geometry.dataset_index]
 
     assert order(3, 0) == order(3, 0)
     assert order(3, 0) != order(4, 0)
@@ -91,8 +91,8 @@ def test_order_depends_on_seed_and_epoch_alone(tmp_path):
 def test_sample_is_about_as_large_as_asked_for(tmp_path):
     data = module(store(tmp_path / "a.h5", ["x"] * 300), validation_fraction=0)
     batches = list(data.sample(500))
-    assert sum(batch.num_atoms for batch in batches) == pytest.approx(500, abs=2)
-    assert max(batch.num_atoms for batch in batches) <= 201
+    assert sum(batch.geometry.num_atoms for batch in batches) == pytest.approx(500, abs=2)
+    assert max(batch.geometry.num_atoms for batch in batches) <= 201
 
 
 def test_a_correction_that_is_left_out_must_be_named(tmp_path):
@@ -128,7 +128,9 @@ def test_a_pass_reads_blocks_and_gives_what_single_structures_are(cache, tmp_pat
     monkeypatch.setattr("mhdnn.data.datamodule.PASS_BATCH_ATOMS", 6)
     monkeypatch.setattr(data.train_reader, "record", lambda index: pytest.fail("read by itself"))
     batches = list(data.batches("train"))
-    assert max(batch.num_structures for batch in batches) <= 4
-    assert [number for batch in batches for number in batch.dataset_index.tolist()] == [n for n, _, _ in expected]
+    assert max(batch.geometry.num_structures for batch in batches) <= 4
+    assert [number for batch in batches for number in batch.geometry.dataset_index.tolist()] == [
+        n for n, _, _ in expected
+    ]
     positions = np.concatenate([structure.positions for _, structure, _ in expected])
-    np.testing.assert_array_equal(np.concatenate([batch.positions for batch in batches]), positions)
+    np.testing.assert_array_equal(np.concatenate([batch.geometry.positions for batch in batches]), positions)

@@ -12,7 +12,7 @@ from mhdnn.errors import DataError
 from mhdnn.factory import build_potential
 from mhdnn.potential import Potential
 from mhdnn.prediction import SeenAtoms, predict_charges
-from mhdnn.structure import Batch
+from mhdnn.structure import Geometry
 from mhdnn.training.domain import (
     COUNT_SLACK,
     DISTANCE_SLACK,
@@ -23,29 +23,29 @@ from mhdnn.training.domain import (
     forget_functions,
     widened_ranges,
 )
-from tests.builders import batch_of, model_settings, random_charge_potential, random_potential, structures
+from tests.builders import batch_of, geometry_of, model_settings, random_charge_potential, random_potential, structures
 
 ELEMENTS = [6, 14, 50]
 
 
-def marks(potential: Potential, batch: Batch) -> np.ndarray:
+def marks(potential: Potential, geometry: Geometry) -> np.ndarray:
     """Atoms outside, and for each the reason agrees that it is."""
     domain: TrainingDomain = torch.jit.script(potential.domain)
-    seen = SeenAtoms(potential, batch)
+    seen = SeenAtoms(potential, geometry)
     functions, element = seen.symmetry_functions.detach(), seen.element_index
-    pairs = (seen.vectors.detach(), batch.center_index, batch.neighbor_index)
+    pairs = (seen.vectors.detach(), geometry.center_index, geometry.neighbor_index)
     outside = domain.functions_outside(functions, element)
-    outside |= domain.distances_outside(*pairs, element, batch.num_atoms)
-    if batch.num_atoms < 500:
-        words = [domain.why_outside(atom, functions, *pairs, element, None) for atom in range(batch.num_atoms)]
+    outside |= domain.distances_outside(*pairs, element, geometry.num_atoms)
+    if geometry.num_atoms < 500:
+        words = [domain.why_outside(atom, functions, *pairs, element, None) for atom in range(geometry.num_atoms)]
         assert [bool(text) for text in words] == outside.tolist(), words
     return outside.numpy()
 
 
 def reason(potential: Potential, atoms: Atoms) -> str:
-    batch = batch_of(atoms, cutoff=potential.cutoff)
-    seen = SeenAtoms(potential, batch)
-    pairs = (seen.vectors.detach(), batch.center_index, batch.neighbor_index)
+    geometry = geometry_of(atoms, cutoff=potential.cutoff)
+    seen = SeenAtoms(potential, geometry)
+    pairs = (seen.vectors.detach(), geometry.center_index, geometry.neighbor_index)
     return potential.domain.why_outside(0, seen.symmetry_functions.detach(), *pairs, seen.element_index, None)
 
 
@@ -102,7 +102,7 @@ def test_equal_atoms_of_a_perfect_crystal_do_not_end_a_range():
 
 def test_no_atom_of_the_training_set_is_outside(potential):
     for name, atoms in structures().items():
-        assert not marks(potential, batch_of(atoms)).any(), name
+        assert not marks(potential, geometry_of(atoms)).any(), name
 
 
 def test_smallest_distances(potential):
@@ -128,10 +128,10 @@ def test_neighbor_counts(potential):
     """The smooth counts worked out apart, and both ends of their slack."""
     values: list[list[float]] = [[], [], []]
     for atoms in structures().values():
-        batch = batch_of(atoms)
-        seen = SeenAtoms(potential, batch)
+        geometry = geometry_of(atoms)
+        seen = SeenAtoms(potential, geometry)
         squares = (seen.vectors.detach().numpy() ** 2).sum(1)
-        counts = np.bincount(batch.center_index, (1 - squares / 4.5**2) ** 2, minlength=len(atoms))
+        counts = np.bincount(geometry.center_index, (1 - squares / 4.5**2) ** 2, minlength=len(atoms))
         for number, count in zip(atoms.numbers, counts, strict=True):
             values[ELEMENTS.index(number)].append(count)
     lower, minimum, maximum, upper = potential.domain.count_range.numpy()
@@ -153,7 +153,7 @@ def test_neighbor_counts(potential):
     ],
 )
 def test_isolated_atoms_and_molecules_of_a_crystal(potential, atoms, words):
-    assert marks(potential, batch_of(atoms)).all()
+    assert marks(potential, geometry_of(atoms)).all()
     assert words in reason(potential, atoms)
 
 
@@ -164,11 +164,11 @@ def test_elements_and_pairs_that_were_never_seen():
     fit_domain(potential, [batch_of(crystal, pair)])
     tin = crystal.copy()
     tin.numbers[0] = 50
-    assert marks(potential, batch_of(tin))[0]
+    assert marks(potential, geometry_of(tin))[0]
     assert "never within the cutoff" in reason(potential, tin)
     assert reason(potential, Atoms("Sn")) == "no Sn in the training data"
     both = Atoms("CSi2C", [[0, 0, 0], [1.9, 0, 0], [0, 1.9, 0], [4.4, 0, 0]])
-    assert marks(potential, batch_of(both))[[0, 3]].all()
+    assert marks(potential, geometry_of(both))[[0, 3]].all()
     assert reason(potential, both) == "C-C at 4.400 Å, of the training data never within the cutoff"
 
 
@@ -178,9 +178,9 @@ def test_functions_that_the_network_does_not_see():
     crystal = bulk("Si", cubic=True)
     fit_domain(potential, [batch_of(crystal)])
     potential.function_scale.zero_()
-    assert not marks(potential, batch_of(crystal.repeat(2))).any()
+    assert not marks(potential, geometry_of(crystal.repeat(2))).any()
     crystal.rattle(0.05, seed=1)
-    assert marks(potential, batch_of(crystal)).all()
+    assert marks(potential, geometry_of(crystal)).all()
     assert "` " in reason(potential, crystal)
 
 
@@ -199,18 +199,18 @@ def test_false_alarms(dtype):
     potential = build_potential(model_settings([11, 17], dtype=dtype))
     training = [rattled(2, 0.08, seed) for seed in range(40)]
     fit_domain(potential, (batch_of(atoms) for atoms in training))
-    large = batch_of(rattled((16, 16, 15), 0.08, seed=100))
+    large = geometry_of(rattled((16, 16, 15), 0.08, seed=100))
     assert large.num_atoms == 30_720
     seen = SeenAtoms(potential, large)
     minimum, maximum = (potential.domain.function_range[k, seen.element_index] for k in (1, 2))
     functions = seen.symmetry_functions.detach()
     assert int(((functions < minimum) | (functions > maximum)).any(1).sum()) > 300
     assert marks(potential, large).sum() == 0
-    assert marks(potential, batch_of(rattled(3, 0.2, seed=101))).mean() > 0.02
-    assert marks(potential, batch_of(rattled(3, 0.35, seed=101))).mean() > 0.5
+    assert marks(potential, geometry_of(rattled(3, 0.2, seed=101))).mean() > 0.02
+    assert marks(potential, geometry_of(rattled(3, 0.35, seed=101))).mean() > 0.5
     strained = rattled(2, 0.08, seed=102)
     strained.set_cell(strained.cell[:] * 1.12, scale_atoms=True)
-    assert marks(potential, batch_of(strained)).mean() > 0.5
+    assert marks(potential, geometry_of(strained)).mean() > 0.5
 
 
 def test_charges_and_total_charge():
@@ -218,13 +218,14 @@ def test_charges_and_total_charge():
     assert isinstance(potential, ChargePotential)
     many = [structures()["triclinic"], structures()["molecule"]]
     batch = batch_of(*many, total_charge=[0.0, 1.0])
-    batch.charges[:] = 0.0
-    batch.charges[3] = torch.nan
+    batch.labels.charges[:] = 0.0
+    batch.labels.charges[3] = torch.nan
     fit_domain(potential, [batch])
     assert potential.domain.total_charge_range.tolist() == [0.0, 1.0]
     assert (potential.domain.charge_range[1:3] == 0).all()
     fit_charge_range(potential, [batch])
-    charges, element = predict_charges(potential, batch).detach(), potential.element_index(batch.atomic_numbers)
+    charges = predict_charges(potential, batch.geometry).detach()
+    element = potential.element_index(batch.geometry.atomic_numbers)
     ranges = potential.domain.charge_range
     for number in range(3):
         of_element = charges[element == number]
@@ -242,7 +243,7 @@ def test_charges_and_total_charge():
 
 def test_unfitted_ranges_mark_nothing():
     potential = random_potential(ELEMENTS)
-    assert not marks(potential, batch_of(Atoms("C2", [[0, 0, 0], [0, 0, 0.3]]))).any()
+    assert not marks(potential, geometry_of(Atoms("C2", [[0, 0, 0], [0, 0, 0.3]]))).any()
     assert not potential.domain.is_complete()
     with pytest.raises(DataError, match="expected at least one atom"):
         fit_domain(potential, [])
@@ -256,10 +257,10 @@ def test_functions_of_learned_channels_are_known_after_training():
     assert potential.domain.is_complete()
     forget_functions(potential)
     assert not potential.domain.is_complete()
-    assert marks(potential, batch_of(Atoms("C"))).all()
+    assert marks(potential, geometry_of(Atoms("C"))).all()
     with torch.no_grad():
         potential.descriptor.channels.table += 1.0
-    assert not marks(potential, batch).any()
+    assert not marks(potential, batch.geometry).any()
 
 
 def test_older_weights_bring_the_ranges_that_they_have(potential):
@@ -276,8 +277,8 @@ def test_older_weights_bring_the_ranges_that_they_have(potential):
     torch.testing.assert_close(again.domain.function_range[3, 2], maximum + slack)
     hot = structures()["triclinic"]
     hot.rattle(0.6, seed=5)
-    assert marks(again, batch_of(hot)).any()
-    assert not marks(again, batch_of(*structures().values())).any()
+    assert marks(again, geometry_of(hot)).any()
+    assert not marks(again, geometry_of(*structures().values())).any()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from mhdnn.factory import build_potential
 from mhdnn.potential import Potential
 from mhdnn.prediction import mean_of, predict, predict_members, spread_of
 from mhdnn.training.loss import Loss, Ramp
-from tests.builders import batch_of, charge_settings, model_settings, structures
+from tests.builders import batch_of, charge_settings, geometry_of, model_settings, structures
 from tests.tolerances import ROUND_OFF
 
 ELEMENTS = [6, 14, 50]
@@ -47,10 +47,10 @@ def member(potential: Potential, number: int) -> Potential:
 
 
 def test_mean_and_spread_are_those_of_the_members_one_by_one(potential):
-    batch = batch_of(*(structures()[name] for name in ("triclinic", "slab", "tiny")))
-    alone = [predict(member(potential, number), batch) for number in range(NUM_MEMBERS)]
-    together = predict_members(potential, batch)
-    prediction = predict(potential, batch)
+    geometry = geometry_of(*(structures()[name] for name in ("triclinic", "slab", "tiny")))
+    alone = [predict(member(potential, number), geometry) for number in range(NUM_MEMBERS)]
+    together = predict_members(potential, geometry)
+    prediction = predict(potential, geometry)
     for name in ("energy", "forces", "virial", "atomic_energies"):
         expected = torch.stack([getattr(one, name) for one in alone])
         found = torch.stack([getattr(one, name) for one in together])
@@ -66,16 +66,16 @@ def test_mean_and_spread_are_those_of_the_members_one_by_one(potential):
 def test_gradients_of_the_loss_are_those_of_members_trained_alone(potential):
     """Each member's weights get the gradient of its own loss, over their number."""
     batch, loss = batch_of(structures()["triclinic"]), Loss(Ramp(1.0, 1.0), 1.0, 1.0)
-    batch.energy.fill_(1.0)
-    batch.forces.fill_(0.1)
-    batch.stress.fill_(0.01)
-    members = predict_members(potential, batch, create_graph=True)
+    batch.labels.energy.fill_(1.0)
+    batch.labels.forces.fill_(0.1)
+    batch.labels.stress.fill_(0.01)
+    members = predict_members(potential, batch.geometry, create_graph=True)
     weight = potential.network.perceptron[0].weight
     total = torch.stack([loss(one, batch) for one in members]).mean()
     (found,) = torch.autograd.grad(total, weight)
     for number in range(NUM_MEMBERS):
         single = member(potential, number)
-        own = loss(predict(single, batch, create_graph=True), batch)
+        own = loss(predict(single, batch.geometry, create_graph=True), batch)
         (expected,) = torch.autograd.grad(own, single.network.perceptron[0].weight)
         torch.testing.assert_close(found[number], expected / NUM_MEMBERS, rtol=1e-9, atol=1e-12)
 
@@ -84,8 +84,8 @@ def test_results_of_the_calculator(potential, tmp_path):
     path = tmp_path / "model.pt"
     save_model(potential, path, metadata_of(potential, settings(), {}))
     atoms = structures()["triclinic"]
-    prediction, batch = predict(potential, batch_of(atoms)), batch_of(atoms)
-    energy, forces, virial = spread_of(predict_members(potential, batch))
+    prediction, geometry = predict(potential, geometry_of(atoms)), geometry_of(atoms)
+    energy, forces, virial = spread_of(predict_members(potential, geometry))
     atoms.calc = MHDNNCalculator(path, extrapolation="off")
     assert atoms.get_potential_energy() == pytest.approx(float(prediction.energy), abs=ROUND_OFF)
     assert atoms.calc.results["energy_spread"] == pytest.approx(float(energy), abs=ROUND_OFF)

@@ -13,7 +13,7 @@ from mhdnn.descriptors.input_nn import settings_from_input_nn
 from mhdnn.errors import ConfigError
 from mhdnn.potential import default_dtype
 from mhdnn.units import BOHR
-from tests.builders import batch_of
+from tests.builders import geometry_of
 
 HEADER = "number_of_elements 2\nelements Si C  # a comment\ncutoff_type {}\n"
 LINES = """\
@@ -101,10 +101,10 @@ def evaluate(settings, cutoff, descriptor=None):
     with default_dtype(torch.float64):
         descriptor = descriptor or build_descriptor(settings, ELEMENTS, cutoff)
     atoms = molecule()
-    batch = batch_of(atoms, cutoff=cutoff)
-    vectors = batch.positions[batch.neighbor_index] - batch.positions[batch.center_index]
+    geometry = geometry_of(atoms, cutoff=cutoff)
+    vectors = geometry.positions[geometry.neighbor_index] - geometry.positions[geometry.center_index]
     element = torch.tensor([ELEMENTS.index(number) for number in atoms.numbers])
-    return descriptor(vectors, batch.center_index, element, element[batch.neighbor_index]).numpy()
+    return descriptor(vectors, geometry.center_index, element, element[geometry.neighbor_index]).numpy()
 
 
 @pytest.mark.parametrize("cutoff_type", ["1", "2", "3", "6", "1 0.3", "2 0.3"])

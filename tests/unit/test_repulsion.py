@@ -6,11 +6,10 @@ import pytest
 import torch
 
 from mhdnn.errors import ConfigError
-from mhdnn.neighbors import pair_vectors
 from mhdnn.prediction import predict, predict_known
 from mhdnn.repulsion import Repulsion
 from mhdnn.units import COULOMB_CONSTANT
-from tests.builders import batch_of, random_charge_potential, random_potential, structures
+from tests.builders import geometry_of, random_charge_potential, random_potential, structures
 from tests.differences import assert_close, numerical_forces, numerical_virial
 
 ELEMENTS = [3, 6, 50]
@@ -109,16 +108,16 @@ def with_repulsion(build, shortest=4.2, inner=0.5, **changes):
 def test_forces_and_virial_by_differences(build, name):
     atoms = structures()[name]
     potential = with_repulsion(build)
-    batch = batch_of(atoms, total_charge=0.0)
-    found = predict(potential, batch)
+    geometry = geometry_of(atoms, total_charge=0.0)
+    found = predict(potential, geometry)
     without = build(ELEMENTS_OF_STRUCTURES)
-    assert found.energy > predict(without, batch).energy + 0.1
-    known = predict_known(potential, batch)
+    assert found.energy > predict(without, geometry).energy + 0.1
+    known = predict_known(potential, geometry)
     if build is random_potential:
-        assert known.energy.item() == pytest.approx((found.energy - predict(without, batch).energy).item(), abs=1e-9)
+        assert known.energy.item() == pytest.approx((found.energy - predict(without, geometry).energy).item(), abs=1e-9)
 
     def energy(moved):
-        return predict(potential, batch_of(moved, total_charge=0.0)).energy.item()
+        return predict(potential, geometry_of(moved, total_charge=0.0)).energy.item()
 
     chosen = [0, 1]
     assert_close(found.forces.numpy()[chosen], numerical_forces(energy, atoms, chosen))
@@ -128,7 +127,9 @@ def test_forces_and_virial_by_differences(build, name):
 
 def test_forward_is_what_predict_sums():
     potential = with_repulsion(random_potential)
-    batch = batch_of(structures()["triclinic"])
-    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
-    energies = torch.jit.script(potential)(vectors, batch.center_index, batch.neighbor_index, batch.atomic_numbers)
-    torch.testing.assert_close(energies, predict(potential, batch).atomic_energies, rtol=1e-12, atol=1e-12)
+    geometry = geometry_of(structures()["triclinic"])
+    vectors = geometry.pair_vectors()
+    energies = torch.jit.script(potential)(
+        vectors, geometry.center_index, geometry.neighbor_index, geometry.atomic_numbers
+    )
+    torch.testing.assert_close(energies, predict(potential, geometry).atomic_energies, rtol=1e-12, atol=1e-12)

@@ -1,7 +1,5 @@
 """The regression of training errors on environments: known errors are found again, and limited to what was seen."""
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 
@@ -10,7 +8,7 @@ from mhdnn.training.residuals import FEWEST_ATOMS, fit_residuals, ridge
 from mhdnn.training.uncertainty import fit_posterior
 from mhdnn.uncertainty.calibration import rank_correlation
 from mhdnn.uncertainty.model import RIGIDITY_POWER
-from tests.builders import batch_of
+from tests.builders import batch_of, geometry_of
 from tests.unit.test_uncertainty import rattled_crystals, small_potential
 
 WEIGHTS = torch.tensor([0.8, -0.6, 0.4], dtype=torch.float64)
@@ -19,13 +17,13 @@ WEIGHTS = torch.tensor([0.8, -0.6, 0.4], dtype=torch.float64)
 def with_known_errors(potential, seed):
     """Labels whose distance from the prediction is exp(u · leading axes), in random directions; and its logarithm."""
     batch, rng = batch_of(*rattled_crystals(60, seed)), np.random.default_rng(seed)
-    seen = SeenAtoms(potential, batch)
+    seen = SeenAtoms(potential, batch.geometry)
     axes = potential.uncertainty.features(seen.functions.detach())[:, 1:4]
     logarithms = (axes / axes.std(0)) @ WEIGHTS - 2.0
-    directions = torch.tensor(rng.normal(size=(batch.num_atoms, 3)))
+    directions = torch.tensor(rng.normal(size=(len(axes), 3)))
     directions /= directions.norm(dim=1, keepdim=True)
-    forces = predict(potential, batch).forces + logarithms.exp().unsqueeze(1) * directions
-    return replace(batch, forces=forces), logarithms
+    forces = predict(potential, batch.geometry).forces + logarithms.exp().unsqueeze(1) * directions
+    return batch.with_labels(forces=forces), logarithms
 
 
 def test_known_errors_are_found():
@@ -39,7 +37,7 @@ def test_known_errors_are_found():
     model.largest_grade.fill_(1.0)
     model.radius.fill_(1.0)
     batch, logarithms = with_known_errors(potential, 1)
-    seen = SeenAtoms(potential, batch)
+    seen = SeenAtoms(potential, batch.geometry)
     grades = model.grades(seen.functions.detach(), seen.element_index)[:, 0]
     silicon = seen.element_index == 1
     assert rank_correlation(grades[silicon].numpy(), logarithms[silicon].numpy()) > 0.9
@@ -52,10 +50,10 @@ def test_an_element_of_few_atoms_is_as_bad_as_the_worst():
     potential = small_potential()
     fit_posterior(potential, lambda: [batch_of(*rattled_crystals(60, 0))])
     training, _ = with_known_errors(potential, 0)
-    first = training.structure_index < 1
-    few = replace(training, forces=torch.where((training.atomic_numbers == 50).unsqueeze(1) & ~first.unsqueeze(1),
-                                               torch.nan, training.forces))  # fmt: skip
-    assert 0 < int(torch.isfinite(few.forces[few.atomic_numbers == 50, 0]).sum()) < FEWEST_ATOMS
+    tin = training.geometry.atomic_numbers == 50
+    left_out = tin & (training.geometry.structure_index > 0)
+    few = training.with_labels(forces=torch.where(left_out.unsqueeze(1), torch.nan, training.labels.forces))
+    assert 0 < int(torch.isfinite(few.labels.forces[tin, 0]).sum()) < FEWEST_ATOMS
     fit_residuals(potential, [few])
     model = potential.uncertainty
     limits = model.residual_limits[:, 2]
@@ -75,7 +73,7 @@ def test_weights_of_older_files_have_the_grade_of_rigidity():
     model = again.uncertainty
     model.largest_grade.fill_(1.0)
     model.radius.fill_(1.0)
-    seen = SeenAtoms(again, batch_of(*rattled_crystals(2, 3)))
+    seen = SeenAtoms(again, geometry_of(*rattled_crystals(2, 3)))
     arguments = (seen.functions.detach(), seen.element_index)
     torch.testing.assert_close(model.grades(*arguments)[:, 0], model.sizes(*arguments)[:, 0])
 

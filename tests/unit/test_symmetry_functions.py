@@ -11,9 +11,8 @@ from numpy.polynomial.legendre import Legendre
 from mhdnn.descriptors import build_descriptor
 from mhdnn.descriptors.groups import legendre_expansion
 from mhdnn.errors import ConfigError
-from mhdnn.neighbors import pair_vectors
 from mhdnn.potential import default_dtype
-from tests.builders import batch_of, behler_settings, legendre_settings, model_settings, structures
+from tests.builders import behler_settings, geometry_of, legendre_settings, model_settings, structures
 from tests.tolerances import ROUND_OFF, SINGLE_PRECISION
 
 CUTOFF = 4.5
@@ -34,17 +33,17 @@ def descriptor_for(angular, dtype=torch.float64, **changes):
 
 
 def evaluate(descriptor, atoms, dtype=torch.float64):
-    batch = batch_of(atoms, cutoff=CUTOFF)
-    vectors = pair_vectors(batch.positions, batch.center_index, batch.neighbor_index, batch.cell_shifts)
-    element = torch.tensor([ELEMENTS.index(z) for z in batch.atomic_numbers.tolist()])
-    neighbors = element[batch.neighbor_index]
-    values = descriptor(vectors.to(dtype), batch.center_index, element, neighbors)
-    return values.detach(), batch, vectors
+    geometry = geometry_of(atoms, cutoff=CUTOFF)
+    vectors = geometry.pair_vectors()
+    element = torch.tensor([ELEMENTS.index(z) for z in geometry.atomic_numbers.tolist()])
+    neighbors = element[geometry.neighbor_index]
+    values = descriptor(vectors.to(dtype), geometry.center_index, element, neighbors)
+    return values.detach(), geometry, vectors
 
 
-def neighbors_of(atom, batch, vectors):
-    for pair in torch.nonzero(batch.center_index == atom).squeeze(1).tolist():
-        yield vectors[pair].numpy(), int(batch.atomic_numbers[batch.neighbor_index[pair]])
+def neighbors_of(atom, geometry, vectors):
+    for pair in torch.nonzero(geometry.center_index == atom).squeeze(1).tolist():
+        yield vectors[pair].numpy(), int(geometry.atomic_numbers[geometry.neighbor_index[pair]])
 
 
 def cosine_cutoff(r):
@@ -55,16 +54,16 @@ def gaussian(r, eta, shift):
     return math.exp(-eta * (r - shift) ** 2) * cosine_cutoff(r)
 
 
-def radial_by_loops(atom, batch, vectors, parameters, weights):
+def radial_by_loops(atom, geometry, vectors, parameters, weights):
     return [
-        sum(w[z] * gaussian(np.linalg.norm(v), eta, shift) for v, z in neighbors_of(atom, batch, vectors))
+        sum(w[z] * gaussian(np.linalg.norm(v), eta, shift) for v, z in neighbors_of(atom, geometry, vectors))
         for w in weights
         for eta, shift in parameters
     ]
 
 
-def angular_by_loops(atom, batch, vectors, settings, weights, narrow):
-    neighbors = list(neighbors_of(atom, batch, vectors))
+def angular_by_loops(atom, geometry, vectors, settings, weights, narrow):
+    neighbors = list(neighbors_of(atom, geometry, vectors))
     radial = settings["radial"]
     values = []
     for first, second in itertools.combinations_with_replacement(range(len(weights)), 2):
@@ -95,12 +94,12 @@ def resolved_weights():
 def test_resolved_functions_against_loops(name, kind):
     settings = behler_settings(kind)
     descriptor = descriptor_for(settings)
-    values, batch, vectors = evaluate(descriptor, structures()[name])
+    values, geometry, vectors = evaluate(descriptor, structures()[name])
     basis = descriptor.parts[0].basis
     parameters = list(zip(basis.etas.tolist(), basis.shifts.tolist(), strict=True))
-    for atom in range(min(batch.num_atoms, 3)):
-        expected = radial_by_loops(atom, batch, vectors, parameters, resolved_weights())
-        expected += angular_by_loops(atom, batch, vectors, settings, resolved_weights(), kind == "narrow")
+    for atom in range(min(geometry.num_atoms, 3)):
+        expected = radial_by_loops(atom, geometry, vectors, parameters, resolved_weights())
+        expected += angular_by_loops(atom, geometry, vectors, settings, resolved_weights(), kind == "narrow")
         scale = max(1.0, np.abs(expected).max())
         np.testing.assert_allclose(values[atom].numpy(), expected, atol=ROUND_OFF * scale, rtol=0)
 
@@ -112,12 +111,12 @@ def test_weighted_channels_against_loops(channels, kind):
     descriptor = descriptor_for(settings, channels=channels)
     table = descriptor.channels.table.detach().numpy()
     weights = [dict(zip(ELEMENTS, column, strict=True)) for column in table.T]
-    values, batch, vectors = evaluate(descriptor, structures()["molecule"])
+    values, geometry, vectors = evaluate(descriptor, structures()["molecule"])
     basis = descriptor.parts[0].basis
     parameters = list(zip(basis.etas.tolist(), basis.shifts.tolist(), strict=True))
     for atom in range(3):
-        expected = radial_by_loops(atom, batch, vectors, parameters, weights)
-        expected += angular_by_loops(atom, batch, vectors, settings, weights, kind == "narrow")
+        expected = radial_by_loops(atom, geometry, vectors, parameters, weights)
+        expected += angular_by_loops(atom, geometry, vectors, settings, weights, kind == "narrow")
         scale = max(1.0, np.abs(expected).max())
         np.testing.assert_allclose(values[atom].numpy(), expected, atol=ROUND_OFF * scale, rtol=0)
 
@@ -127,14 +126,14 @@ def test_weighted_channels_against_loops(channels, kind):
 def test_legendre_functions_against_double_sums(name, cross_terms):
     settings = legendre_settings(cross_terms, max_degree=4, num=3)
     descriptor = descriptor_for(settings)
-    values, batch, vectors = evaluate(descriptor, structures()[name])
+    values, geometry, vectors = evaluate(descriptor, structures()[name])
     angular = descriptor.parts[1]
     basis = angular.basis
     parameters = list(zip(basis.etas.tolist(), basis.shifts.tolist(), strict=True))
     flat = [(z, eta, shift) for z in ELEMENTS for eta, shift in parameters]
     offset = descriptor.parts[0].num_functions
     for atom in range(2):
-        neighbors = list(neighbors_of(atom, batch, vectors))
+        neighbors = list(neighbors_of(atom, geometry, vectors))
         expected = []
         pairs = [
             (a, b)
@@ -196,13 +195,13 @@ def test_moments_and_pairs_agree_for_every_zeta(zetas):
     descriptor = descriptor_for(settings)
     group = descriptor.parts[1]
     assert math.isinf(group.fewest_neighbors) == (max(zetas) > 20)
-    values, batch, _ = evaluate(descriptor, structures()["triclinic"])
+    values, geometry, _ = evaluate(descriptor, structures()["triclinic"])
     pairs, *_ = evaluate(descriptor_for({**settings, "kind": "wide_by_triplets"}), structures()["triclinic"])
     assert (values - pairs).abs().max() < ROUND_OFF * pairs.abs().max()
     if max(zetas) <= 20:
         moments, *_ = evaluate(descriptor_for({**settings, "kind": "wide_by_moments"}), structures()["triclinic"])
         assert (moments - pairs).abs().max() < ROUND_OFF * pairs.abs().max()
-        few = len(batch.center_index) / batch.num_atoms < group.fewest_neighbors
+        few = len(geometry.center_index) / geometry.num_atoms < group.fewest_neighbors
         assert torch.equal(values, pairs if few else moments)
 
 

@@ -19,7 +19,7 @@ from mhdnn.evaluation.run import predict_structures
 from mhdnn.prediction import predict
 from mhdnn.training.guards import FiniteGuard
 from mhdnn.training.run import train
-from tests.builders import batch_of, random_charge_potential, random_potential, structure_of, structures
+from tests.builders import geometry_of, random_charge_potential, random_potential, structure_of, structures
 
 ELEMENTS = [6, 14, 50]
 SMALL = [
@@ -38,7 +38,7 @@ def write_store(path, charges=False):
         for number in range(12):
             atoms = structures()["tiny"]
             atoms.rattle(0.05, seed=number)
-            made = predict(potential, batch_of(atoms, total_charge=0.0))
+            made = predict(potential, geometry_of(atoms, total_charge=0.0))
             labels = {"charges": made.charges.numpy(), "total_charge": 0.0} if charges else {}
             split = "validation" if number % 3 == 0 else "train"
             labels |= {"energy": made.energy.item(), "forces": made.forces.numpy()}
@@ -135,7 +135,7 @@ def test_a_loss_that_is_infinite(store, tmp_path):
 
     data = Data()
     batch = collate([data.dataset("train")[index] for index in range(3)])
-    guard = FiniteGuard(lambda some: torch.where(some.dataset_index == 5, torch.inf, 1.0).sum())
+    guard = FiniteGuard(lambda some: torch.where(some.geometry.dataset_index == 5, torch.inf, 1.0).sum())
     assert guard.look_at({}, torch.tensor(1.0), batch, data, "train") == 1.0
     guard.stop(distributed=False)
     assert torch.isnan(guard.look_at({}, torch.tensor(torch.inf), batch, data, "train"))

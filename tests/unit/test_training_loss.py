@@ -25,8 +25,8 @@ ELEMENTS = [6, 14, 50]
 
 def test_loss_by_hand():
     batch = labelled_batch()
-    sizes = batch.num_atoms_per_structure.double()
-    prediction = Prediction(2 * sizes, torch.full_like(batch.forces, 3.0), sizes[:, None].expand(2, 6), sizes)
+    sizes = batch.geometry.num_atoms_per_structure.double()
+    prediction = Prediction(2 * sizes, torch.full_like(batch.labels.forces, 3.0), sizes[:, None].expand(2, 6), sizes)
     loss = Loss(Ramp(1.0, 100.0), force_weight=10.0, stress_weight=0.5)
     # energy error 2 eV/atom, force error 3 eV/Å, virial error 1 eV/atom
     assert loss(prediction, batch, progress=0.0).item() == pytest.approx(1 * 4 + 10 * 9 + 0.5)
@@ -48,13 +48,13 @@ def test_a_prediction_that_is_no_number_is_not_perfect():
     assert torch.isnan(weighted_mean(values, torch.zeros(2), torch.ones(2)))
     assert weighted_mean(values, torch.tensor([0.0, torch.nan]), torch.ones(2)).isnan()
     batch = labelled_batch()
-    sizes = batch.num_atoms_per_structure.double()
+    sizes = batch.geometry.num_atoms_per_structure.double()
     loss = Loss(Ramp(1.0, 100.0), force_weight=10.0, stress_weight=0.5)
-    for name, shape in (("energy", (2,)), ("forces", batch.forces.shape), ("virial", (2, 6))):
-        prediction = Prediction(0 * sizes, 0 * batch.forces, sizes[:, None].expand(2, 6), 0 * sizes)
+    for name, shape in (("energy", (2,)), ("forces", batch.labels.forces.shape), ("virial", (2, 6))):
+        prediction = Prediction(0 * sizes, 0 * batch.labels.forces, sizes[:, None].expand(2, 6), 0 * sizes)
         prediction = prediction._replace(**{name: torch.full(shape, torch.nan, dtype=torch.float64)})
         assert torch.isnan(loss(prediction, batch)), name
-        assert first_not_finite(prediction._asdict(), batch) == (0, name)
+        assert first_not_finite(prediction._asdict(), batch.geometry) == (0, name)
 
 
 def test_linear_beyond_the_threshold_by_hand():
@@ -65,11 +65,11 @@ def test_linear_beyond_the_threshold_by_hand():
 
 def test_thresholds_of_the_loss_by_hand():
     batch = labelled_batch()
-    sizes = batch.num_atoms_per_structure.double()
-    volume = torch.linalg.det(batch.cell).abs()
+    sizes = batch.geometry.num_atoms_per_structure.double()
+    volume = batch.geometry.volume
     # energy error 2 eV/atom, force error (3, 3, 3) eV/Å, stress error of 0.2 eV/Å³ in two components
     stress = torch.tensor([[0.2, 0, 0, 0.2, 0, 0]], dtype=torch.float64).expand(2, 6)
-    prediction = Prediction(2 * sizes, torch.full_like(batch.forces, 3.0), stress * volume[:, None], sizes)
+    prediction = Prediction(2 * sizes, torch.full_like(batch.labels.forces, 3.0), stress * volume[:, None], sizes)
     settings = {
         "energy_weight": {"start": 1.0, "end": 100.0}, "force_weight": 10.0, "stress_weight": 0.5,
         "thresholds": {"energy": 0.5, "force": 1.0, "stress": 0.1 * 160.2176634},
@@ -99,10 +99,10 @@ def test_gradient_is_continuous_at_the_threshold():
 def test_a_structure_without_volume_has_no_stress_to_learn():
     """Its threshold of the virial is zero, at which a root would have no derivative."""
     batch = batch_of(structures()["molecule"])
-    batch = dataclasses.replace(batch, energy=batch.energy.nan_to_num(), forces=batch.forces.nan_to_num())
-    forces, virial = batch.forces + 1.0, batch.stress.nan_to_num().requires_grad_()
+    energy, forces = batch.labels.energy.nan_to_num(), batch.labels.forces.nan_to_num()
+    batch, virial = batch.with_labels(energy=energy, forces=forces), batch.labels.stress.nan_to_num().requires_grad_()
     loss = Loss(Ramp(1.0, 1.0), 1.0, 1.0, thresholds=Thresholds(1.0, 1.0, 1.0))
-    loss(Prediction(batch.energy, forces, virial, batch.energy), batch).backward()
+    loss(Prediction(energy, forces + 1.0, virial, energy), batch).backward()
     assert virial.grad.abs().max() == 0.0
 
 
@@ -110,14 +110,14 @@ def test_a_structure_without_volume_has_no_stress_to_learn():
 def test_weight_two_is_the_structure_twice(thresholds):
     other = random_potential(ELEMENTS, seed=1)
     once, twice = (labelled_batch(repeats=repeats) for repeats in (1, 2))
-    sizes = once.num_atoms_per_structure.double()
-    once.weight[0] = 2.0
-    mean = MeanWeight(1.5, float((once.weight * sizes).sum() / sizes.sum()))
+    sizes = once.geometry.num_atoms_per_structure.double()
+    once.labels.weight[0] = 2.0
+    mean = MeanWeight(1.5, float((once.labels.weight * sizes).sum() / sizes.sum()))
     weighted = Loss(Ramp(3.0, 3.0), 1.0, 0.5, thresholds=thresholds, mean_weight=mean)
     plain = dataclasses.replace(weighted, mean_weight=MeanWeight())
-    expected = plain(predict(other, twice), twice)
-    assert weighted(predict(other, once), once).item() == pytest.approx(expected.item(), rel=1e-12)
-    assert plain(predict(other, once), once).item() != pytest.approx(expected.item(), rel=1e-3)
+    expected = plain(predict(other, twice.geometry), twice)
+    assert weighted(predict(other, once.geometry), once).item() == pytest.approx(expected.item(), rel=1e-12)
+    assert plain(predict(other, once.geometry), once).item() != pytest.approx(expected.item(), rel=1e-3)
 
 
 def test_fits_before_training_have_the_weights():
@@ -125,7 +125,7 @@ def test_fits_before_training_have_the_weights():
     batch = labelled_batch(potential)
     basis = ElementBasis(potential.network)
     plain, _ = weighted_equations(potential, basis, batch, 3.0, 5.0, 7.0)
-    batch.weight[:] = 4.0
+    batch.labels.weight[:] = 4.0
     rows, _ = weighted_equations(potential, basis, batch, 3.0, 5.0, 7.0)
     assert torch.allclose(rows, 2.0 * plain, rtol=1e-12, atol=0)
     counts, energies = np.array([[1, 2], [2, 1], [1, 1]]), np.array([1.0, 2.0, 3.0])

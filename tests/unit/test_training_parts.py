@@ -1,7 +1,5 @@
 """Loss, reference energies, scaling and ridge regression against values worked out another way."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -10,7 +8,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from mhdnn.errors import DataError
 from mhdnn.factory import build_potential
-from mhdnn.prediction import Prediction, predict, predict_charges
+from mhdnn.prediction import Prediction, SeenAtoms, predict, predict_charges
 from mhdnn.training.callbacks import MovingAverage
 from mhdnn.training.charges import choose_parameters
 from mhdnn.training.initialization import fit_linear, fit_reference_energies, fit_scaling
@@ -22,6 +20,7 @@ from tests.builders import (
     batch_of,
     charge_settings,
     contracted_settings,
+    geometry_of,
     labelled_batch,
     model_settings,
     random_potential,
@@ -54,12 +53,7 @@ def test_scaling_is_that_of_all_atoms():
     many = list(structures().values())
     potential.function_mean.zero_()
     potential.function_scale.fill_(1.0)
-    batch = batch_of(*many)
-    element = potential.element_index(batch.atomic_numbers)
-    vectors = batch.positions[batch.neighbor_index] - batch.positions[batch.center_index] + batch.cell_shifts
-    raw = potential.scaled_functions(
-        vectors, batch.center_index, batch.neighbor_index, element, batch.num_atoms
-    ).numpy()
+    raw = SeenAtoms(potential, geometry_of(*many)).functions.detach().numpy()
     fit_scaling(potential, [batch_of(*many[:2]), batch_of(*many[2:])])
     np.testing.assert_allclose(potential.function_mean, raw.mean(0), atol=1e-12)
     varying = raw.std(0) > 1e-6 * raw.std(0).max()
@@ -100,14 +94,14 @@ def test_linear_features_are_the_linear_potential(changes):
     potential = random_potential(ELEMENTS, **changes)
     with torch.no_grad():
         potential.network.output_scale.zero_()
-    batch = batch_of(structures()["triclinic"], structures()["slab"])
+    geometry = geometry_of(structures()["triclinic"], structures()["slab"])
     basis = ElementBasis(potential.network)
-    features = StructureFeatures(potential, basis, batch)
+    features = StructureFeatures(potential, basis, geometry)
     unknowns = basis.right @ potential.network.linear_weight.detach().view(basis.right.shape[1], -1)
     weight = unknowns.flatten()
-    expected = predict(potential, batch)
-    references = potential.reference_energies[potential.element_index(batch.atomic_numbers)]
-    shift = torch.stack([references[batch.structure_index == s].sum() for s in (0, 1)])
+    expected = predict(potential, geometry)
+    references = potential.reference_energies[potential.element_index(geometry.atomic_numbers)]
+    shift = torch.stack([references[geometry.structure_index == s].sum() for s in (0, 1)])
     np.testing.assert_allclose(features.values() @ weight + shift, expected.energy, atol=1e-10)
     for component in range(6):
         found = features.strain_derivative(component) @ weight
@@ -130,12 +124,11 @@ def test_ridge_finds_a_linear_potential_again():
         moved = atoms.copy()
         moved.rattle(0.15, seed=seed)
         many.append(moved)
-    batch = batch_of(*many)
-    made = predict(teacher, batch)
-    volume = torch.linalg.det(batch.cell).abs().unsqueeze(1)
-    batch = dataclasses.replace(batch, energy=made.energy, forces=made.forces, stress=made.virial / volume)
+    batch, geometry = batch_of(*many), geometry_of(*many)
+    made = predict(teacher, geometry)
+    batch = batch.with_labels(energy=made.energy, forces=made.forces, stress=geometry.stress(made.virial))
     penalty = fit_linear_part(student, [batch, batch], 30.0, 1.0, 0.1).penalty
-    found = predict(student, batch)
+    found = predict(student, geometry)
     assert penalty == min(PENALTIES), "labels without noise need no penalty"
     assert (found.forces - made.forces).abs().mean() < 1e-3 * made.forces.abs().mean()
 
@@ -257,7 +250,7 @@ def test_known_electronegativities_and_hardness_are_learned_from_charges():
         teacher.electronegativity_network.output_scale.zero_()
         teacher.electronegativity_shift.copy_(torch.tensor([2.0, -0.5, -1.5]))
         teacher.raw_hardness.copy_(torch.tensor([12.0, 7.0, 5.0]))
-    labels = [predict_charges(teacher, batch).detach() for batch in batches]
+    labels = [predict_charges(teacher, batch.geometry).detach() for batch in batches]
     assert min(float(label.abs().max()) for label in labels) > 0.05
     torch.manual_seed(1)
     student = build_potential(charge_settings([6, 14, 50]))
@@ -270,12 +263,12 @@ def test_known_electronegativities_and_hardness_are_learned_from_charges():
     def loss():
         optimizer.zero_grad()
         pairs = zip(batches[:-1], labels[:-1], strict=True)
-        total = sum(((predict_charges(student, batch) - label) ** 2).mean() for batch, label in pairs)
+        total = sum(((predict_charges(student, batch.geometry) - label) ** 2).mean() for batch, label in pairs)
         total.backward()
         return total
 
     optimizer.step(loss)
-    error = predict_charges(student, batches[-1]).detach() - labels[-1]
+    error = predict_charges(student, batches[-1].geometry).detach() - labels[-1]
     assert float((error**2).mean().sqrt()) < 1e-3
 
 
@@ -286,7 +279,8 @@ def test_equations_of_the_ridge_have_the_weights_of_the_loss():
         potential.reference_energies.zero_()
     batch = labelled_batch(potential)
     basis = ElementBasis(potential.network)
-    nothing = Prediction(0 * batch.energy, 0 * batch.forces, 0 * batch.stress, torch.zeros(batch.num_atoms))
+    labels = batch.labels
+    nothing = Prediction(0 * labels.energy, 0 * labels.forces, 0 * labels.stress, 0 * labels.charges)
     for weights in ((3.0, 0.0, 0.0), (0.0, 5.0, 0.0), (0.0, 0.0, 7.0)):
         _, targets = weighted_equations(potential, basis, batch, *weights)
         loss = Loss(Ramp(weights[0], weights[0]), *weights[1:])

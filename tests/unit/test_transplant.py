@@ -12,10 +12,10 @@ from mhdnn.training import transplant as module
 from mhdnn.training.optimization import lengthen_steps
 from mhdnn.training.transplant import Elements, relative_of, rows_of_new_elements, scale_functions, transplant
 from tests.builders import (
-    batch_of,
     behler_settings,
     charge_settings,
     contracted_settings,
+    geometry_of,
     model_settings,
     random_charge_potential,
     random_potential,
@@ -85,8 +85,8 @@ def assert_same(first, second):
 def test_old_elements_have_the_old_energies(name):
     old, new, elements = both(name)
     transplant(old, new, elements)
-    batch = batch_of(mixed(elements.old), mixed(elements.old, 1))
-    assert_same(predict(new, batch), predict(old, batch))
+    geometry = geometry_of(mixed(elements.old), mixed(elements.old, 1))
+    assert_same(predict(new, geometry), predict(old, geometry))
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "atomic number"])
@@ -102,7 +102,7 @@ def test_new_elements_begin_as_their_relatives(name, monkeypatch):
     atoms = mixed(elements.new)
     twin = atoms.copy()
     twin.numbers = [elements.old[elements.origin[elements.new.index(number)]] for number in atoms.numbers]
-    seen, expected = predict(new, batch_of(atoms)), predict(old, batch_of(twin))
+    seen, expected = predict(new, geometry_of(atoms)), predict(old, geometry_of(twin))
     references = sum(float(old.reference_energies[elements.old.index(z)]) for z in twin.numbers) - sum(
         float(new.reference_energies[elements.new.index(z)]) for z in atoms.numbers
     )
@@ -118,8 +118,8 @@ def test_charges_and_their_energies_stay():
         old.charge_mean.copy_(torch.tensor([0.2, -0.1]))
         old.raw_hardness.add_(torch.tensor([0.3, -0.2]))
     transplant(old, new, Elements([6, 14], [6, 14, 32]))
-    batch = batch_of(mixed([6, 14]), total_charge=0.0)
-    first, second = predict(new, batch), predict(old, batch)
+    geometry = geometry_of(mixed([6, 14]), total_charge=0.0)
+    first, second = predict(new, geometry), predict(old, geometry)
     assert_same(first, second)
     torch.testing.assert_close(first.charges, second.charges)
     assert float(new.charge_mean[2]) == float(old.charge_mean[1])
@@ -130,12 +130,12 @@ def test_what_is_of_new_elements_alone_does_not_touch_the_old(name):
     old, new, elements = both(name)
     transplant(old, new, elements)
     masks, parameters = rows_of_new_elements(old, new, elements), dict(new.named_parameters())
-    batch, alloy = batch_of(mixed(elements.old)), batch_of(mixed(elements.new))
-    before, of_alloy = predict(new, batch), predict(new, alloy)
+    geometry, alloy = geometry_of(mixed(elements.old)), geometry_of(mixed(elements.new))
+    before, of_alloy = predict(new, geometry), predict(new, alloy)
     with torch.no_grad():
         for key, mask in masks.items():
             parameters[key].add_(mask * torch.randn(mask.shape, dtype=torch.float64))
-    assert_same(predict(new, batch), before)
+    assert_same(predict(new, geometry), before)
     if name != "atomic number":  # whose functions and features are those of numbers
         assert not torch.allclose(predict(new, alloy).forces, of_alloy.forces)
 
@@ -143,10 +143,10 @@ def test_what_is_of_new_elements_alone_does_not_touch_the_old(name):
 @pytest.mark.parametrize("name", ["resolved, two elements", "one network each", "ensemble", "contracted"])
 def test_another_scale_changes_nothing(name):
     _, potential, elements = both(name)
-    batch = batch_of(mixed(elements.new))
-    before = predict(potential, batch)
+    geometry = geometry_of(mixed(elements.new))
+    before = predict(potential, geometry)
     scale_functions(potential, torch.linspace(0.5, 2.0, len(potential.function_scale), dtype=torch.float64))
-    assert_same(predict(potential, batch), before)
+    assert_same(predict(potential, geometry), before)
 
 
 def test_relatives():
@@ -177,5 +177,5 @@ def test_an_isolated_new_atom_has_the_energy_of_its_relative():
     with torch.no_grad():
         new.network.species_feature.table[1] = new.network.species_feature.table[0]
     room = {"cell": [20.0] * 3, "pbc": True}
-    energies = predict(new, batch_of(Atoms("Si", **room), Atoms("Ge", **room))).energy
+    energies = predict(new, geometry_of(Atoms("Si", **room), Atoms("Ge", **room))).energy
     assert float(energies[1]) == pytest.approx(float(energies[0] - old.reference_energies[0]))

@@ -1,7 +1,5 @@
 """Expected errors: posterior variances by hand, the formula written again, known errors, foreign atoms."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -19,7 +17,7 @@ from mhdnn.training.domain import fit_domain
 from mhdnn.training.uncertainty import PRIOR, farthest_points, fit_error_model, fit_posterior
 from mhdnn.uncertainty.calibration import gaussian_scales, positive_regression, rank_correlation, upper_quantile
 from mhdnn.uncertainty.model import MOST_AXES, OUTSIDE_FACTOR
-from tests.builders import batch_of, legendre_settings, model_settings, random_potential, structures
+from tests.builders import batch_of, geometry_of, legendre_settings, model_settings, random_potential, structures
 from tests.tolerances import ROUND_OFF
 
 ELEMENTS = [6, 14, 50]
@@ -41,11 +39,11 @@ def rattled_crystals(number: int, seed: int, amplitude: float = 0.1) -> list[Ato
 def labelled(potential, many: list[Atoms], seed: int):
     """Batch whose forces and energies differ from the prediction by noise in proportion to the forces."""
     batch, rng = batch_of(*many), np.random.default_rng(seed)
-    prediction = predict(potential, batch)
+    prediction = predict(potential, batch.geometry)
     size = NOISE * prediction.forces.norm(dim=1, keepdim=True)
     forces = prediction.forces + size * torch.tensor(rng.normal(size=prediction.forces.shape))
     energy = prediction.energy + 0.1 * torch.tensor(rng.normal(size=len(many)))
-    return replace(batch, forces=forces, energy=energy)
+    return batch.with_labels(forces=forces, energy=energy)
 
 
 def small_potential(seed: int = 0) -> Potential:
@@ -64,23 +62,23 @@ def potential():
 
 def test_grade_is_the_posterior_of_bayesian_linear_regression(potential):
     """The covariance of the weights, written out in numpy with all functions instead of their principal axes."""
-    batches = [batch_of(*rattled_crystals(20, seed)) for seed in (0, 1)]
+    geometries = [geometry_of(*rattled_crystals(20, seed)) for seed in (0, 1)]
     assert potential.descriptor.num_functions <= MOST_AXES
     rows = []
-    for batch in batches:
-        seen = SeenAtoms(potential, batch)
+    for geometry in geometries:
+        seen = SeenAtoms(potential, geometry)
         functions, element = seen.functions.detach().numpy(), seen.element_index.numpy()
         features = np.zeros((len(element), 3, 1 + functions.shape[1]))
         features[np.arange(len(element)), element, 0] = 1.0
         features[np.arange(len(element)), element, 1:] = functions
-        for number, size in enumerate(batch.num_atoms_per_structure.tolist()):
-            rows.append(features[batch.structure_index.numpy() == number].sum(0).ravel() / size**0.5)
+        for number, size in enumerate(geometry.num_atoms_per_structure.tolist()):
+            rows.append(features[geometry.structure_index.numpy() == number].sum(0).ravel() / size**0.5)
     information = np.array(rows).T @ np.array(rows)
     penalty = PRIOR * np.trace(information) / len(information)
     covariance = np.linalg.inv(information + penalty * np.eye(len(information)))
     many = list(structures().values())
-    batch = batch_of(*many)
-    seen = SeenAtoms(potential, batch)
+    geometry = geometry_of(*many)
+    seen = SeenAtoms(potential, geometry)
     functions, element = seen.functions.detach().numpy(), seen.element_index.numpy()
     flat = np.zeros((len(element), 3, 1 + functions.shape[1]))
     flat[np.arange(len(element)), element] = np.hstack([np.ones((len(element), 1)), functions])
@@ -88,8 +86,8 @@ def test_grade_is_the_posterior_of_bayesian_linear_regression(potential):
     expected = np.sqrt(np.einsum("ij,jk,ik->i", flat, covariance, flat))
     got = potential.uncertainty.grades(seen.functions.detach(), seen.element_index)[:, 0]
     np.testing.assert_allclose(got, expected, rtol=1e-6)
-    sums = np.array([flat[batch.structure_index.numpy() == number].sum(0) for number in range(len(many))])
-    structure = (seen.element_index, batch.structure_index, len(many))
+    sums = np.array([flat[geometry.structure_index.numpy() == number].sum(0) for number in range(len(many))])
+    structure = (seen.element_index, geometry.structure_index, len(many))
     got = potential.uncertainty.structure_grades(seen.functions.detach(), *structure)
     np.testing.assert_allclose(got, np.sqrt(np.einsum("ij,jk,ik->i", sums, covariance, sums)), rtol=1e-6)
 
@@ -110,15 +108,15 @@ def test_what_the_axes_leave_over_counts_with_the_prior():
 
 def test_expected_errors_by_hand(potential):
     """The formula as loops over atoms and pairs."""
-    batch, model = batch_of(structures()["triclinic"], *rattled_crystals(2, 7)), potential.uncertainty
-    prediction, seen = predict(potential, batch, uncertainty=True), SeenAtoms(potential, batch)
+    geometry, model = geometry_of(structures()["triclinic"], *rattled_crystals(2, 7)), potential.uncertainty
+    prediction, seen = predict(potential, geometry, uncertainty=True), SeenAtoms(potential, geometry)
     grades = model.grades(seen.functions.detach(), seen.element_index).numpy()
     forces = np.linalg.norm(prediction.forces.numpy(), axis=1)
     logarithms = np.stack([np.log(grades[:, 0]), np.log(forces + float(model.force_floor))])
-    for atom in range(batch.num_atoms):
-        pairs = np.flatnonzero(batch.center_index.numpy() == atom)
+    for atom in range(geometry.num_atoms):
+        pairs = np.flatnonzero(geometry.center_index.numpy() == atom)
         weights = (1 - (seen.vectors[pairs].detach().numpy() ** 2).sum(1) / 4.5**2) ** 2
-        neighbors = batch.neighbor_index.numpy()[pairs]
+        neighbors = geometry.neighbor_index.numpy()[pairs]
         means = (logarithms[:, atom] + logarithms[:, neighbors] @ weights) / (1 + weights.sum())
         (grade, force), (mean_grade, mean_force) = logarithms[:, atom], means
         element = int(seen.element_index[atom])
@@ -132,13 +130,13 @@ def test_expected_errors_by_hand(potential):
 def test_intervals_hold_on_new_structures(potential):
     """Errors of the same kind as those calibrated on: 68 % and 90 % of them inside, ordered as they are."""
     batch = labelled(potential, rattled_crystals(60, 11), 5)
-    prediction, model = predict(potential, batch, uncertainty=True), potential.uncertainty
-    errors = (prediction.forces - batch.forces).norm(dim=1)
+    prediction, model = predict(potential, batch.geometry, uncertainty=True), potential.uncertainty
+    errors = (prediction.forces - batch.labels.forces).norm(dim=1)
     assert float((errors <= prediction.force_errors).double().mean()) == pytest.approx(0.68, abs=0.07)
     inside = errors <= model.force_quantile * prediction.force_errors
     assert float(inside.double().mean()) == pytest.approx(0.90, abs=0.05)
     assert rank_correlation(prediction.force_errors.numpy(), errors.numpy()) > 0.4
-    energies = (prediction.energy - batch.energy).abs() <= model.energy_quantile * prediction.energy_errors
+    energies = (prediction.energy - batch.labels.energy).abs() <= model.energy_quantile * prediction.energy_errors
     assert float(energies.double().mean()) == pytest.approx(0.90, abs=0.15)
 
 
@@ -163,7 +161,7 @@ def test_foreign_structures_are_worse_than_all_of_training(potential, tmp_path, 
 
 def test_training_set_is_within_the_largest(potential):
     for seed in (0, 1):
-        prediction = predict(potential, batch_of(*rattled_crystals(20, seed)), uncertainty=True)
+        prediction = predict(potential, geometry_of(*rattled_crystals(20, seed)), uncertainty=True)
         assert float(prediction.force_errors.max()) <= float(potential.uncertainty.largest_error) * (1 + 1e-9)
 
 
@@ -171,7 +169,7 @@ def test_results_of_the_calculator(potential, tmp_path):
     path = tmp_path / "model.pt"
     save_model(potential, path, metadata_of(potential, model_settings(ELEMENTS, **CHANGES), {}))
     atoms = rattled_crystals(1, 3)[0]
-    expected = predict(potential, batch_of(atoms), uncertainty=True)
+    expected = predict(potential, geometry_of(atoms), uncertainty=True)
     atoms.calc = MHDNNCalculator(path)
     atoms.get_forces()
     np.testing.assert_allclose(atoms.calc.results["uncertainties"], expected.force_errors, atol=ROUND_OFF)
