@@ -36,9 +36,9 @@ from mhdnn.prediction import predict_charges
 from mhdnn.structure import Batch, Geometry
 from mhdnn.training.assembly import model_settings
 from mhdnn.training.callbacks import MovingAverage
-from mhdnn.training.charges import ChargeModule, choose_parameters, fit_charge_scaling
+from mhdnn.training.charges import ChargeModule, fit_charge_scaling
 from mhdnn.training.initialization import fit_scaling
-from mhdnn.training.module import CHARGES
+from mhdnn.training.stages import ChargeStage
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -82,7 +82,7 @@ def train_local(overrides: list[str]) -> tuple[torch.nn.Module, StoreDataModule]
     fit_charge_scaling(potential, data.sample(config.initialization.scaling_atoms))
     potential.electronegativity_network.output_scale.copy_(1.0 / potential.charge_scale)
     potential.electronegativity_shift.data.copy_(potential.charge_mean)
-    choose_parameters(potential, CHARGES)
+    ChargeStage(config.charges.max_epochs).choose_parameters(potential)
     module = LocalChargeModule(
         potential, settings, optimizer=instantiate(config.optimizer), scheduler=instantiate(config.scheduler)
     )

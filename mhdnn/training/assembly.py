@@ -1,4 +1,4 @@
-"""From settings to what is trained: stages, model, Lightning module, trainer."""
+"""From settings to what is trained: model, Lightning module, trainer."""
 
 from __future__ import annotations
 
@@ -14,29 +14,20 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ProgressBar
 
-from mhdnn.charge_potential import ChargePotential
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.errors import ConfigError, MHDNNError
 from mhdnn.potential import Potential
-from mhdnn.training.charges import ChargeModule, choose_parameters
 from mhdnn.training.checkpoints import SealedCheckpoints
 from mhdnn.training.initial_model import InitialModel
-from mhdnn.training.loss import EQUAL_WEIGHTS, Loss, MeanWeight, Ramp, Thresholds
-from mhdnn.training.module import CHARGES, ENERGIES, JOINT, PotentialModule, StageModule
+from mhdnn.training.loss import MeanWeight
+from mhdnn.training.module import StageModule
 from mhdnn.training.offsets import SourceOffsets, atomic_numbers_of
 from mhdnn.training.settings import check_settings
+from mhdnn.training.stages import Stage
 from mhdnn.training.transplant import Elements, rows_of_new_elements
-from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
 
 LONGEST_INTERVAL, FEWEST_VALIDATIONS = 5, 20
 """Of validations: in epochs, and in a training."""
-
-
-def stages_of(config: DictConfig) -> list[str]:
-    """Stages of the training, in their order."""
-    if config.charges.kind == "none":
-        return [ENERGIES]
-    return [CHARGES, ENERGIES, JOINT] if config.charges.joint_epochs > 0 else [CHARGES, ENERGIES]
 
 
 def model_settings(config: DictConfig, data: StoreDataModule) -> dict[str, Any]:
@@ -65,28 +56,12 @@ def model_settings(config: DictConfig, data: StoreDataModule) -> dict[str, Any]:
     return settings
 
 
-def build_loss(
-    settings: Mapping[str, Any], charge_weight: float = 0.0, mean_weight: MeanWeight = EQUAL_WEIGHTS
-) -> Loss:
-    """The loss that the group ``loss`` describes.
-
-    :param mean_weight: of the training set
-    """
-    ramp = Ramp(float(settings["energy_weight"]["start"]), float(settings["energy_weight"]["end"]))
-    weights = float(settings["force_weight"]), float(settings["stress_weight"]), charge_weight
-    given, thresholds = settings.get("thresholds"), None
-    if given:
-        stress = float(given["stress"]) / GPA_PER_EV_PER_CUBIC_ANGSTROM
-        thresholds = Thresholds(float(given["energy"]), float(given["force"]), stress)
-    return Loss(ramp, *weights, thresholds, mean_weight)
-
-
 def build_module(
     potential: Potential,
     settings: Mapping[str, Any],
     data: StoreDataModule,
     config: DictConfig,
-    stage: str,
+    stage: Stage,
     previous: torch.optim.Optimizer | None = None,
     offsets: SourceOffsets | None = None,
     initial: InitialModel | None = None,
@@ -97,7 +72,7 @@ def build_module(
     :param offsets: reference energies of the sources
     :param initial: the model that the training starts from
     """
-    arguments: dict[str, Any] = {
+    options: dict[str, Any] = {
         "potential": potential,
         "settings": settings,
         "optimizer": made(config.optimizer, "optimizer"),
@@ -105,19 +80,14 @@ def build_module(
         "provenance": provenance(data, initial.path if initial else None),
         "new_rows": new_rows(initial, potential) if initial else None,
         "monitored": "validation_loss" if "validation" in data.indices else "train_loss",
-        "stage": stage,
+        "stage": stage.name,
         "configuration": check_settings(config),
-        "span": span_of(config, stage),
-        "previous": previous if stage == JOINT else None,
+        "span": stage.span,
+        "previous": previous if stage.continues else None,
         "mean_weight": MeanWeight(*data.mean_weight),
     }
-    if isinstance(potential, ChargePotential):
-        choose_parameters(potential, stage)
-    if stage == CHARGES:
-        return ChargeModule(**arguments)
-    charge_weight = config.charges.joint_charge_weight if stage == JOINT else 0.0
-    loss = build_loss(config.loss, charge_weight, arguments["mean_weight"])
-    return PotentialModule(loss=loss, offsets=offsets, **arguments)
+    stage.choose_parameters(potential)
+    return stage.module(options, config.loss, offsets)
 
 
 def new_rows(initial: InitialModel, potential: Potential) -> dict[str, torch.Tensor]:
@@ -125,14 +95,6 @@ def new_rows(initial: InitialModel, potential: Potential) -> dict[str, torch.Ten
     return rows_of_new_elements(
         initial.potential, potential, Elements(initial.atomic_numbers, atomic_numbers_of(potential))
     )
-
-
-def span_of(config: DictConfig, stage: str) -> tuple[float, float]:
-    """Begin and end of a stage as fractions of its schedule: energies and the joint stage share one."""
-    if stage == CHARGES or JOINT not in stages_of(config):
-        return 0.0, 1.0
-    first, second = config.trainer.max_epochs, config.charges.joint_epochs
-    return (0.0, first / (first + second)) if stage == ENERGIES else (first / (first + second), 1.0)
 
 
 def made(node: DictConfig, name: str, **arguments: Any) -> Any:
@@ -175,19 +137,18 @@ def validation_interval(config: DictConfig) -> int | None:
     return max(1, min(LONGEST_INTERVAL, config.trainer.max_epochs // FEWEST_VALIDATIONS))
 
 
-def build_trainer(config: DictConfig, has_validation: bool, stage: str) -> pl.Trainer:
+def build_trainer(config: DictConfig, has_validation: bool, stage: Stage) -> pl.Trainer:
     """The Lightning trainer with its loggers and callbacks; none that waits for a validation that never comes.
 
     Checkpoints of all stages but the last carry the stage in their names.
     """
     config = config.copy()
     chosen = {str(name): c for name, c in config.callbacks.items() if c is not None}
-    if stage != stages_of(config)[-1]:
+    if not stage.is_last:
         for callback in chosen.values():
             if "filename" in callback:
-                callback.filename = f"{stage}_{callback.filename}"
-    if stage != ENERGIES:
-        config.trainer.max_epochs = config.charges.max_epochs if stage == CHARGES else config.charges.joint_epochs
+                callback.filename = f"{stage.name}_{callback.filename}"
+    config.trainer.max_epochs = stage.max_epochs
     config.trainer.check_val_every_n_epoch = validation_interval(config)
     if not has_validation:
         chosen = {n: c for n, c in chosen.items() if not str(c.get("monitor", "")).startswith("validation")}

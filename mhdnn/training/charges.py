@@ -13,18 +13,7 @@ from mhdnn.errors import DataError
 from mhdnn.prediction import predict_charges
 from mhdnn.structure import Batch
 from mhdnn.training.loss import weighted_mean
-from mhdnn.training.module import CHARGES, JOINT, StageModule
-
-CHARGE_PARAMETERS = ("electronegativity", "raw_hardness", "descriptor")
-"""Beginnings of the names of what determines the charges."""
-
-
-def choose_parameters(potential: ChargePotential, stage: str) -> None:
-    """Let a stage train what belongs to it: charges, energies at fixed charges, or all."""
-    for name, parameter in potential.named_parameters():
-        is_of_charges = name.startswith(CHARGE_PARAMETERS)
-        belongs = stage == JOINT or is_of_charges == (stage == CHARGES)
-        parameter.requires_grad_(belongs and parameter.numel() > 0)  # without linear part there is an empty one
+from mhdnn.training.module import StageModule
 
 
 class ChargeModule(StageModule):

@@ -10,57 +10,63 @@ from ase.data import atomic_numbers as atomic_number_of
 from ase.data import chemical_symbols
 from omegaconf import DictConfig
 from rich.console import Console
-from rich.progress import Progress
 
 from mhdnn.charge_potential import ChargePotential
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.potential import Potential
 from mhdnn.structure import Batch
-from mhdnn.training.assembly import stages_of
-from mhdnn.training.charges import fit_charge_scaling
-from mhdnn.training.domain import fit_charge_range, fit_domain, forget_functions, training_set
 from mhdnn.training.initial_model import InitialModel
-from mhdnn.training.initialization import ROTATION, ROUND_OFF_MARGIN, fit_repulsion, unscaled_functions
-from mhdnn.training.module import CHARGES, ENERGIES
+from mhdnn.training.initialization import ROTATION, ROUND_OFF_MARGIN, Initialization, unscaled_functions
 from mhdnn.training.offsets import SourceOffsets, fit_to_residuals
 from mhdnn.training.transplant import Elements, FunctionMap, scale_functions, transplant
 
 console = Console()
 
 
-def initialize_from(
-    model: InitialModel,
-    potential: Potential,
-    data: StoreDataModule,
-    config: DictConfig,
-    stage: str,
-    offsets: SourceOffsets | None = None,
-) -> None:
-    """As `mhdnn.training.initialization.initialize`, with the weights of a model.
+class FineTuning(Initialization):
+    """The same for a training that starts from a model, with its weights.
 
     Ranges are those of the training set; nuclei repel each other below the distances of this and of the model's data.
+
+    :param model: that it starts from
     """
-    numbers = sorted(int(atomic_number_of[symbol]) for symbol in config.elements)
-    elements = Elements(model.atomic_numbers, numbers)
-    with Progress(console=console, transient=True) as progress:
-        if stage == stages_of(config)[0]:
-            functions = transplant(model.potential, potential, elements)
-            if elements.added:
-                console.print(f"new elements: {elements.words()}, to begin with", soft_wrap=True)
-            scale_new_functions(potential, functions, data.sample(config.initialization.scaling_atoms))
-            fit_domain(potential, training_set(data, progress))
-            fit_repulsion(potential, config.repulsion, known_distances(model.potential, elements))
-            forget_functions(potential)
-        if isinstance(potential, ChargePotential) and stage == CHARGES and elements.added:
-            mean, scale = potential.charge_mean.clone(), potential.charge_scale.clone()
-            fit_charge_scaling(potential, data.sample(config.initialization.scaling_atoms))
-            potential.charge_mean[elements.kept] = mean[elements.kept]
-            potential.charge_scale.copy_(scale)
-        if stage == ENERGIES:
-            if isinstance(potential, ChargePotential):
-                fit_charge_range(potential, training_set(data, progress))
-            set_reference_energies(potential, data, config.initialization.reference_energies, elements, offsets)
+
+    def __init__(
+        self,
+        potential: Potential,
+        data: StoreDataModule,
+        config: DictConfig,
+        offsets: SourceOffsets | None,
+        model: InitialModel,
+    ) -> None:
+        super().__init__(potential, data, config, offsets)
+        self.model = model
+        numbers = sorted(int(atomic_number_of[symbol]) for symbol in config.elements)
+        self.elements = Elements(model.atomic_numbers, numbers)
+
+    def scale_functions(self) -> None:
+        functions = transplant(self.model.potential, self.potential, self.elements)
+        if self.elements.added:
+            console.print(f"new elements: {self.elements.words()}, to begin with", soft_wrap=True)
+        scale_new_functions(self.potential, functions, self.scaling_sample())
+
+    def known_distances(self) -> torch.Tensor | None:
+        return known_distances(self.model.potential, self.elements)
+
+    def charges(self) -> None:
+        """Scales of the charges of new elements."""
+        if self.elements.added and isinstance(self.potential, ChargePotential):
+            kept, mean = self.elements.kept, self.potential.charge_mean.clone()
+            scale = self.potential.charge_scale.clone()
+            super().charges()
+            self.potential.charge_mean[kept] = mean[kept]
+            self.potential.charge_scale.copy_(scale)
+
+    def fit_energies(self) -> None:
+        """Reference energies alone."""
+        choice = self.config.initialization.reference_energies
+        set_reference_energies(self.potential, self.data, choice, self.elements, self.offsets)
 
 
 def known_distances(old: Potential, elements: Elements) -> torch.Tensor | None:

@@ -7,6 +7,7 @@ of the network is a ridge regression on energies, forces and virials with the we
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,8 @@ from mhdnn.errors import ConfigError, DataError
 from mhdnn.potential import Potential
 from mhdnn.prediction import SeenAtoms, predict_known
 from mhdnn.structure import Batch, Geometry
-from mhdnn.training.assembly import stages_of
 from mhdnn.training.charges import fit_charge_scaling
 from mhdnn.training.domain import fit_charge_range, fit_domain, forget_functions, training_set
-from mhdnn.training.module import CHARGES, ENERGIES
 from mhdnn.training.offsets import SourceOffsets, atomic_numbers_of, composition_of, sources_in
 from mhdnn.training.ridge import fit_linear_part
 
@@ -112,27 +111,62 @@ def unscaled_functions(potential: Potential, geometry: Geometry, rotation: torch
         return atoms.symmetry_functions.to("cpu", torch.float64)
 
 
-def initialize(
-    potential: Potential, data: StoreDataModule, config: DictConfig, stage: str, offsets: SourceOffsets | None = None
-) -> None:
-    """Fit what needs no gradient descent, before a stage begins."""
-    options = config.initialization
+class Initialization:
+    """What is fitted directly, before stages of a training that starts from nothing.
+
+    :param config: of the training
+    :param offsets: reference energies of the sources, or None
+    """
+
+    def __init__(
+        self, potential: Potential, data: StoreDataModule, config: DictConfig, offsets: SourceOffsets | None
+    ) -> None:
+        self.potential, self.data, self.config, self.offsets = potential, data, config, offsets
+
+    def functions(self) -> None:
+        """Before the first stage: scaling of the functions, ranges, repulsion of nuclei."""
+        with busy("scaling of symmetry functions") as progress:
+            self.scale_functions()
+            fit_domain(self.potential, training_set(self.data, progress))
+            fit_repulsion(self.potential, self.config.repulsion, self.known_distances())
+            forget_functions(self.potential)
+
+    def scale_functions(self) -> None:
+        fit_scaling(self.potential, self.scaling_sample())
+
+    def scaling_sample(self) -> Iterator[Batch]:
+        """Structures that scales are found from."""
+        return self.data.sample(self.config.initialization.scaling_atoms)
+
+    def known_distances(self) -> torch.Tensor | None:
+        """Shortest distances of other structures than the training set's, as `fit_repulsion` takes them."""
+        return None
+
+    def charges(self) -> None:
+        """Before charges are trained: their scale."""
+        if isinstance(self.potential, ChargePotential):
+            fit_charge_scaling(self.potential, self.scaling_sample())
+
+    def energies(self) -> None:
+        """Before energies are trained: ranges of charges, which are known now, reference energies, the linear part."""
+        with busy("ridge regression of the linear part") as progress:
+            if isinstance(self.potential, ChargePotential):
+                fit_charge_range(self.potential, training_set(self.data, progress))
+            self.fit_energies()
+
+    def fit_energies(self) -> None:
+        """Reference energies, energy scale and linear part."""
+        set_reference_energies(self.potential, self.data, self.config.initialization.reference_energies, self.offsets)
+        self.potential.network.output_scale.fill_(energy_scale(self.data))
+        fit_linear(self.potential, self.data, self.config, self.offsets)
+
+
+@contextmanager
+def busy(description: str) -> Iterator[Progress]:
+    """A bar without end."""
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("scaling of symmetry functions", total=None)
-        if stage == stages_of(config)[0]:
-            fit_scaling(potential, data.sample(options.scaling_atoms))
-            fit_domain(potential, training_set(data, progress))
-            fit_repulsion(potential, config.repulsion)
-            forget_functions(potential)
-        if isinstance(potential, ChargePotential) and stage == CHARGES:
-            fit_charge_scaling(potential, data.sample(options.scaling_atoms))
-        if stage == ENERGIES:
-            if isinstance(potential, ChargePotential):
-                fit_charge_range(potential, training_set(data, progress))
-            set_reference_energies(potential, data, options.reference_energies, offsets)
-            potential.network.output_scale.fill_(energy_scale(data))
-            progress.update(task, description="ridge regression of the linear part")
-            fit_linear(potential, data, config, offsets)
+        progress.add_task(description, total=None)
+        yield progress
 
 
 def fit_repulsion(potential: Potential, fractions: Mapping[str, Any], known: torch.Tensor | None = None) -> None:

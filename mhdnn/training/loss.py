@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from mhdnn.prediction import Prediction
 from mhdnn.structure import Batch
+from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
 
 SMALLEST_THRESHOLD = 1e-12
 """Of structures without volume, whose stress is no label; zero has no root that can be differentiated."""
@@ -107,6 +110,22 @@ class Loss:
             charges = weighted_mean(prediction.charges, labels.charges, weights, mean.of_atoms)
             loss = loss + self.charge_weight * charges
         return loss
+
+
+def build_loss(
+    settings: Mapping[str, Any], charge_weight: float = 0.0, mean_weight: MeanWeight = EQUAL_WEIGHTS
+) -> Loss:
+    """The loss that the group ``loss`` describes.
+
+    :param mean_weight: of the training set
+    """
+    ramp = Ramp(float(settings["energy_weight"]["start"]), float(settings["energy_weight"]["end"]))
+    weights = float(settings["force_weight"]), float(settings["stress_weight"]), charge_weight
+    given, thresholds = settings.get("thresholds"), None
+    if given:
+        stress = float(given["stress"]) / GPA_PER_EV_PER_CUBIC_ANGSTROM
+        thresholds = Thresholds(float(given["energy"]), float(given["force"]), stress)
+    return Loss(ramp, *weights, thresholds, mean_weight)
 
 
 def weighted_mean(

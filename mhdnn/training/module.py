@@ -28,8 +28,6 @@ from mhdnn.training.optimization import carry_state, is_plateau, lengthen_steps
 from mhdnn.training.resume import check_same_architecture
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
 
-CHARGES, ENERGIES, JOINT = "charges", "energies", "joint"
-"""Stages of a training; a potential without charges has the second alone."""
 FASTER_NEW_ELEMENTS = 20.0
 """Steps of what is of new elements alone, in those of what the model knows (docs/benchmarks.md has what was tried)."""
 CLIP_EPSILON = 1e-6
@@ -63,7 +61,7 @@ class StageModule(pl.LightningModule):
     :param scheduler: makes a schedule from an optimiser (and ``total_steps``, if it asks for it)
     :param provenance: where the training data come from; travels into the model file
     :param monitored: what a schedule waits for that waits for progress
-    :param stage: name of the stage
+    :param stage: its name, for checkpoints
     :param configuration: all settings of the training; they travel in the checkpoint
     :param span: begin and end of the stage as fractions of the schedule that it shares with others
     :param previous: optimiser of the stage whose schedule this one continues
@@ -79,7 +77,7 @@ class StageModule(pl.LightningModule):
         scheduler: Callable[..., Any] | None,
         provenance: Mapping[str, Any] | None = None,
         monitored: str = "validation_loss",
-        stage: str = ENERGIES,
+        stage: str = "",
         configuration: Mapping[str, Any] | None = None,
         span: tuple[float, float] = (0.0, 1.0),
         previous: torch.optim.Optimizer | None = None,

@@ -25,8 +25,9 @@ from mhdnn.training.assembly import provenance
 from mhdnn.training.domain import complete_domain
 from mhdnn.training.forgotten import by_file, tell_forgotten
 from mhdnn.training.initial_model import InitialModel
-from mhdnn.training.module import JOINT, PotentialModule, StageModule
+from mhdnn.training.module import PotentialModule, StageModule
 from mhdnn.training.offsets import SourceOffsets, fit_to_residuals, told
+from mhdnn.training.stages import Stage
 from mhdnn.training.uncertainty import fit_uncertainty
 
 console = Console()
@@ -37,11 +38,13 @@ def finish(
     folder: Path,
     trainer: pl.Trainer,
     module: StageModule,
+    stage: Stage,
     data: StoreDataModule,
     initial: InitialModel | None = None,
 ) -> Path:
     """Model file, table of errors, report.
 
+    :param stage: the last one
     :param initial: the model that the training started from
     """
     model_path = folder / "model.pt"
@@ -51,7 +54,7 @@ def finish(
     training = provenance(data, initial.path if initial else None)
     if isinstance(module, PotentialModule) and module.offsets is not None:
         training["offsets"] = settle_offsets(potential, module.offsets, data)
-    complete_domain(potential, data, charges_changed=module.stage == JOINT)
+    complete_domain(potential, data, charges_changed=stage.trains_charges)
     fit_uncertainty(potential, data)
     save_model(potential, model_path, metadata_of(potential, module.settings, training))
     script, metadata = load_model(model_path)

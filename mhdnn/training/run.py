@@ -7,7 +7,7 @@ import shutil
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,24 +27,19 @@ from mhdnn.deploy.model_file import first_line
 from mhdnn.errors import ConfigError, DataError, MHDNNError, NotFiniteError
 from mhdnn.factory import build_potential
 from mhdnn.files import unwritable
-from mhdnn.training.assembly import (
-    build_module,
-    build_trainer,
-    model_settings,
-    provenance,
-    stages_of,
-)
+from mhdnn.training.assembly import build_module, build_trainer, model_settings, provenance
 from mhdnn.training.automatic import decided
 from mhdnn.training.callbacks import settle_average
-from mhdnn.training.fine_tuning import initialize_from
+from mhdnn.training.fine_tuning import FineTuning
 from mhdnn.training.initial_model import InitialModel, check_same_dispersion, read_initial
-from mhdnn.training.initialization import initialize
-from mhdnn.training.module import ENERGIES, StageModule
+from mhdnn.training.initialization import Initialization
+from mhdnn.training.module import StageModule
 from mhdnn.training.offsets import build_offsets
 from mhdnn.training.overview import describe
 from mhdnn.training.results import finish
 from mhdnn.training.resume import check_same_architecture, check_same_training
 from mhdnn.training.settings import check_settings
+from mhdnn.training.stages import EnergyStage, Stage, stages_of
 
 INTERRUPTED = 130  # exit status, as shells use it
 console = Console()
@@ -88,44 +83,51 @@ def train(config: DictConfig, folder: Path) -> Path:
     check_test_elements(data, settings["atomic_numbers"])
     potential = build_potential(settings)
     offsets = build_offsets(potential, data)
-    first, stages = None, stages_of(config)
-    if config.resume:
-        first = first_stage(config, settings, data, initial)
-        stages = stages[stages.index(first) :]
+    stages = stages_of(config)
+    resumed = resumed_stage(stages, config, settings, data, initial) if config.resume else None
     describe(potential, data)
+    if initial is None:
+        initialization = Initialization(potential, data, config, offsets)
+    else:
+        initialization = FineTuning(potential, data, config, offsets, initial)
+    if resumed is None:
+        initialization.functions()
     optimizer = None
-    for stage in stages:
-        resume = config.resume if stage == first else None
-        if resume is None and initial is None:
-            initialize(potential, data, config, stage, offsets)
-        elif resume is None and initial is not None:
-            initialize_from(initial, potential, data, config, stage, offsets)
+    for stage in stages[0 if resumed is None else stages.index(resumed) :]:
+        resume = config.resume if stage is resumed else None
+        if resume is None:
+            stage.initialize(initialization)
         module = build_module(potential, settings, data, config, stage, optimizer, offsets, initial)
         trainer = build_trainer(config, "validation" in data.indices, stage)
         fit(trainer, module, data, resume, folder)
         optimizer = trainer.optimizers[0]
-    return finish(config, folder, trainer, module, data, initial)
+    return finish(config, folder, trainer, module, stage, data, initial)
 
 
-def first_stage(
-    config: DictConfig, settings: dict[str, Any], data: StoreDataModule, initial: InitialModel | None
-) -> str:
+def resumed_stage(
+    stages: Sequence[Stage],
+    config: DictConfig,
+    settings: dict[str, Any],
+    data: StoreDataModule,
+    initial: InitialModel | None,
+) -> Stage:
     """The stage that the checkpoint to resume belongs to.
 
     :raises ModelError: if it is of another model, or no checkpoint
     :raises ConfigError: if this run has other settings, or not this stage
     """
-    checkpoint, stages = read_checkpoint(config.resume), stages_of(config)
+    checkpoint = read_checkpoint(config.resume)
     check_same_architecture(checkpoint, settings)
-    first = str(checkpoint[CHECKPOINT_KEY].get("stage", ENERGIES))
-    if first not in stages:
+    named = {stage.name: stage for stage in stages}
+    name = checkpoint[CHECKPOINT_KEY].get("stage", EnergyStage.name)
+    if name not in named:
         raise ConfigError(
-            f"`resume`: the checkpoint is of the stage {first}, this run has the stages {', '.join(stages)}; "
+            f"`resume`: the checkpoint is of the stage {name}, this run has the stages {', '.join(named)}; "
             "resume with the configuration of the first run"
         )
     if not config.resume_changed:
         check_same_training(checkpoint, check_settings(config), provenance(data, initial.path if initial else None))
-    return first
+    return named[name]
 
 
 def fit(trainer: pl.Trainer, module: StageModule, data: StoreDataModule, resume: str | None, folder: Path) -> None:

@@ -13,9 +13,8 @@ from mhdnn.deploy.export import read_checkpoint
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.finite import first_not_finite
 from mhdnn.prediction import Prediction, predict
-from mhdnn.training.assembly import build_loss
 from mhdnn.training.initialization import fit_reference_energies
-from mhdnn.training.loss import Loss, MeanWeight, Ramp, Thresholds, huber, weighted_mean
+from mhdnn.training.loss import Loss, MeanWeight, Ramp, Thresholds, build_loss, huber, weighted_mean
 from mhdnn.training.ridge import ElementBasis, weighted_equations
 from tests.builders import batch_of, labelled_batch, random_potential, structures
 from tests.unit.test_training_guards import run, write_store

@@ -10,12 +10,12 @@ from mhdnn.errors import DataError
 from mhdnn.factory import build_potential
 from mhdnn.prediction import Prediction, SeenAtoms, predict, predict_charges
 from mhdnn.training.callbacks import MovingAverage
-from mhdnn.training.charges import choose_parameters
 from mhdnn.training.initialization import fit_linear, fit_reference_energies, fit_scaling
 from mhdnn.training.least_squares import PENALTIES, GramEquations, NormalEquations, choose_penalty
 from mhdnn.training.loss import Loss, Ramp
 from mhdnn.training.optimization import parameter_groups, warmup_cosine
 from mhdnn.training.ridge import ElementBasis, StructureFeatures, fit_linear_part, weighted_equations
+from mhdnn.training.stages import ChargeStage
 from tests.builders import (
     batch_of,
     charge_settings,
@@ -256,7 +256,7 @@ def test_known_electronegativities_and_hardness_are_learned_from_charges():
     student = build_potential(charge_settings([6, 14, 50]))
     fit_scaling(student, batches)
     student.electronegativity_network.output_scale.fill_(0.1)
-    choose_parameters(student, "charges")
+    ChargeStage(1).choose_parameters(student)
     parameters = [p for p in student.parameters() if p.requires_grad]
     optimizer = torch.optim.LBFGS(parameters, max_iter=40, history_size=50, line_search_fn="strong_wolfe")
 

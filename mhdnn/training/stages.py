@@ -1,0 +1,137 @@
+"""Stages of a training: what each trains, by which loss, what is fitted directly before it, and how long it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from omegaconf import DictConfig
+
+from mhdnn.potential import Potential
+from mhdnn.prediction import has_charges
+from mhdnn.training.charges import ChargeModule
+from mhdnn.training.initialization import Initialization
+from mhdnn.training.loss import Loss, build_loss
+from mhdnn.training.module import PotentialModule, StageModule
+from mhdnn.training.offsets import SourceOffsets
+
+CHARGE_PARAMETERS = ("electronegativity", "raw_hardness", "descriptor")
+"""Beginnings of the names of what determines the charges."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a training with an optimiser of its own.
+
+    :cvar name: stands in checkpoints, and before the names of those of all stages but the last
+    :cvar continues: whether the optimiser goes on with the moments of the stage before
+    :cvar trains_charges: whether it trains what determines the charges
+    :param max_epochs: how long it takes at most
+    :param span: begin and end as fractions of the schedule that it may share with other stages
+    :param is_last: whether it ends the training
+    """
+
+    name: ClassVar[str]
+    continues: ClassVar[bool] = False
+    trains_charges: ClassVar[bool] = False
+
+    max_epochs: int
+    span: tuple[float, float] = (0.0, 1.0)
+    is_last: bool = True
+
+    def trains(self, parameter: str) -> bool:
+        """Whether a parameter of a potential with charges, given by its name, belongs to the stage."""
+        raise NotImplementedError
+
+    def initialize(self, initialization: Initialization) -> None:
+        """Fit what needs no gradient descent."""
+        raise NotImplementedError
+
+    def module(self, options: Mapping[str, Any], loss: Mapping[str, Any], offsets: SourceOffsets | None) -> StageModule:
+        """The Lightning module.
+
+        :param options: of every `StageModule`
+        :param loss: the group ``loss`` of the configuration
+        :param offsets: reference energies of the sources
+        """
+        raise NotImplementedError
+
+    def choose_parameters(self, potential: Potential) -> None:
+        """Let those be trained that belong to the stage; of a potential without charges all do."""
+        if has_charges(potential):
+            for name, parameter in potential.named_parameters():
+                is_there = parameter.numel() > 0  # without linear part there is an empty one
+                parameter.requires_grad_(is_there and self.trains(name))
+
+
+class ChargeStage(Stage):
+    """What determines the charges, from atomic charges."""
+
+    name = "charges"
+    trains_charges = True
+
+    def trains(self, parameter: str) -> bool:
+        return parameter.startswith(CHARGE_PARAMETERS)
+
+    def initialize(self, initialization: Initialization) -> None:
+        initialization.charges()
+
+    def module(self, options: Mapping[str, Any], loss: Mapping[str, Any], offsets: SourceOffsets | None) -> StageModule:
+        return ChargeModule(**options)
+
+
+class EnergyStage(Stage):
+    """Everything else, from energies, forces and stress; charges stay as they are."""
+
+    name = "energies"
+
+    def trains(self, parameter: str) -> bool:
+        return not parameter.startswith(CHARGE_PARAMETERS)
+
+    def initialize(self, initialization: Initialization) -> None:
+        initialization.energies()
+
+    def loss(self, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Loss:
+        """The loss that the configuration describes."""
+        return build_loss(settings, mean_weight=options["mean_weight"])
+
+    def module(self, options: Mapping[str, Any], loss: Mapping[str, Any], offsets: SourceOffsets | None) -> StageModule:
+        return PotentialModule(loss=self.loss(loss, options), offsets=offsets, **options)
+
+
+@dataclass(frozen=True)
+class JointStage(EnergyStage):
+    """All parameters, from all labels, on the schedule of the energies.
+
+    :param charge_weight: of the charges in the loss, eV²/e²
+    """
+
+    name = "joint"
+    continues = True
+    trains_charges = True
+
+    charge_weight: float = 0.0
+
+    def trains(self, parameter: str) -> bool:
+        return True
+
+    def initialize(self, initialization: Initialization) -> None:
+        """Nothing: the stage before has done it."""
+
+    def loss(self, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Loss:
+        return build_loss(settings, self.charge_weight, options["mean_weight"])
+
+
+def stages_of(config: DictConfig) -> list[Stage]:
+    """Stages of the training, in their order."""
+    energy_epochs = config.trainer.max_epochs
+    if config.charges.kind == "none":
+        return [EnergyStage(energy_epochs)]
+    charges = ChargeStage(config.charges.max_epochs, is_last=False)
+    joint_epochs = config.charges.joint_epochs
+    if joint_epochs == 0:
+        return [charges, EnergyStage(energy_epochs)]
+    share = energy_epochs / (energy_epochs + joint_epochs)
+    joint = JointStage(joint_epochs, (share, 1.0), charge_weight=config.charges.joint_charge_weight)
+    return [charges, EnergyStage(energy_epochs, (0.0, share), is_last=False), joint]
