@@ -126,10 +126,10 @@ def write_model(atoms: Atoms, charges: bool, path: Path, settings: dict[str, Any
     torch.manual_seed(0)
     potential = build_potential(settings)
     fit_scaling(potential, [System("", atoms, settings["cutoff"]).batch])
-    potential.network.output_scale.fill_(QUIET)
+    potential.short_range.network.output_scale.fill_(QUIET)
     if charges:
         with torch.no_grad():
-            potential.electronegativity_shift.copy_(torch.tensor([-1.0, 1.0]))
+            potential.charge_model.electronegativity_shift.copy_(torch.tensor([-1.0, 1.0]))
     save_model(potential, path, metadata_of(potential, settings, {}))
 
 

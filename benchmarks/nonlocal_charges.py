@@ -32,7 +32,7 @@ from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.data.dataset import collate
 from mhdnn.deploy.model_file import load_model
 from mhdnn.factory import build_potential
-from mhdnn.prediction import predict_charges
+from mhdnn.prediction import SeenAtoms, predict_charges
 from mhdnn.structure import Batch, Geometry
 from mhdnn.training.assembly import model_settings
 from mhdnn.training.callbacks import MovingAverage
@@ -55,8 +55,8 @@ class LocalChargeModule(ChargeModule):
 
 
 def local_charges(potential: torch.nn.Module, geometry: Geometry) -> torch.Tensor:
-    pairs = (geometry.pair_vectors(), geometry.center_index, geometry.neighbor_index)
-    return potential.electronegativity(*pairs, geometry.atomic_numbers)
+    atoms = SeenAtoms(potential, geometry)
+    return potential.charge_model.electronegativity(atoms.functions, atoms.element_index)
 
 
 def train_with_command(folder: Path, overrides: list[str]) -> dict[str, Any]:
@@ -80,8 +80,8 @@ def train_local(overrides: list[str]) -> tuple[torch.nn.Module, StoreDataModule]
     potential = build_potential(settings)
     fit_scaling(potential, data.sample(config.initialization.scaling_atoms))
     fit_charge_scaling(potential, data.sample(config.initialization.scaling_atoms))
-    potential.electronegativity_network.output_scale.copy_(1.0 / potential.charge_scale)
-    potential.electronegativity_shift.data.copy_(potential.charge_mean)
+    potential.charge_model.network.output_scale.copy_(1.0 / potential.charge_model.charge_scale)
+    potential.charge_model.electronegativity_shift.data.copy_(potential.charge_model.charge_mean)
     ChargeStage(config.charges.max_epochs).choose_parameters(potential)
     module = LocalChargeModule(
         potential, settings, optimizer=instantiate(config.optimizer), scheduler=instantiate(config.scheduler)

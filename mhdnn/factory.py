@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mhdnn.charge_potential import ChargePotential, screening_from_settings, widths_from_settings
-from mhdnn.descriptors import SymmetryFunctions, build_descriptor
+from mhdnn.charge_model import ChargeModel, screening_from_settings, widths_from_settings
+from mhdnn.descriptors import build_descriptor
 from mhdnn.ensemble import EnsembleNetwork
 from mhdnn.errors import ConfigError
 from mhdnn.layered_network import build_layered_network
 from mhdnn.networks import AtomicNetwork, AtomicNumberFeature, EmbeddingFeature, PerElementNetwork, SharedNetwork
 from mhdnn.potential import DTYPES, MAX_ATOMIC_NUMBER, Potential, default_dtype
 from mhdnn.repulsion import build_repulsion
+from mhdnn.short_range import ShortRange
 
 
 def build_potential(settings: Mapping[str, Any]) -> Potential:
@@ -27,34 +28,40 @@ def build_potential(settings: Mapping[str, Any]) -> Potential:
         raise ConfigError(f"`elements`: expected atomic numbers from 1 to 118, got {atomic_numbers}")
     with default_dtype(DTYPES[settings["dtype"]]):
         descriptor = build_descriptor(settings["descriptor"], atomic_numbers, float(settings["cutoff"]))
-        if settings.get("charges"):
-            if settings["network"].get("num_members", 1) > 1:
-                raise ConfigError("`ensemble.size`: with `charges=equilibration` only 1; train several seeds instead")
-            return _charge_potential(settings, descriptor, atomic_numbers)
-        network = build_network(settings["network"], atomic_numbers, descriptor.num_functions)
-        return Potential(descriptor, network, atomic_numbers, build_repulsion(settings, atomic_numbers))
+        num_functions, charges = descriptor.num_functions, settings.get("charges")
+        if charges and settings["network"].get("num_members", 1) > 1:
+            raise ConfigError("`ensemble.size`: with `charges=equilibration` only 1; train several seeds instead")
+        network = build_network(settings["network"], atomic_numbers, num_functions + (1 if charges else 0))
+        return Potential(
+            atomic_numbers,
+            descriptor,
+            ShortRange(network, len(atomic_numbers)),
+            build_charge_model(charges, atomic_numbers, num_functions, descriptor.cutoff) if charges else None,
+            build_repulsion(settings, atomic_numbers),
+        )
 
 
-def _charge_potential(
-    settings: Mapping[str, Any], descriptor: SymmetryFunctions, atomic_numbers: Sequence[int]
-) -> ChargePotential:
-    charges = settings["charges"]
-    initial_hardness = float(charges["initial_hardness"])
+def build_charge_model(
+    settings: Mapping[str, Any], atomic_numbers: Sequence[int], num_functions: int, cutoff: float
+) -> ChargeModel:
+    """The charge model that the group ``charges`` of the configuration describes.
+
+    :param settings: keys network, widths, initial_hardness, screening, accuracy
+    :param cutoff: where screening ends at the latest, Å
+    :raises ConfigError: if a setting is out of range
+    """
+    initial_hardness = float(settings["initial_hardness"])
     if not initial_hardness > 0:
         raise ConfigError(f"`charges.initial_hardness`: expected a positive number in eV/e², got {initial_hardness}")
-    accuracy = float(charges["accuracy"])
+    accuracy = float(settings["accuracy"])
     if not 0 < accuracy < 1e-2:
         raise ConfigError(f"`charges.accuracy`: expected a number between 0 and 0.01, got {accuracy}")
-    return ChargePotential(
-        descriptor,
-        build_network(settings["network"], atomic_numbers, descriptor.num_functions + 1),
-        atomic_numbers,
-        build_network(charges["network"], atomic_numbers, descriptor.num_functions),
-        widths_from_settings(charges["widths"], atomic_numbers),
+    return ChargeModel(
+        build_network(settings["network"], atomic_numbers, num_functions),
+        widths_from_settings(settings["widths"], atomic_numbers),
         initial_hardness,
-        screening_from_settings(charges["screening"], float(settings["cutoff"])),
+        screening_from_settings(settings["screening"], cutoff),
         accuracy,
-        build_repulsion(settings, atomic_numbers),
     )
 
 

@@ -6,16 +6,17 @@ pair vectors. Whatever makes pair vectors (an ASE cell, a batch of structures, g
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 from torch import nn
 
+from mhdnn.charge_model import ChargeModel
 from mhdnn.descriptors import SymmetryFunctions
 from mhdnn.domain import TrainingDomain, with_older_ranges
-from mhdnn.networks import AtomicNetwork
 from mhdnn.repulsion import Repulsion
 from mhdnn.segments import segment_sum
+from mhdnn.short_range import ShortRange
 from mhdnn.structure import VOIGT
 from mhdnn.uncertainty.model import ErrorModel, with_error_model
 
@@ -24,43 +25,48 @@ MAX_ATOMIC_NUMBER = 118
 
 
 class Potential(nn.Module):
-    r"""Short-range MHDNN energy :math:`E = \sum_i E_i(G_i, Z_i)`, and a repulsion of nuclei if it has one.
+    r"""Energies of atoms in three parts: short-range ones, and where it has them those of charges and of close nuclei.
 
-    :param descriptor: symmetry functions
-    :param network: atomic network; takes scaled functions and element indices
+    .. math:: E = \sum_i E_i(G_i, Z_i) \quad\text{or, with charges,}\quad \sum_i E_i(G_i, q_i, Z_i) + \dots
+
+    `mhdnn.factory.build_potential` puts the parts together.
+
     :param atomic_numbers: elements the potential knows, ascending
-    :param repulsion: below the distances of the training data, or None
+    :param descriptor: symmetry functions, which all networks share
+    :param short_range: energies from scaled functions; with a charge model from the scaled charge, too
+    :param charge_model: what determines the charges, or None
+    :param repulsion: of nuclei, below the distances of the training data, or None
     :ivar domain: what it was trained on, `mhdnn.domain`
     :ivar uncertainty: how wrong it may be, `mhdnn.uncertainty`
     """
 
     element_of_atomic_number: torch.Tensor
-    reference_energies: torch.Tensor
     function_mean: torch.Tensor
     function_scale: torch.Tensor
 
     def __init__(
         self,
-        descriptor: SymmetryFunctions,
-        network: AtomicNetwork,
         atomic_numbers: Sequence[int],
+        descriptor: SymmetryFunctions,
+        short_range: ShortRange,
+        charge_model: Optional[ChargeModel] = None,
         repulsion: Optional[Repulsion] = None,
     ) -> None:
         super().__init__()
         self.descriptor = descriptor
-        self.network = network
+        self.short_range = short_range
+        self.charge_model = charge_model
         self.repulsion = repulsion
         self.cutoff = float(descriptor.cutoff)
         self.domain = TrainingDomain(atomic_numbers, descriptor.names(atomic_numbers), descriptor.cutoff)
+        self.uncertainty = ErrorModel(len(atomic_numbers), descriptor.num_functions, descriptor.cutoff)
         elements = torch.full((MAX_ATOMIC_NUMBER + 1,), -1, dtype=torch.long)
         elements[torch.tensor(atomic_numbers, dtype=torch.long)] = torch.arange(len(atomic_numbers))
         self.register_buffer("element_of_atomic_number", elements)
-        self.register_buffer("reference_energies", torch.zeros(len(atomic_numbers), dtype=torch.float64))
         self.register_buffer("function_mean", torch.zeros(descriptor.num_functions))
         self.register_buffer("function_scale", torch.ones(descriptor.num_functions))
-        self.register_load_state_dict_pre_hook(with_older_ranges)
-        self.uncertainty = ErrorModel(len(atomic_numbers), descriptor.num_functions, descriptor.cutoff)
-        self.register_load_state_dict_pre_hook(with_error_model)
+        for upgrade in (with_names_of_parts, with_older_ranges, with_error_model):
+            self.register_load_state_dict_pre_hook(upgrade)
 
     @torch.jit.export
     def element_index(self, atomic_numbers: torch.Tensor) -> torch.Tensor:
@@ -111,14 +117,18 @@ class Potential(nn.Module):
     def energies_of(
         self, functions: torch.Tensor, element_index: torch.Tensor, charges: Optional[torch.Tensor] = None
     ) -> torch.Tensor:
-        """Energies of atoms with these functions, shape (num_centers,), eV, float64.
+        """Short-range energies of atoms with these functions, shape (num_centers,), eV, float64.
 
         :param functions: from `scaled_functions`
         :param element_index: shape (num_centers,)
-        :param charges: what a potential with charge equilibration needs beside them, shape (num_centers,), e
+        :param charges: what a potential with a charge model needs beside them, shape (num_centers,), e
+        :raises ValueError: without charges where they are needed
         """
-        energies = self.network(functions, element_index).to(torch.float64)
-        return energies + self.reference_energies.index_select(0, element_index)
+        if self.charge_model is not None:
+            if charges is None:
+                raise ValueError("`charges`: a potential with a charge model needs them; `mhdnn.prediction` finds them")
+            functions = self.charge_model.inputs(functions, element_index, charges)
+        return self.short_range(functions, element_index)
 
     def repulsion_of(
         self,
@@ -134,8 +144,8 @@ class Potential(nn.Module):
         return self.repulsion(vectors, center_index, neighbor_index, element_index, num_centers)
 
     def linear_inputs(self, functions: torch.Tensor) -> torch.Tensor:
-        """What the network's linear part sees when it is fitted directly."""
-        return functions
+        """What the linear part of the short-range network sees when it is fitted directly: charges at their means."""
+        return functions if self.charge_model is None else nn.functional.pad(functions, (0, 1))
 
     def forward(
         self,
@@ -143,20 +153,44 @@ class Potential(nn.Module):
         center_index: torch.Tensor,
         neighbor_index: torch.Tensor,
         atomic_numbers: torch.Tensor,
+        charges: Optional[torch.Tensor] = None,
     ) -> torch.Tensor:
-        """Atomic energies, shape (num_atoms,), eV, float64.
+        """Atomic energies, at given charges without their electrostatics, shape (num_atoms,), eV, float64.
 
         :param vectors: from centre to neighbour, shape (num_pairs, 3), Å
         :param center_index: ascending, shape (num_pairs,)
         :param neighbor_index: shape (num_pairs,)
         :param atomic_numbers: shape (num_atoms,)
-        :raises ValueError: for an element that the model doesn't know
+        :param charges: as in `energies_of`
+        :raises ValueError: for an element that the model doesn't know, or without charges where they are needed
         """
         element = self.element_index(atomic_numbers)
         num_atoms = len(atomic_numbers)
         functions = self.scaled_functions(vectors, center_index, neighbor_index, element, num_atoms)
-        energies = self.energies_of(functions, element, None)
-        return energies + self.repulsion_of(vectors, center_index, neighbor_index, element, num_atoms)
+        energies = self.energies_of(functions, element, charges)
+        energies = energies + self.repulsion_of(vectors, center_index, neighbor_index, element, num_atoms)
+        if self.charge_model is not None and charges is not None:
+            energies = energies + self.charge_model.screening(vectors, center_index, neighbor_index, element, charges)
+        return energies
+
+
+PARTS = {
+    "network.": "short_range.network.",
+    "reference_energies": "short_range.reference_energies",
+    "electronegativity_network.": "charge_model.network.",
+    **{name: f"charge_model.{name}" for name in (
+        "electronegativity_shift", "raw_hardness", "widths", "charge_mean", "charge_scale",
+    )},
+}  # fmt: skip
+"""Beginnings of the names of weights before potentials had parts, and what they are now."""
+
+
+def with_names_of_parts(potential: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Hook of `load_state_dict`: weights of versions whose potentials had no parts."""
+    for name in list(state):
+        for before, now in PARTS.items():
+            if name.startswith(prefix + before):
+                state[prefix + now + name[len(prefix + before) :]] = state.pop(name)
 
 
 def forces_from_pairs(

@@ -53,7 +53,7 @@ class Guard(Protocol):
 
 def has_charges(potential: Any) -> bool:
     """Whether a potential (scripted or not) equilibrates charges."""
-    return hasattr(potential, "electronegativity")
+    return potential.charge_model is not None
 
 
 def predict(
@@ -78,7 +78,7 @@ def predict(
     in which the response of the charges is :math:`\partial E/\partial\chi` (the adjoint charges with their sign
     changed).
 
-    :param potential: a `Potential` or `ChargePotential`, scripted or not
+    :param potential: a `Potential`, scripted or not
     :param create_graph: whether forces and virials can be differentiated again (training)
     :param solver: of the charges: auto, dense or iterative
     :param initial_charges: where an iterative solution starts from, shape (num_atoms,), e
@@ -115,7 +115,7 @@ def _completed(result: Prediction, atoms: SeenAtoms, create_graph: bool, uncerta
 
 def num_members(potential: Any) -> int:
     """Members of an ensemble (scripted or not), 1 for a single network."""
-    return int(getattr(potential.network, "num_members", 1))
+    return int(getattr(potential.short_range.network, "num_members", 1))
 
 
 def predict_members(potential: Any, geometry: Geometry, create_graph: bool = False) -> list[Prediction]:
@@ -127,8 +127,8 @@ def predict_members(potential: Any, geometry: Geometry, create_graph: bool = Fal
         return [predict(potential, geometry, create_graph)]
     with torch.enable_grad(), torch.jit.optimized_execution(False):
         atoms = SeenAtoms(potential, geometry)
-        network = potential.network.member_energies(atoms.functions, atoms.element_index).to(torch.float64)
-        energies = network + potential.reference_energies.index_select(0, atoms.element_index)
+        short_range, element = potential.short_range, atoms.element_index
+        energies = short_range.with_references(short_range.network.member_energies(atoms.functions, element), element)
         if atoms.has_repulsion:
             energies = energies + atoms.repulsion()
         results = [_short_range(atoms, own, create_graph, False, retain_graph=True) for own in energies]
@@ -184,8 +184,8 @@ class SeenAtoms:
 
     @property
     def has_repulsion(self) -> bool:
-        """Whether nuclei repel each other; files of older versions know of none."""
-        return getattr(self.potential, "repulsion", None) is not None
+        """Whether nuclei repel each other."""
+        return self.potential.repulsion is not None
 
     def repulsion(self) -> torch.Tensor:
         """Of nuclei, shape (num_atoms,), eV."""
@@ -237,7 +237,7 @@ def _voigt(by_strain: torch.Tensor) -> torch.Tensor:
 class ChargedAtoms(SeenAtoms):
     """Atoms with charges that follow them; of the electrostatics positions and strain are the variables.
 
-    :param potential: a `ChargePotential`, scripted or not
+    :param potential: a `Potential` with a charge model, scripted or not
     :param initial_charges: where an iterative solution starts from, shape (num_atoms,), e
     :ivar electronegativity: of the charges computed last, shape (num_atoms,), eV/e
     :raises DataError: if a structure has no total charge
@@ -255,6 +255,7 @@ class ChargedAtoms(SeenAtoms):
                 "(data.total_charge=0)"
             )
         super().__init__(potential, geometry)
+        self.charge_model = potential.charge_model
         self.positions = geometry.positions.detach().requires_grad_()
         self.strain = torch.zeros_like(geometry.cell).requires_grad_()
         symmetric = 0.5 * (self.strain + self.strain.transpose(1, 2))
@@ -265,21 +266,21 @@ class ChargedAtoms(SeenAtoms):
             geometry.pbc,
             geometry.structure_index,
             geometry.num_structures,
-            potential.charge_widths(geometry.atomic_numbers),
-            accuracy=potential.accuracy,
+            self.charge_model.charge_widths(self.element_index),
+            accuracy=self.charge_model.accuracy,
             solver=solver,
         )
         self.coulomb.initial_charges = initial_charges
 
     def charges(self) -> torch.Tensor:
         """Equilibrated charges, shape (num_atoms,), e."""
-        self.electronegativity = self.potential.electronegativity_of(self.functions, self.element_index)
-        hardness = self.potential.hardness(self.geometry.atomic_numbers)
+        self.electronegativity = self.charge_model.electronegativity(self.functions, self.element_index)
+        hardness = self.charge_model.hardness(self.element_index)
         return self.coulomb.equilibrate(self.electronegativity, hardness, self.geometry.total_charge)
 
     def screening(self, charges: torch.Tensor) -> torch.Tensor:
         """What takes the electrostatics of close pairs out again, shape (num_atoms,), eV."""
-        return self.potential.screening(*self.pairs, self.geometry.atomic_numbers, charges)
+        return self.charge_model.screening(*self.pairs, self.element_index, charges)
 
     def predict(
         self, charges: torch.Tensor, short_range: torch.Tensor, create_graph: bool, atomic_virials: bool = False

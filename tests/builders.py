@@ -76,10 +76,12 @@ def random_potential(atomic_numbers: list[int], seed: int = 0, **changes: Any) -
     potential = build_potential(model_settings(atomic_numbers, **changes))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        weight = potential.network.linear_weight
+        weight = potential.short_range.network.linear_weight
         weight.copy_(0.05 * torch.randn(weight.shape, generator=generator, dtype=torch.float64))
         potential.function_scale.fill_(0.5)
-        potential.reference_energies.copy_(torch.randn(len(atomic_numbers), generator=generator, dtype=torch.float64))
+        potential.short_range.reference_energies.copy_(
+            torch.randn(len(atomic_numbers), generator=generator, dtype=torch.float64)
+        )
     return potential
 
 
@@ -97,10 +99,15 @@ def random_charge_potential(atomic_numbers: list[int], seed: int = 0, **changes:
     potential = build_potential(charge_settings(atomic_numbers, **changes))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for parameter in (potential.network.linear_weight, potential.electronegativity_network.perceptron[-1].weight):
+        for parameter in (
+            potential.short_range.network.linear_weight,
+            potential.charge_model.network.perceptron[-1].weight,
+        ):
             parameter.copy_(0.05 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
-        potential.electronegativity_shift.copy_(torch.linspace(-3, 3, len(atomic_numbers), dtype=torch.float64))
-        potential.electronegativity_network.output_scale.fill_(10.0)
+        potential.charge_model.electronegativity_shift.copy_(
+            torch.linspace(-3, 3, len(atomic_numbers), dtype=torch.float64)
+        )
+        potential.charge_model.network.output_scale.fill_(10.0)
         potential.function_scale.fill_(0.5)
     return potential
 

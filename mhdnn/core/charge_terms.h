@@ -1,4 +1,4 @@
-// What charges add to the short range: mhdnn/charge_potential.py without its networks.
+// What charges add to the short range: mhdnn/charge_model.py without its network.
 #pragma once
 
 #include <vector>

@@ -11,7 +11,7 @@ namespace mhdnn {
 namespace {
 
 constexpr int weights_version = 1;                    // plain_weights.WEIGHTS_VERSION
-constexpr int lowest_format = 3, highest_format = 4;  // older_format.FORMAT_VERSION, model_file.FORMAT_VERSION
+constexpr int lowest_format = 3, highest_format = 5;  // older_format.FORMAT_VERSION, model_file.FORMAT_VERSION
 constexpr const char* write_again = "write it again with `mhdnn export checkpoint=MODEL.pt output=NEW.pt`";
 
 // A file within the archive; empty if there is none.

@@ -211,7 +211,7 @@ class MHDNNCalculator(Calculator):
         if not self.metadata.get("charges"):
             raise ModelError("`charge_widths`: the model has no charges; train one with `charges=equilibration`")
         numbers = torch.as_tensor(np.asarray(atomic_numbers), dtype=torch.long, device=self.device)
-        return self.potential.charge_widths(numbers).cpu().numpy()
+        return self.potential.charge_model.charge_widths(self.potential.element_index(numbers)).cpu().numpy()
 
     def electrostatic_potential(self, points: np.ndarray) -> np.ndarray:
         """Potential of the charges at points (a line across an interface, a grid), for the atoms calculated last.

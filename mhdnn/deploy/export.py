@@ -11,7 +11,7 @@ import torch
 
 from mhdnn.archive import read_archive, write_archive
 from mhdnn.deploy.model_file import check_weights, first_line, is_model_file, load_model, metadata_of, save_model
-from mhdnn.deploy.plain_weights import rebuilt
+from mhdnn.deploy.older_format import rebuilt
 from mhdnn.errors import MHDNNError, ModelError
 from mhdnn.factory import build_potential
 from mhdnn.potential import Potential

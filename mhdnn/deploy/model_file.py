@@ -5,13 +5,13 @@ the extra file ``metadata.json``; those of `PLAIN_TEXTS` stand in extra files of
 JSON parser. Weights and settings stand in the file a second time, in plain (`mhdnn.deploy.plain_weights`), for programs
 without torch.
 
-The script has ``forward`` for whole structures, and for a code that divides them among processes the steps of it:
-``element_index``, ``symmetry_functions`` (of the atoms that are centres), ``scaled``, ``energies_of``; with charge
-equilibration also ``electronegativity_of``, ``hardness``, ``charge_widths`` and ``screening``. The charges are found by
-`mhdnn.electrostatics`, in LAMMPS by its twin in C++. Its submodule ``domain`` (`mhdnn.domain`) tells what is outside
-the training data.
+The script is the `mhdnn.potential.Potential` with its parts. It has ``forward`` for whole structures, and for a code
+that divides them among processes the steps of it: ``element_index``, ``symmetry_functions`` (of the atoms that are
+centres), ``scaled``, ``energies_of``. Its submodule ``charge_model``, None without charges, has ``electronegativity``,
+``hardness``, ``charge_widths`` and ``screening``; the charges are found by `mhdnn.electrostatics`, in LAMMPS by its
+twin in C++. The submodule ``domain`` (`mhdnn.domain`) tells what is outside the training data.
 
-Files of format 3 are read, too (`mhdnn.deploy.older_format`).
+Files of formats 3 and 4 are read, too (`mhdnn.deploy.older_format`).
 
 Both verify the file before torch reads it (`mhdnn.archive`).
 """
@@ -32,8 +32,7 @@ from ase.data import chemical_symbols
 
 import mhdnn
 from mhdnn.archive import read_archive, write_archive
-from mhdnn.deploy.older_format import FORMAT_VERSION as OLDER_FORMAT
-from mhdnn.deploy.older_format import upgraded
+from mhdnn.deploy.older_format import OLDER_FORMATS, upgraded
 from mhdnn.deploy.plain_weights import plain_weights
 from mhdnn.errors import ModelError
 from mhdnn.kernels import load_operators
@@ -45,7 +44,7 @@ PLAIN_TEXTS = (
     "charges", "dispersion_left_out",
 )  # fmt: skip
 """Metadata in extra files ``NAME.txt``: words, with blanks between those of a list; true and false are 1 and 0."""
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 METADATA_KINDS: dict[str, type | tuple[type, ...]] = {
     "mhdnn_version": str, "elements": list, "atomic_numbers": list, "cutoff": (int, float), "dtype": str,
     "charges": bool, "dispersion_left_out": str, "settings": dict, "reference_energies": list, "functions": list,
@@ -75,7 +74,7 @@ def metadata_of(potential: Potential, settings: Mapping[str, Any], training: Map
         "charges": bool(settings.get("charges")),
         "dispersion_left_out": settings.get("dispersion_left_out", ""),
         "settings": dict(settings),
-        "reference_energies": potential.reference_energies.tolist(),
+        "reference_energies": potential.short_range.reference_energies.tolist(),
         "functions": potential.descriptor.names(numbers),
         "training_domain": potential.domain.metadata(),
         "uncertainty": potential.uncertainty.metadata(potential.domain.symbols),
@@ -155,9 +154,9 @@ def read_metadata(text: str | bytes, path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path}: its metadata are no JSON ({first_line(error)}); {EXPORT_AGAIN}") from error
     version = metadata.get("format_version") if isinstance(metadata, dict) else None
-    if version not in (OLDER_FORMAT, FORMAT_VERSION):
+    if version not in (*OLDER_FORMATS, FORMAT_VERSION):
         raise ModelError(
-            f"{path}: format version {version}, this mhdnn reads {OLDER_FORMAT} and {FORMAT_VERSION}; "
+            f"{path}: format version {version}, this mhdnn reads {OLDER_FORMATS[0]} to {FORMAT_VERSION}; "
             "export the checkpoint again with this version"
         )
     for key, kind in METADATA_KINDS.items():

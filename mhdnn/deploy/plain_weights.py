@@ -15,13 +15,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from mhdnn.charge_potential import ChargePotential
+from mhdnn.charge_model import ChargeModel
 from mhdnn.descriptors.contracted import ContractedFunctions
 from mhdnn.descriptors.groups import FunctionGroup, WideFunctions
 from mhdnn.descriptors.listed import ListedFunctions, ListedGroup, ListedWideFunctions
 from mhdnn.domain import TrainingDomain
 from mhdnn.ensemble import EnsembleNetwork, StackedLinear
-from mhdnn.factory import build_potential
 from mhdnn.layered_network import FUNCTIONS, LayeredNetwork
 from mhdnn.networks import ACTIVATIONS, AtomicNetwork, PerElementNetwork, SharedNetwork
 from mhdnn.potential import Potential
@@ -64,41 +63,30 @@ class _Writer:
         return {WEIGHTS_TEXT: "\n".join(self.lines) + "\n", WEIGHTS_NUMBERS: bytes(self.numbers)}
 
 
-def plain_weights(potential: Potential | torch.jit.ScriptModule, metadata: Mapping[str, Any]) -> dict[str, str | bytes]:
+def plain_weights(potential: Potential, metadata: Mapping[str, Any]) -> dict[str, str | bytes]:
     """The two files of a potential, by name.
 
-    :param potential: a scripted one is built again from the settings in its metadata
     :param metadata: of the model file
     """
-    if isinstance(potential, torch.jit.ScriptModule):
-        potential = rebuilt(potential, metadata)
     writer = _Writer()
     for name in ("mhdnn_version", "dtype", "dispersion_left_out", "operator_library"):
         writer.text(name, str(metadata[name]))
     writer.text("elements", " ".join(metadata["elements"]))
     writer.array("atomic_numbers", [int(number) for number in metadata["atomic_numbers"]])
     writer.array("cutoff", potential.cutoff)
-    writer.arrays("energy", potential, "reference_energies")
+    writer.arrays("energy", potential.short_range, "reference_energies")
     writer.arrays("scaling", potential, "function_mean", "function_scale")
     _write_descriptor(writer, potential)
-    _write_network(writer, "network", potential.network)
+    _write_network(writer, "network", potential.short_range.network)
     _write_domain(writer, potential.domain)
     if potential.repulsion is not None:
         names = ("strength", "length", "inner", "outer", "amplitudes", "decays")
         writer.arrays("repulsion", potential.repulsion, *names)
     if potential.uncertainty.is_fitted():
         _write_uncertainty(writer, potential)
-    if isinstance(potential, ChargePotential):
-        _write_charges(writer, potential)
+    if potential.charge_model is not None:
+        _write_charges(writer, potential.charge_model)
     return writer.files()
-
-
-def rebuilt(script: torch.jit.ScriptModule, metadata: Mapping[str, Any]) -> Potential:
-    """The potential that was scripted, with its weights."""
-    weights = script.state_dict()
-    potential = build_potential(metadata["settings"])
-    potential.load_state_dict(weights)
-    return potential.to(weights["reference_energies"].device).eval()
 
 
 def _write_descriptor(writer: _Writer, potential: Potential) -> None:
@@ -213,11 +201,10 @@ def _write_uncertainty(writer: _Writer, potential: Potential) -> None:
     writer.arrays("uncertainty", potential.uncertainty, *names)
 
 
-def _write_charges(writer: _Writer, potential: ChargePotential) -> None:
-    _write_network(writer, "electronegativity", potential.electronegativity_network)
-    writer.text("charges.screening_function", potential.screening_function)
+def _write_charges(writer: _Writer, model: ChargeModel) -> None:
+    _write_network(writer, "electronegativity", model.network)
+    writer.text("charges.screening_function", model.screening_function)
     names = ("electronegativity_shift", "widths", "charge_mean", "charge_scale", "accuracy", "inner_radius",
              "outer_radius", "screens_self_terms", "coulomb_constant")  # fmt: skip
-    writer.arrays("charges", potential, *names)
-    hardness = nn.functional.softplus(potential.raw_hardness.detach()).to(torch.float64)
-    writer.array("charges.hardness", hardness)
+    writer.arrays("charges", model, *names)
+    writer.array("charges.hardness", model.hardness(torch.arange(len(model.widths), device=model.widths.device)))

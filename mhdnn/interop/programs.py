@@ -104,7 +104,7 @@ def _example(potential: Potential) -> tuple[torch.Tensor, ...]:
     num_atoms = 5
     points = 0.4 * potential.cutoff * torch.rand(num_atoms, 3, generator=torch.Generator().manual_seed(0)).double()
     center, neighbor = (~torch.eye(num_atoms, dtype=torch.bool)).nonzero(as_tuple=True)
-    elements = torch.arange(num_atoms) % len(potential.reference_energies)
+    elements = torch.arange(num_atoms) % len(potential.domain.symbols)
     return points[neighbor] - points[center], center, neighbor, elements
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from ase.data import chemical_symbols
 
-from mhdnn.charge_potential import ChargePotential
+from mhdnn.charge_model import ChargeModel
 from mhdnn.errors import DataError
+from mhdnn.potential import Potential
 from mhdnn.prediction import predict_charges
 from mhdnn.structure import Batch
 from mhdnn.training.loss import weighted_mean
@@ -25,7 +26,7 @@ class ChargeModule(StageModule):
 
     def _charge_unit(self) -> torch.Tensor:
         """Spread of the charges about the mean of their element, e."""
-        return 1.0 / cast(torch.Tensor, self.potential.charge_scale)
+        return 1.0 / charge_model_of(self.potential).charge_scale
 
     def charges(self, batch: Batch) -> torch.Tensor:
         """What is compared with the labels, shape (num_atoms,), e."""
@@ -74,12 +75,12 @@ class ChargeModule(StageModule):
             self.log("validation_charge_rmse_e", everything.mean().sqrt(), sync_dist=True)
 
 
-def fit_charge_scaling(potential: ChargePotential, batches: Iterable[Batch]) -> None:
+def fit_charge_scaling(potential: Potential, batches: Iterable[Batch]) -> None:
     """Mean charge of each element and inverse spread about it, for the network's charge input.
 
     :raises DataError: if no atom has a charge
     """
-    charges, elements = [], []
+    model, charges, elements = charge_model_of(potential), [], []
     for batch in batches:
         known = torch.isfinite(batch.labels.charges)
         charges.append(batch.labels.charges[known])
@@ -87,9 +88,15 @@ def fit_charge_scaling(potential: ChargePotential, batches: Iterable[Batch]) -> 
     if not charges or not sum(map(len, charges)):
         raise DataError("`charges`: no atom of the training set has one; a model with charges is trained on them first")
     values, index = torch.cat(charges), torch.cat(elements)
-    total = torch.zeros(len(potential.charge_mean), dtype=torch.float64)
+    total = torch.zeros(len(model.charge_mean), dtype=torch.float64)
     count = total.index_add(0, index, torch.ones_like(values)).clamp(min=1)
     mean = total.index_add(0, index, values) / count
     spread = torch.sqrt(((values - mean[index]) ** 2).mean()).clamp(min=1e-4)
-    potential.charge_mean.copy_(mean)
-    potential.charge_scale.fill_(1.0 / float(spread))
+    model.charge_mean.copy_(mean)
+    model.charge_scale.fill_(1.0 / float(spread))
+
+
+def charge_model_of(potential: Potential) -> ChargeModel:
+    """The charge model of a potential that has one."""
+    assert potential.charge_model is not None
+    return potential.charge_model

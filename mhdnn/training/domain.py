@@ -18,13 +18,12 @@ from collections.abc import Iterable, Iterator
 import torch
 from rich.progress import Progress
 
-from mhdnn.charge_potential import ChargePotential
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.domain import FALSE_ALARM_RATE, TrainingDomain, unlimited
 from mhdnn.errors import DataError
 from mhdnn.neighbors import squared_lengths
 from mhdnn.potential import Potential
-from mhdnn.prediction import SeenAtoms, predict_charges
+from mhdnn.prediction import SeenAtoms, has_charges, predict_charges
 from mhdnn.segments import segment_sum
 from mhdnn.structure import Batch
 
@@ -172,7 +171,7 @@ def fit_domain(potential: Potential, batches: Iterable[Batch]) -> None:
     domain.function_range.copy_(ranges)
     set_distances(domain, near, num_tests)
     set_counts(domain, near, many, num_tests)
-    if isinstance(potential, ChargePotential):
+    if has_charges(potential):
         domain.charge_range.copy_(charges.fitted())
         known = torch.cat(totals)
         known = known[torch.isfinite(known)]
@@ -180,7 +179,7 @@ def fit_domain(potential: Potential, batches: Iterable[Batch]) -> None:
             domain.total_charge_range.copy_(torch.stack([known.min(), known.max()]))
 
 
-def fit_charge_range(potential: ChargePotential, batches: Iterable[Batch]) -> None:
+def fit_charge_range(potential: Potential, batches: Iterable[Batch]) -> None:
     """Set the ranges of atomic charges to those that the potential gives the training set.
 
     They are what is compared when it is used, and may leave those of the labels, which not every structure has.
@@ -201,7 +200,7 @@ def complete_domain(potential: Potential, data: StoreDataModule, charges_changed
         complete = potential.domain.is_complete()
         if not complete:
             fit_domain(potential, training_set(data, progress))
-        if isinstance(potential, ChargePotential) and (charges_changed or not complete):
+        if has_charges(potential) and (charges_changed or not complete):
             fit_charge_range(potential, training_set(data, progress))
 
 

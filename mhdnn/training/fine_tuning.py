@@ -11,7 +11,6 @@ from ase.data import chemical_symbols
 from omegaconf import DictConfig
 from rich.console import Console
 
-from mhdnn.charge_potential import ChargePotential
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.potential import Potential
@@ -55,13 +54,13 @@ class FineTuning(Initialization):
         return known_distances(self.model.potential, self.elements)
 
     def charges(self) -> None:
-        """Scales of the charges of new elements."""
-        if self.elements.added and isinstance(self.potential, ChargePotential):
-            kept, mean = self.elements.kept, self.potential.charge_mean.clone()
-            scale = self.potential.charge_scale.clone()
+        """Mean charges of new elements."""
+        model = self.potential.charge_model
+        if self.elements.added and model is not None:
+            kept, mean, scale = self.elements.kept, model.charge_mean.clone(), model.charge_scale.clone()
             super().charges()
-            self.potential.charge_mean[kept] = mean[kept]
-            self.potential.charge_scale.copy_(scale)
+            model.charge_mean[kept] = mean[kept]
+            model.charge_scale.copy_(scale)
 
     def fit_energies(self) -> None:
         """Reference energies alone."""
@@ -123,7 +122,7 @@ def set_reference_energies(
             f"{data.train_reader.path}: no structure with an energy has the new elements; give their reference "
             "energies, as in 'initialization.reference_energies={Li: -1.9}'"
         )
-    potential.reference_energies[rows] += solution
+    potential.short_range.reference_energies[rows] += solution
 
 
 def set_given(potential: Potential, energies: Any, elements: Elements) -> None:
@@ -138,4 +137,4 @@ def set_given(potential: Potential, energies: Any, elements: Elements) -> None:
             "the others are the model's"
         )
     for symbol, row in zip(new, elements.added, strict=True):
-        potential.reference_energies[row] = float(energies[symbol])
+        potential.short_range.reference_energies[row] = float(energies[symbol])

@@ -17,13 +17,12 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import Progress
 
-from mhdnn.charge_potential import ChargePotential
 from mhdnn.data.compositions import remedy, undetermined
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.data.joined import source_of
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.potential import Potential
-from mhdnn.prediction import SeenAtoms, predict_known
+from mhdnn.prediction import SeenAtoms, has_charges, predict_known
 from mhdnn.structure import Batch, Geometry
 from mhdnn.training.charges import fit_charge_scaling
 from mhdnn.training.domain import fit_charge_range, fit_domain, forget_functions, training_set
@@ -144,20 +143,19 @@ class Initialization:
 
     def charges(self) -> None:
         """Before charges are trained: their scale."""
-        if isinstance(self.potential, ChargePotential):
-            fit_charge_scaling(self.potential, self.scaling_sample())
+        fit_charge_scaling(self.potential, self.scaling_sample())
 
     def energies(self) -> None:
         """Before energies are trained: ranges of charges, which are known now, reference energies, the linear part."""
         with busy("ridge regression of the linear part") as progress:
-            if isinstance(self.potential, ChargePotential):
+            if has_charges(self.potential):
                 fit_charge_range(self.potential, training_set(self.data, progress))
             self.fit_energies()
 
     def fit_energies(self) -> None:
         """Reference energies, energy scale and linear part."""
         set_reference_energies(self.potential, self.data, self.config.initialization.reference_energies, self.offsets)
-        self.potential.network.output_scale.fill_(energy_scale(self.data))
+        self.potential.short_range.network.output_scale.fill_(energy_scale(self.data))
         fit_linear(self.potential, self.data, self.config, self.offsets)
 
 
@@ -208,13 +206,13 @@ def fit_linear(
     of TiO2 after 40 epochs: an error of 0.083 instead of 0.075 eV/Å). With charges, functions were learned with these.
     Offsets of sources are fitted with a linear part all the same, else they were those of what the structures are.
     """
-    if not potential.network.linear_skip:
+    if not potential.short_range.network.linear_skip:
         return
-    starts_at_zero = potential.descriptor.is_learned() and not isinstance(potential, ChargePotential)
+    starts_at_zero = potential.descriptor.is_learned() and not has_charges(potential)
     if starts_at_zero and offsets is None:
         return
     batches: Iterable[Batch] = data.sample(config.initialization.ridge_atoms)
-    if isinstance(potential, ChargePotential) or potential.repulsion is not None:
+    if has_charges(potential) or potential.repulsion is not None:
         batches = without_known(potential, batches)
     weights = (config.initialization.ridge_energy_weight, config.loss.force_weight, config.loss.stress_weight)
     if offsets is None:
@@ -232,7 +230,7 @@ def fit_linear(
     with torch.no_grad():
         offsets.free.add_(OFFSET_SCALE * found.of_energies)
         if starts_at_zero:
-            potential.network.linear_weight.zero_()
+            potential.short_range.network.linear_weight.zero_()
 
 
 def set_reference_energies(
@@ -267,7 +265,7 @@ def set_reference_energies(
         if missing:
             raise ConfigError(f"`initialization.reference_energies`: no energy is given for {missing}")
         energies = np.array([float(choice[symbol]) for symbol in symbols])
-    potential.reference_energies.copy_(torch.as_tensor(energies[: len(numbers)], dtype=torch.float64))
+    potential.short_range.reference_energies.copy_(torch.as_tensor(energies[: len(numbers)], dtype=torch.float64))
 
 
 def columns_of_offsets(data: StoreDataModule, offsets: SourceOffsets | None, counts: np.ndarray) -> np.ndarray | None:

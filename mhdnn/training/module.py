@@ -325,7 +325,7 @@ class PotentialModule(StageModule):
 
     def loss_scale(self) -> torch.Tensor:
         """Squared scale of the forces, so that learning rates and clipping mean the same for every dataset."""
-        return self.potential.network.output_scale**2
+        return self.potential.short_range.network.output_scale**2
 
 
 def _labels(prediction: Prediction, batch: Batch) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:

@@ -90,7 +90,7 @@ def atomic_numbers_of(potential: Potential) -> list[int]:
 
 def composition_of(potential: Potential, geometry: Geometry) -> torch.Tensor:
     """Atoms of each element, shape (num_structures, num_elements), float64."""
-    num_elements = len(potential.reference_energies)
+    num_elements = len(potential.domain.symbols)
     rows = geometry.structure_index * num_elements + potential.element_index(geometry.atomic_numbers)
     counts = torch.bincount(rows, minlength=geometry.num_structures * num_elements)
     return counts.view(geometry.num_structures, num_elements).to(torch.float64)

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 UNFITTED = 0.2
 FEW_ELEMENTS = 2
+CHARGE_TABLES = ("electronegativity_shift", "raw_hardness")
 SLOW_CONTRACTION = 0.1
 """Of the learning rate. With one or two elements the first coefficients of contracted functions are good, and functions
 that stay near them make smaller errors; with three and four elements they have to move far (benchmarks/accuracy.md)."""
@@ -34,7 +35,8 @@ def parameter_groups(
         {"name": "contraction", "params": [], "lr": contraction_lr, "weight_decay": 0.0},
         {"name": "other", "params": [], "lr": lr, "weight_decay": 0.0},
     ]
-    for name, parameter in potential.named_parameters():
+    # tables of the charge model first: checkpoints know parameters by their places, which older versions have chosen
+    for name, parameter in sorted(potential.named_parameters(), key=lambda item: not item[0].endswith(CHARGE_TABLES)):
         if not parameter.requires_grad:
             continue
         if "perceptron" in name and name.endswith("weight"):

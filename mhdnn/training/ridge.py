@@ -74,9 +74,9 @@ def fit_linear_part(
     :param of_energies: further unknowns, fitted with the weights
     :raises DataError: if no batch has a label
     """
-    basis = ElementBasis(potential.network)
-    num_blocks = potential.network.linear_table().shape[1]
-    num_unknowns = len(potential.network.linear_weight) // num_blocks * basis.coordinates.shape[1]
+    basis = ElementBasis(potential.short_range.network)
+    num_blocks = potential.short_range.network.linear_table().shape[1]
+    num_unknowns = len(potential.short_range.network.linear_weight) // num_blocks * basis.coordinates.shape[1]
     system = None
     for number, batch in enumerate(batches):
         weights = (energy_weight, force_weight, stress_weight)
@@ -91,7 +91,7 @@ def fit_linear_part(
     penalty = choose_penalty(system)
     solution = system.solve(penalty)
     with torch.no_grad():
-        potential.network.linear_weight.copy_(basis.weights(solution[:num_unknowns]))
+        potential.short_range.network.linear_weight.copy_(basis.weights(solution[:num_unknowns]))
     return LinearFit(penalty, solution[num_unknowns:])
 
 
@@ -111,7 +111,9 @@ def weighted_equations(
     geometry, labels = batch.geometry, batch.labels
     num_atoms, num_structures = geometry.num_atoms_per_structure.to(torch.float64), geometry.num_structures
     element = potential.element_index(geometry.atomic_numbers)
-    references = segment_sum(potential.reference_energies[element], geometry.structure_index, num_structures)
+    references = segment_sum(
+        potential.short_range.reference_energies[element], geometry.structure_index, num_structures
+    )
     features = StructureFeatures(potential, basis, geometry)
     rows, targets = [], []
 

@@ -16,7 +16,7 @@ from mhdnn.training.loss import Loss, build_loss
 from mhdnn.training.module import PotentialModule, StageModule
 from mhdnn.training.offsets import SourceOffsets
 
-CHARGE_PARAMETERS = ("electronegativity", "raw_hardness", "descriptor")
+CHARGE_PARAMETERS = ("charge_model.", "descriptor.")
 """Beginnings of the names of what determines the charges."""
 
 

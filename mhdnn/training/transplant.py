@@ -17,7 +17,6 @@ import torch
 from ase.data import chemical_symbols, covalent_radii
 from torch import nn
 
-from mhdnn.charge_potential import ChargePotential
 from mhdnn.descriptors.contracted import ContractedFunctions
 from mhdnn.networks import AtomicNetwork, AtomicNumberFeature, EmbeddingFeature, PerElementNetwork, SharedNetwork
 from mhdnn.potential import Potential
@@ -108,15 +107,15 @@ def transplant(old: Potential, new: Potential, elements: Elements) -> FunctionMa
     with torch.no_grad():
         for before, after in matching_modules(old, new):
             copy_module(before, after, elements, functions)
-        new.reference_energies.copy_(old.reference_energies[elements.origin])
-        new.reference_energies[elements.added] = 0.0
+        new.short_range.reference_energies.copy_(old.short_range.reference_energies[elements.origin])
+        new.short_range.reference_energies[elements.added] = 0.0
         new.function_mean.copy_(torch.where(functions.is_old, old.function_mean[functions.origin], 0.0))
         new.function_scale.copy_(functions.factor * old.function_scale[functions.origin])
-        if isinstance(old, ChargePotential) and isinstance(new, ChargePotential):
+        if old.charge_model is not None and new.charge_model is not None:
             for name in ("electronegativity_shift", "raw_hardness", "charge_mean"):
-                getattr(new, name).copy_(getattr(old, name)[elements.origin])
-            new.charge_scale.copy_(old.charge_scale)
-            new.widths[elements.kept] = old.widths
+                getattr(new.charge_model, name).copy_(getattr(old.charge_model, name)[elements.origin])
+            new.charge_model.charge_scale.copy_(old.charge_model.charge_scale)
+            new.charge_model.widths[elements.kept] = old.charge_model.widths
     return functions
 
 
@@ -124,9 +123,9 @@ def matching_modules(old: Potential, new: Potential) -> Iterator[tuple[nn.Module
     """Parts of both that have weights of their own."""
     yield old.descriptor.channels, new.descriptor.channels
     yield from zip(old.descriptor.parts, new.descriptor.parts, strict=True)
-    yield old.network, new.network
-    if isinstance(old, ChargePotential) and isinstance(new, ChargePotential):
-        yield old.electronegativity_network, new.electronegativity_network
+    yield old.short_range.network, new.short_range.network
+    if old.charge_model is not None and new.charge_model is not None:
+        yield old.charge_model.network, new.charge_model.network
 
 
 def function_map(old: Potential, new: Potential, elements: Elements) -> FunctionMap:
@@ -286,7 +285,7 @@ def rows_of_new_elements(old: Potential, new: Potential, elements: Elements) -> 
             r"perceptrons\.\d+\.0\.weight$", name
         ):
             columns = ~functions.is_old
-            network = new.get_submodule(name.split(".")[0])
+            network = new.get_submodule(name.partition("network.")[0] + "network")
             if name.endswith("linear_weight") and isinstance(network, AtomicNetwork) and network.linear_skip:
                 blocks = mask.view(network.linear_table().shape[1], -1)
                 blocks[:, 1 : 1 + len(columns)] |= columns

@@ -67,7 +67,7 @@ def fit_error_model(
     :return: whether there were enough forces
     """
     model = potential.uncertainty
-    model.force_floor.copy_(FLOOR * potential.network.output_scale)
+    model.force_floor.copy_(FLOOR * potential.short_range.network.output_scale)
     model.largest_grade.fill_(torch.inf)  # nothing is beyond, while errors are looked at
     model.radius.fill_(torch.inf)
     fit_posterior(potential, training)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 def has_error_model(potential: Any) -> bool:
-    """Whether a potential (scripted or not) knows its errors; files of older versions don't."""
-    return hasattr(potential, "uncertainty") and bool(potential.uncertainty.is_fitted())
+    """Whether a potential (scripted or not) knows its errors; those of older versions don't."""
+    return bool(potential.uncertainty.is_fitted())
 
 
 def explained_by(potential: Any, atoms: SeenAtoms, forces: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

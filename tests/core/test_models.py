@@ -71,11 +71,13 @@ def settings_with(changes):
 def random_weights(potential):
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
-        weight = potential.network.linear_weight
+        weight = potential.short_range.network.linear_weight
         weight.copy_(0.05 * torch.randn(weight.shape, generator=generator, dtype=torch.float64))
         potential.function_mean.copy_(0.1 * torch.randn(potential.function_mean.shape, generator=generator))
         potential.function_scale.copy_(0.3 + torch.rand(potential.function_scale.shape, generator=generator))
-        potential.reference_energies.copy_(torch.randn(len(ELEMENTS), generator=generator, dtype=torch.float64))
+        potential.short_range.reference_energies.copy_(
+            torch.randn(len(ELEMENTS), generator=generator, dtype=torch.float64)
+        )
     return potential
 
 

@@ -33,7 +33,7 @@ class SpoilRank(pl.Callback):
     def _spoil(self, trainer: pl.Trainer, pl_module: pl.LightningModule, part: str) -> None:
         if trainer.current_epoch == 1 and trainer.global_rank == self.rank and part == self.part:
             # a parameter: buffers come anew from the first process
-            pl_module.potential.network.perceptron[-1].weight.data.fill_(torch.nan)
+            pl_module.potential.short_range.network.perceptron[-1].weight.data.fill_(torch.nan)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._spoil(trainer, pl_module, "train")

@@ -97,3 +97,16 @@ def test_released_model_files(pair_style, name, tmp_path):
     found = evaluate(tmp_path / "run", atoms, model, charges=charges, style=style)
     assert found.energy == pytest.approx(expected["energy"], abs=2e-5)
     np.testing.assert_allclose(found.forces, expected["forces"], atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["short_format4", "charges_format4"])
+def test_released_model_files_with_plain_weights(pair_style, name, tmp_path):
+    """As they are: the plain weights have not changed."""
+    atoms = read(RELEASED / f"{name}.extxyz")
+    expected, charges = dict(atoms.calc.results), "charges" in name
+    style = "extrapolation off" + (" total_charge 1" if charges else "")
+    if not atoms.pbc.any():
+        atoms.center(8.0)
+    found = evaluate(tmp_path, atoms, RELEASED / f"{name}.pt", charges=charges, style=style)
+    assert found.energy == pytest.approx(expected["energy"], abs=1e-6)
+    np.testing.assert_allclose(found.forces, expected["forces"], atol=1e-6)

@@ -20,9 +20,8 @@ def in_field(model, atoms, field, total_charge):
     charged = ChargedAtoms(potential, geometry, "dense")
     charged.charges()
     external = -torch.as_tensor(atoms.positions @ np.array(field))
-    charges = charged.coulomb.equilibrate(
-        charged.electronegativity + external, potential.hardness(geometry.atomic_numbers), geometry.total_charge
-    )
+    hardness = charged.charge_model.hardness(charged.element_index)
+    charges = charged.coulomb.equilibrate(charged.electronegativity + external, hardness, geometry.total_charge)
     energies = charged.energies(charges) + charged.screening(charges)
     energies = energies + (0.5 * charged.coulomb.potential(charges) + external) * charges
     return energies.sum().item(), charges.detach().numpy()

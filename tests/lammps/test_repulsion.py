@@ -22,8 +22,8 @@ def model_with_repulsion(path, charges=False, inner=0.5, network=True):
     potential.repulsion.set_radii(torch.full((3, 3), 4.2, dtype=torch.float64), inner, 1.0)
     if not network:
         with torch.no_grad():
-            potential.network.linear_weight.zero_()
-        potential.network.output_scale.zero_()
+            potential.short_range.network.linear_weight.zero_()
+        potential.short_range.network.output_scale.zero_()
     save_model(potential, path, metadata_of(potential, settings(ELEMENTS, repulsion=SETTINGS), {}))
     return path
 

@@ -8,7 +8,7 @@ from ase.build import make_supercell
 
 from mhdnn import MHDNNCalculator
 from mhdnn.deploy.model_file import metadata_of, save_model
-from mhdnn.prediction import predict
+from mhdnn.prediction import SeenAtoms, predict
 from mhdnn.structure import VOIGT
 from mhdnn.units import COULOMB_CONSTANT
 from tests.builders import (
@@ -77,12 +77,10 @@ def test_molecule_of_far_charges_by_hand():
     atoms = Atoms("CSiSn", positions=[[0.1, 0.2, 0.0], [5.0, 0.4, 0.3], [1.0, 5.5, -0.7]])
     potential = random_charge_potential(ELEMENTS)
     found = shares(potential, atoms, 0.5).atomic_virials.numpy()
-    numbers = torch.tensor(atoms.numbers)
-    empty = torch.zeros(0, dtype=torch.long)
-    nothing = (torch.zeros(0, 3, dtype=torch.float64), empty, empty, numbers)
-    electronegativity = potential.electronegativity(*nothing).detach().numpy()
-    hardness = potential.hardness(numbers).detach().numpy()
-    widths = potential.charge_widths(numbers).numpy()
+    seen, model = SeenAtoms(potential, geometry_of(atoms)), potential.charge_model
+    electronegativity = model.electronegativity(seen.functions, seen.element_index).detach().numpy()
+    hardness = model.hardness(seen.element_index).detach().numpy()
+    widths = model.charge_widths(seen.element_index).numpy()
 
     vectors = atoms.positions[None] - atoms.positions[:, None]
     distances = np.linalg.norm(vectors, axis=2) + np.eye(3)
@@ -100,7 +98,10 @@ def test_molecule_of_far_charges_by_hand():
     charges = np.linalg.solve(bordered, [*-electronegativity, 0.5])[:3]
 
     def energy(q):
-        return potential(*nothing, torch.tensor(q)).sum().item() + 0.5 * q @ interaction @ q
+        return (
+            potential(*seen.pairs, seen.geometry.atomic_numbers, torch.tensor(q)).sum().item()
+            + 0.5 * q @ interaction @ q
+        )
 
     step = 1e-5
     by_charge = [(energy(charges + step * e) - energy(charges - step * e)) / (2 * step) for e in np.eye(3)]

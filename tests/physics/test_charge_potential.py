@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from mhdnn.charge_potential import ChargePotential
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.factory import build_potential
 from mhdnn.prediction import predict, predict_charges, predict_known
@@ -82,9 +81,9 @@ def test_gradients_of_force_and_charge_losses():
     potential = random_charge_potential(ELEMENTS)
     geometry = charged(structures()["tiny"], 0.0)
     parameters = [
-        potential.electronegativity_network.perceptron[0].weight,
-        potential.network.perceptron[0].weight,
-        potential.raw_hardness,
+        potential.charge_model.network.perceptron[0].weight,
+        potential.short_range.network.perceptron[0].weight,
+        potential.charge_model.raw_hardness,
     ]
 
     def loss():
@@ -149,7 +148,6 @@ def test_wrong_settings_are_named(change, message):
 
 def test_hardness_and_widths_are_those_of_the_settings():
     potential = build_potential(charge_settings(ELEMENTS, widths={"C": 0.7, "Si": 1.1, "Sn": 1.4}))
-    assert isinstance(potential, ChargePotential)
-    numbers = torch.tensor([50, 6, 14])
-    assert potential.charge_widths(numbers).tolist() == [1.4, 0.7, 1.1]
-    assert potential.hardness(numbers).tolist() == pytest.approx([10.0] * 3)
+    element, model = potential.element_index(torch.tensor([50, 6, 14])), potential.charge_model
+    assert model.charge_widths(element).tolist() == [1.4, 0.7, 1.1]
+    assert model.hardness(element).tolist() == pytest.approx([10.0] * 3)

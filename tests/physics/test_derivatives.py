@@ -81,7 +81,7 @@ def test_force_training_gradient():
     """The gradient of a force loss by the weights, against central differences."""
     potential = random_potential(ELEMENTS)
     geometry = geometry_of(structures()["tiny"])
-    weight = potential.network.perceptron[0].weight
+    weight = potential.short_range.network.perceptron[0].weight
 
     def loss():
         prediction = predict(potential, geometry, create_graph=True)

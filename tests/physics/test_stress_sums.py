@@ -86,7 +86,7 @@ def test_explicit_sums_equal_autograd():
         vectors, geometry.center_index, geometry.neighbor_index, element, geometry.num_atoms
     )
     functions = functions.detach().requires_grad_()
-    (network_gradient,) = torch.autograd.grad(potential.network(functions, element).sum(), functions)
+    (network_gradient,) = torch.autograd.grad(potential.short_range.network(functions, element).sum(), functions)
     slope = (network_gradient * potential.function_scale).numpy()
 
     total = np.zeros((3, 3))

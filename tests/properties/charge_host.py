@@ -23,13 +23,13 @@ def write_charge_model(path: Path) -> Path:
     potential = random_charge_potential(ELEMENTS, screening=SCREENING)
     names = potential.descriptor.names(ELEMENTS)
     with torch.no_grad():
-        potential.network.output_scale.fill_(0.05)
-        potential.electronegativity_network.output_scale.fill_(0.5)
-        potential.network.linear_weight.zero_()
+        potential.short_range.network.output_scale.fill_(0.05)
+        potential.charge_model.network.output_scale.fill_(0.5)
+        potential.short_range.network.linear_weight.zero_()
         for number, name in enumerate(names):
             for words, weight in PAIR_WEIGHTS.items():
                 if name.startswith("radial") and words in name:
-                    potential.network.linear_weight[1 + number] = weight
+                    potential.short_range.network.linear_weight[1 + number] = weight
     save_model(potential, path, metadata_of(potential, charge_settings(ELEMENTS, screening=SCREENING), {}))
     return path
 

@@ -153,7 +153,7 @@ def write_model(path, seed):
     numbers = [6, 14]
     potential = random_potential(numbers, seed=seed)
     with torch.no_grad():
-        potential.network.linear_weight[0] = 1.0 + seed
+        potential.short_range.network.linear_weight[0] = 1.0 + seed
     save_model(potential, Path(path), metadata_of(potential, model_settings(numbers), {}))
 
 

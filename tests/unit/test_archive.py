@@ -164,7 +164,7 @@ def test_checkpoints_whose_parts_do_not_fit(files):
 def test_weights_that_are_no_numbers_are_neither_written_nor_read(value, files, tmp_path):
     potential, settings = random_potential(ELEMENTS), model_settings(ELEMENTS)
     with torch.no_grad():
-        potential.network.linear_weight[3] = value
+        potential.short_range.network.linear_weight[3] = value
     state = {f"potential.{name}": tensor for name, tensor in potential.state_dict().items()}
     with pytest.raises(ModelError, match="linear_weight"):
         save_model(potential, tmp_path / "model.pt", metadata_of(potential, settings, {}))
@@ -181,9 +181,9 @@ def test_weights_that_are_no_numbers_are_neither_written_nor_read(value, files, 
     assert not (tmp_path / "model.pt").exists()
 
 
-@pytest.mark.parametrize("name", ["short_format3", "charges_format3"])
+@pytest.mark.parametrize("name", ["short_format3", "charges_format3", "short_format4", "charges_format4"])
 def test_released_model_files(name):
-    """Energies, forces and charges that the version gave which wrote the file (tests/data/released/make.py)."""
+    """Energies, forces and charges that the version gave which wrote the file (tests/data/released/make*.py)."""
     atoms = read(RELEASED / f"{name}.extxyz")
     total_charge = 1.0 if "charges" in name else 0.0
     expected = dict(atoms.calc.results)

@@ -28,10 +28,10 @@ def potential() -> Potential:
     torch.manual_seed(0)
     result = build_potential(settings())
     with torch.no_grad():
-        result.network.linear_weight.normal_(0.0, 0.05)
-        result.network.output_scale.fill_(2.0)
+        result.short_range.network.linear_weight.normal_(0.0, 0.05)
+        result.short_range.network.output_scale.fill_(2.0)
         result.function_scale.fill_(0.5)
-        result.reference_energies.copy_(torch.tensor([1.0, 2.0, 3.0]))
+        result.short_range.reference_energies.copy_(torch.tensor([1.0, 2.0, 3.0]))
     return result
 
 
@@ -41,7 +41,7 @@ def member(potential: Potential, number: int) -> Potential:
     state = {}
     for name in single.state_dict():
         own = potential.state_dict()[name]
-        state[name] = own[number] if name.startswith("network.perceptron") else own
+        state[name] = own[number] if name.startswith("short_range.network.perceptron") else own
     single.load_state_dict(state)
     return single
 
@@ -70,13 +70,13 @@ def test_gradients_of_the_loss_are_those_of_members_trained_alone(potential):
     batch.labels.forces.fill_(0.1)
     batch.labels.stress.fill_(0.01)
     members = predict_members(potential, batch.geometry, create_graph=True)
-    weight = potential.network.perceptron[0].weight
+    weight = potential.short_range.network.perceptron[0].weight
     total = torch.stack([loss(one, batch) for one in members]).mean()
     (found,) = torch.autograd.grad(total, weight)
     for number in range(NUM_MEMBERS):
         single = member(potential, number)
         own = loss(predict(single, batch.geometry, create_graph=True), batch)
-        (expected,) = torch.autograd.grad(own, single.network.perceptron[0].weight)
+        (expected,) = torch.autograd.grad(own, single.short_range.network.perceptron[0].weight)
         torch.testing.assert_close(found[number], expected / NUM_MEMBERS, rtol=1e-9, atol=1e-12)
 
 
@@ -94,7 +94,7 @@ def test_results_of_the_calculator(potential, tmp_path):
 
 
 def test_members_start_apart(potential):
-    weights = potential.network.perceptron[0].weight.detach()
+    weights = potential.short_range.network.perceptron[0].weight.detach()
     assert float((weights[0] - weights[1]).abs().max()) > 0.01
 
 

@@ -304,9 +304,8 @@ def test_script_is_the_module(tmp_path):
     potential = OwnPotential(charges=True)
     calc = calculator(potential, tmp_path)
     script, _ = load_model(tmp_path / "model.pt")
-    numbers = torch.tensor([1, 8])
     expected = [hardness * HARTREE for hardness in potential.hardness.values()]
-    np.testing.assert_allclose(script.hardness(numbers).detach().numpy(), expected, rtol=1e-12)
+    np.testing.assert_allclose(script.charge_model.hardness(torch.arange(2)).detach().numpy(), expected, rtol=1e-12)
     for atoms, charge in itertools.product([atoms_of(False), atoms_of(True)], [0.0]):
         atoms.calc = calc
         energy, _ = by_loops(potential, atoms, charge)

@@ -80,9 +80,9 @@ class Spoil(pl.Callback):
         if trainer.current_epoch != self.epoch:
             return
         if self.what == "prediction":
-            pl_module.potential.network.output_scale.fill_(torch.nan)
+            pl_module.potential.short_range.network.output_scale.fill_(torch.nan)
         elif self.what == "gradient":
-            weight = pl_module.potential.network.linear_weight
+            weight = pl_module.potential.short_range.network.linear_weight
             weight.register_hook(lambda gradient: gradient * torch.nan)
 
 
@@ -182,14 +182,14 @@ class SpoilStage(pl.Callback):
             potential = pl_module.potential
             if self.stage == "charges":
                 with torch.no_grad():
-                    potential.raw_hardness.fill_(torch.inf)
+                    potential.charge_model.raw_hardness.fill_(torch.inf)
             else:
-                potential.network.output_scale.fill_(torch.nan)
+                potential.short_range.network.output_scale.fill_(torch.nan)
 
 
 def test_evaluation_names_the_structure(store):
     potential, reader = random_potential(ELEMENTS), StoreReader(store)
-    potential.network.output_scale.fill_(torch.nan)
+    potential.short_range.network.output_scale.fill_(torch.nan)
     items = StructureDataset(reader, [7], 4.5)
     with pytest.raises(NotFiniteError, match=r"small\.h5: structure 7: its energy came out as NaN or infinite"):
         predict_structures(potential, [items[0]], ELEMENTS, str(store))

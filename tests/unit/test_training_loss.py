@@ -122,7 +122,7 @@ def test_weight_two_is_the_structure_twice(thresholds):
 def test_fits_before_training_have_the_weights():
     potential = random_potential(ELEMENTS)
     batch = labelled_batch(potential)
-    basis = ElementBasis(potential.network)
+    basis = ElementBasis(potential.short_range.network)
     plain, _ = weighted_equations(potential, basis, batch, 3.0, 5.0, 7.0)
     batch.labels.weight[:] = 4.0
     rows, _ = weighted_equations(potential, basis, batch, 3.0, 5.0, 7.0)

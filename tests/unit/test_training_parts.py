@@ -23,6 +23,7 @@ from tests.builders import (
     geometry_of,
     labelled_batch,
     model_settings,
+    random_charge_potential,
     random_potential,
     structures,
 )
@@ -93,14 +94,14 @@ def test_linear_features_are_the_linear_potential(changes):
     """Values and forward-mode derivatives against the potential's own energies, forces and virials."""
     potential = random_potential(ELEMENTS, **changes)
     with torch.no_grad():
-        potential.network.output_scale.zero_()
+        potential.short_range.network.output_scale.zero_()
     geometry = geometry_of(structures()["triclinic"], structures()["slab"])
-    basis = ElementBasis(potential.network)
+    basis = ElementBasis(potential.short_range.network)
     features = StructureFeatures(potential, basis, geometry)
-    unknowns = basis.right @ potential.network.linear_weight.detach().view(basis.right.shape[1], -1)
+    unknowns = basis.right @ potential.short_range.network.linear_weight.detach().view(basis.right.shape[1], -1)
     weight = unknowns.flatten()
     expected = predict(potential, geometry)
-    references = potential.reference_energies[potential.element_index(geometry.atomic_numbers)]
+    references = potential.short_range.reference_energies[potential.element_index(geometry.atomic_numbers)]
     shift = torch.stack([references[geometry.structure_index == s].sum() for s in (0, 1)])
     np.testing.assert_allclose(features.values() @ weight + shift, expected.energy, atol=1e-10)
     for component in range(6):
@@ -114,10 +115,10 @@ def test_linear_features_are_the_linear_potential(changes):
 
 def test_ridge_finds_a_linear_potential_again():
     teacher = random_potential([6, 14])
-    teacher.network.output_scale.zero_()
+    teacher.short_range.network.output_scale.zero_()
     student = random_potential([6, 14], seed=1)
-    student.network.output_scale.zero_()
-    student.reference_energies.copy_(teacher.reference_energies)
+    student.short_range.network.output_scale.zero_()
+    student.short_range.reference_energies.copy_(teacher.short_range.reference_energies)
     atoms = structures()["triclinic"]
     many = []
     for seed in range(8):
@@ -186,10 +187,10 @@ def test_equations_of_many_unknowns_are_bounded(monkeypatch):
 def test_one_element_has_one_block_of_unknowns():
     """However many features a species has: the fit is as large as the functions are many."""
     potential = random_potential([14], species_feature="embedding", embedding_dimension=4)
-    basis = ElementBasis(potential.network)
+    basis = ElementBasis(potential.short_range.network)
     assert basis.coordinates.shape == (1, 1)
     weight = basis.weights(torch.arange(1.0, 4.0, dtype=torch.float64)).view(5, 3)
-    table = potential.network.linear_table().detach()
+    table = potential.short_range.network.linear_table().detach()
     np.testing.assert_allclose(table @ weight / basis.coordinates, [[1.0, 2.0, 3.0]], atol=1e-12)
 
 
@@ -212,11 +213,28 @@ def test_weight_decay_is_for_hidden_layers_only():
     potential = random_potential(ELEMENTS, species_feature="embedding", channels="learned")
     decayed, linear, free = parameter_groups(potential, 1e-2, 1e-3, 0.1)
     assert {tuple(p.shape) for p in decayed["params"]} == {
-        tuple(p.shape) for n, p in potential.named_parameters() if n.startswith("network.perceptron") and p.ndim == 2
+        tuple(p.shape)
+        for n, p in potential.named_parameters()
+        if n.startswith("short_range.network.perceptron") and p.ndim == 2
     }
-    assert linear["params"] == [potential.network.linear_weight]
+    assert linear["params"] == [potential.short_range.network.linear_weight]
     assert sum(len(group["params"]) for group in (decayed, linear, free)) == len(list(potential.parameters()))
     assert linear["weight_decay"] == free["weight_decay"] == 0.0
+
+
+def test_places_of_parameters_in_an_optimizer_are_those_of_older_checkpoints():
+    """A checkpoint knows parameters by them: before potentials had parts, tables of charges came first."""
+    potential = random_charge_potential([6, 14])
+    names = {parameter: name for name, parameter in potential.named_parameters()}
+    groups = parameter_groups(potential, 1e-2, 1e-3, 0.1)
+    layers = [f"perceptron.{number}" for number in (0, 2, 4)]
+    short, charge = "short_range.network", "charge_model.network"
+    assert [names[p] for p in groups[0]["params"]] == [
+        f"{n}.{layer}.weight" for n in (short, charge) for layer in layers
+    ]
+    tables = ["charge_model.electronegativity_shift", "charge_model.raw_hardness"]
+    biases = [f"{network}.{layer}.bias" for network in (short, charge) for layer in layers[:2]]
+    assert [names[p] for p in groups[-1]["params"]] == tables + biases
 
 
 @pytest.mark.parametrize(("channels", "rate"), [("resolved", 1e-3), ("learned", 2e-3)])
@@ -231,9 +249,9 @@ def test_linear_part_beside_learned_functions_takes_larger_steps(channels, rate)
 def test_linear_part_beside_learned_functions_is_not_fitted():
     """No training data are looked at: there are none here."""
     potential = random_potential(ELEMENTS, **contracted_settings())
-    before = potential.network.linear_weight.detach().clone()
+    before = potential.short_range.network.linear_weight.detach().clone()
     fit_linear(potential, None, None)
-    assert torch.equal(potential.network.linear_weight, before)
+    assert torch.equal(potential.short_range.network.linear_weight, before)
 
 
 def test_known_electronegativities_and_hardness_are_learned_from_charges():
@@ -247,15 +265,15 @@ def test_known_electronegativities_and_hardness_are_learned_from_charges():
         batches.append(batch_of(*many, total_charge=[0.0, 1.0, 0.0, -1.0]))
     teacher = build_potential(charge_settings([6, 14, 50]))
     with torch.no_grad():
-        teacher.electronegativity_network.output_scale.zero_()
-        teacher.electronegativity_shift.copy_(torch.tensor([2.0, -0.5, -1.5]))
-        teacher.raw_hardness.copy_(torch.tensor([12.0, 7.0, 5.0]))
+        teacher.charge_model.network.output_scale.zero_()
+        teacher.charge_model.electronegativity_shift.copy_(torch.tensor([2.0, -0.5, -1.5]))
+        teacher.charge_model.raw_hardness.copy_(torch.tensor([12.0, 7.0, 5.0]))
     labels = [predict_charges(teacher, batch.geometry).detach() for batch in batches]
     assert min(float(label.abs().max()) for label in labels) > 0.05
     torch.manual_seed(1)
     student = build_potential(charge_settings([6, 14, 50]))
     fit_scaling(student, batches)
-    student.electronegativity_network.output_scale.fill_(0.1)
+    student.charge_model.network.output_scale.fill_(0.1)
     ChargeStage(1).choose_parameters(student)
     parameters = [p for p in student.parameters() if p.requires_grad]
     optimizer = torch.optim.LBFGS(parameters, max_iter=40, history_size=50, line_search_fn="strong_wolfe")
@@ -276,9 +294,9 @@ def test_equations_of_the_ridge_have_the_weights_of_the_loss():
     """The squares of their right-hand sides are the loss of a potential that predicts nothing."""
     potential = random_potential(ELEMENTS)
     with torch.no_grad():
-        potential.reference_energies.zero_()
+        potential.short_range.reference_energies.zero_()
     batch = labelled_batch(potential)
-    basis = ElementBasis(potential.network)
+    basis = ElementBasis(potential.short_range.network)
     labels = batch.labels
     nothing = Prediction(0 * labels.energy, 0 * labels.forces, 0 * labels.stress, 0 * labels.charges)
     for weights in ((3.0, 0.0, 0.0), (0.0, 5.0, 0.0), (0.0, 0.0, 7.0)):

@@ -95,7 +95,7 @@ class Recorder(pl.Callback):
     records: list = []
 
     def on_before_optimizer_step(self, trainer, pl_module, optimizer):
-        weight = pl_module.potential.network.perceptron[0].weight
+        weight = pl_module.potential.short_range.network.perceptron[0].weight
         age = float(optimizer.state[weight]["step"]) if optimizer.state.get(weight) else 0.0
         rate = optimizer.param_groups[0]["lr"]
         self.records.append((pl_module.stage, rate, pl_module.progress(), age))

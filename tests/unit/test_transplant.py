@@ -54,7 +54,9 @@ def randomised(potential, seed=0):
         shape = potential.function_mean.shape
         potential.function_mean.copy_(0.3 * torch.randn(shape, generator=generator, dtype=torch.float64))
         potential.function_scale.copy_(0.5 + torch.rand(shape, generator=generator, dtype=torch.float64))
-        potential.reference_energies.copy_(torch.arange(1.0, 1.0 + len(potential.reference_energies)))
+        potential.short_range.reference_energies.copy_(
+            torch.arange(1.0, 1.0 + len(potential.short_range.reference_energies))
+        )
     return potential
 
 
@@ -103,8 +105,8 @@ def test_new_elements_begin_as_their_relatives(name, monkeypatch):
     twin = atoms.copy()
     twin.numbers = [elements.old[elements.origin[elements.new.index(number)]] for number in atoms.numbers]
     seen, expected = predict(new, geometry_of(atoms)), predict(old, geometry_of(twin))
-    references = sum(float(old.reference_energies[elements.old.index(z)]) for z in twin.numbers) - sum(
-        float(new.reference_energies[elements.new.index(z)]) for z in atoms.numbers
+    references = sum(float(old.short_range.reference_energies[elements.old.index(z)]) for z in twin.numbers) - sum(
+        float(new.short_range.reference_energies[elements.new.index(z)]) for z in atoms.numbers
     )
     torch.testing.assert_close(seen.forces, expected.forces, rtol=1e-8, atol=1e-8)
     assert float(seen.energy + references) == pytest.approx(float(expected.energy), abs=1e-8)
@@ -115,14 +117,14 @@ def test_charges_and_their_energies_stay():
     torch.manual_seed(1)
     new = build_potential(charge_settings([6, 14, 32]))
     with torch.no_grad():
-        old.charge_mean.copy_(torch.tensor([0.2, -0.1]))
-        old.raw_hardness.add_(torch.tensor([0.3, -0.2]))
+        old.charge_model.charge_mean.copy_(torch.tensor([0.2, -0.1]))
+        old.charge_model.raw_hardness.add_(torch.tensor([0.3, -0.2]))
     transplant(old, new, Elements([6, 14], [6, 14, 32]))
     geometry = geometry_of(mixed([6, 14]), total_charge=0.0)
     first, second = predict(new, geometry), predict(old, geometry)
     assert_same(first, second)
     torch.testing.assert_close(first.charges, second.charges)
-    assert float(new.charge_mean[2]) == float(old.charge_mean[1])
+    assert float(new.charge_model.charge_mean[2]) == float(old.charge_model.charge_mean[1])
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -175,7 +177,7 @@ def test_an_isolated_new_atom_has_the_energy_of_its_relative():
     elements = Elements([14], [14, 32])
     transplant(old, new, elements)
     with torch.no_grad():
-        new.network.species_feature.table[1] = new.network.species_feature.table[0]
+        new.short_range.network.species_feature.table[1] = new.short_range.network.species_feature.table[0]
     room = {"cell": [20.0] * 3, "pbc": True}
     energies = predict(new, geometry_of(Atoms("Si", **room), Atoms("Ge", **room))).energy
-    assert float(energies[1]) == pytest.approx(float(energies[0] - old.reference_energies[0]))
+    assert float(energies[1]) == pytest.approx(float(energies[0] - old.short_range.reference_energies[0]))

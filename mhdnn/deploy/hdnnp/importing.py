@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from ase.data import atomic_numbers as atomic_number_of
 
-from mhdnn.charge_potential import ChargePotential, raw_hardness_of
+from mhdnn.charge_model import ChargeModel, raw_hardness_of
 from mhdnn.deploy.hdnnp.keywords import Keywords, as_number, first_columns
 from mhdnn.deploy.hdnnp.networks import network_settings, read_layers, set_weights
 from mhdnn.deploy.hdnnp.scaling import Scaling, read_scaling
@@ -87,16 +87,17 @@ def read_potential(
     if _generation(keywords) == 4:
         settings = _with_charges(settings, keywords, length, energy, accuracy)
     potential = build_potential(settings)
-    assert isinstance(potential.network, LayeredNetwork)
+    network = potential.short_range.network
+    assert isinstance(network, LayeredNetwork)
     if short_range:
-        set_weights(potential.network, keywords, "weights", scaling, "short-range")
+        set_weights(network, keywords, "weights", scaling, "short-range")
     with torch.no_grad():
         scale = energy / keywords.number("conv_energy", 1.0)
-        potential.network.output_scale.fill_(scale if short_range else 0.0)
+        network.output_scale.fill_(scale if short_range else 0.0)
         for row, symbol in enumerate(keywords.elements):
-            potential.reference_energies[row] = energy * _offset(keywords, symbol)
-        if isinstance(potential, ChargePotential):
-            _set_charges(potential, keywords, scaling, energy)
+            potential.short_range.reference_energies[row] = energy * _offset(keywords, symbol)
+        if potential.charge_model is not None:
+            _set_charges(potential.charge_model, keywords, scaling, energy)
     _set_ranges(potential, settings, scaling)
     return potential.eval(), settings
 
@@ -221,12 +222,12 @@ def _screening(keywords: Keywords, length: float) -> Any:
     return {"inner": inner * length, "outer": outer * length, "function": SCREENING_FUNCTIONS[name]}
 
 
-def _set_charges(potential: ChargePotential, keywords: Keywords, scaling: dict[str, Scaling], energy: float) -> None:
+def _set_charges(model: ChargeModel, keywords: Keywords, scaling: dict[str, Scaling], energy: float) -> None:
     """What determines the charges: electronegativities in the file's energy unit per e, hardness."""
-    assert isinstance(potential.electronegativity_network, LayeredNetwork)
-    set_weights(potential.electronegativity_network, keywords, "weightse", scaling, "electronegativity")
-    potential.electronegativity_network.output_scale.fill_(energy)
-    potential.charge_scale.fill_(keywords.number("conv_charge", 1.0))
+    assert isinstance(model.network, LayeredNetwork)
+    set_weights(model.network, keywords, "weightse", scaling, "electronegativity")
+    model.network.output_scale.fill_(energy)
+    model.charge_scale.fill_(keywords.number("conv_charge", 1.0))
     hardness = torch.zeros(len(keywords.elements), dtype=torch.float64)
     for row, symbol in enumerate(keywords.elements):
         path = keywords.path.parent / f"hardness.{atomic_number_of[symbol]:03d}.data"
@@ -235,7 +236,7 @@ def _set_charges(potential: ChargePotential, keywords: Keywords, scaling: dict[s
         if len(values) != 1 or not values[0] > 0:
             raise DataError(f"{path}: expected one positive hardness of {symbol}, got {values}")
         hardness[row] = values[0] * energy
-    potential.raw_hardness.copy_(raw_hardness_of(hardness))
+    model.raw_hardness.copy_(raw_hardness_of(hardness))
 
 
 def _set_ranges(potential: Potential, settings: Mapping[str, Any], scaling: dict[str, Scaling]) -> None:

@@ -16,8 +16,10 @@
 namespace mhdnn {
 namespace {
 
-constexpr int newest_format = 4;  // mhdnn.deploy.model_file.FORMAT_VERSION
-constexpr int older_format = 3;   // mhdnn.deploy.older_format.FORMAT_VERSION: ranges of all elements together
+// Formats of mhdnn.deploy.model_file and mhdnn.deploy.older_format.
+constexpr int newest_format = 5;
+constexpr int without_parts = 4;  // charges are methods of the potential
+constexpr int oldest_format = 3;  // ranges of all elements together
 // Metadata in files of their own; mhdnn.deploy.model_file.PLAIN_TEXTS.
 constexpr const char* plain_texts[] = {"format_version",   "mhdnn_version", "dtype",
                                        "operator_library", "elements",      "reference_energies",
@@ -71,10 +73,10 @@ void parse(const torch::jit::ExtraFilesMap& files, const std::string& path, Meta
             ": TorchScript without mhdnn's metadata, or of a version before this pair style's; expected a file "
             "written by `mhdnn export`");
     version = std::stoi(text("format_version"));
-    if (version != newest_format && version != older_format)
+    if (version > newest_format || version < oldest_format)
         fail(
             path + ": format version " + std::to_string(version) + ", this pair style reads " +
-            std::to_string(older_format) + " and " + std::to_string(newest_format) +
+            std::to_string(oldest_format) + " to " + std::to_string(newest_format) +
             "; export the checkpoint again with `mhdnn export`");
     result.mhdnn_version = text("mhdnn_version");
     result.dtype = text("dtype");
@@ -137,7 +139,17 @@ private:
         return module_.get_method(name)(std::move(arguments)).toTensor();
     }
 
-    bool is_older() const { return format_version_ == older_format; }
+    bool is_oldest() const { return format_version_ == oldest_format; }
+    bool has_parts() const { return format_version_ > without_parts; }
+
+    torch::jit::Module charge_model() const {
+        return has_parts() ? module_.attr("charge_model").toModule() : module_;
+    }
+
+    // By which older formats ask about charges.
+    Tensor elements_or_numbers(const Tensor& elements) const {
+        return has_parts() ? elements : atomic_numbers_.index_select(0, elements);
+    }
 
     template <typename... Arguments>
     c10::IValue ask_domain(const char* name, Arguments... arguments) const {
@@ -168,7 +180,7 @@ private:
         for (auto parameter : module_.parameters()) parameter.set_requires_grad(false);
         const Tensor known = module_.attr("element_of_atomic_number").toTensor();
         atomic_numbers_ = torch::nonzero(known >= 0).squeeze(1);
-        if (!is_older()) {
+        if (!is_oldest()) {
             const auto domain = module_.attr("domain").toModule();
             distances_ = {
                 metadata_.cutoff, numbers(domain.attr("distance_range").toTensor()),
@@ -179,9 +191,11 @@ private:
                 module_.attr("repulsion").toModule().attr("outer").toTensor().max().square().item<double>();
         read_error_model();
         if (!metadata_.charges) return;
-        widths_ = numbers(module_.attr("widths").toTensor());
-        hardness_ = numbers(call("hardness", {atomic_numbers_}));
-        metadata_.accuracy = module_.attr("accuracy").toDouble();
+        const auto part = charge_model();
+        widths_ = numbers(part.attr("widths").toTensor());
+        const Tensor every = torch::arange(atomic_numbers_.size(0), atomic_numbers_.options());
+        hardness_ = numbers(part.get_method("hardness")({elements_or_numbers(every)}).toTensor());
+        metadata_.accuracy = part.attr("accuracy").toDouble();
     }
 
     void read_error_model() {
@@ -221,7 +235,8 @@ private:
     void convert(torch::ScalarType dtype) {
         const auto change = [dtype](const std::string& name, Tensor tensor) {
             const bool is_calibration = name.rfind("uncertainty.", 0) == 0 && tensor.dim() < 2;  // no matrix
-            if (tensor.is_floating_point() && name != "reference_energies" && name != "widths" &&
+            const std::string last = name.substr(name.rfind('.') + 1);
+            if (tensor.is_floating_point() && last != "reference_energies" && last != "widths" &&
                 name.rfind("domain.", 0) != 0 && name.rfind("repulsion.", 0) != 0 && !is_calibration)
                 tensor.set_data(tensor.to(dtype));
         };
@@ -252,24 +267,24 @@ void TorchModel::set_pairs(const Pairs& pairs, Wanted) {
     element_ = indices(pairs.element);
     center_element_ = element_.slice(0, 0, num_centers_);
     symmetry_functions_ = call(
-        is_older() ? "scaled_functions" : "symmetry_functions", {vectors_, center_, neighbor_, element_, num_centers_});
-    functions_ = is_older() ? symmetry_functions_ : call("scaled", {symmetry_functions_});
+        is_oldest() ? "scaled_functions" : "symmetry_functions", {vectors_, center_, neighbor_, element_, num_centers_});
+    functions_ = is_oldest() ? symmetry_functions_ : call("scaled", {symmetry_functions_});
     leaf_ = functions_.detach().requires_grad_(true);
     electronegativities_ = by_functions_ = by_vectors_ = by_charges_ = Tensor();
 }
 
-bool TorchModel::knows_training_domain() const { return !is_older() && ask_domain("is_complete").toBool(); }
+bool TorchModel::knows_training_domain() const { return !is_oldest() && ask_domain("is_complete").toBool(); }
 
 const std::vector<char>& TorchModel::mark_outside(const std::vector<double>& charges) {
     if (!charges.empty()) {
-        if (is_older()) return outside_;
+        if (is_oldest()) return outside_;
         const Tensor own = view(charges, {num_centers_}).to(device_);
         add_marks(ask_domain("charges_outside", own, center_element_).toTensor());
         return outside_;
     }
     outside_.assign(num_centers_, 0);
     const Tensor functions = symmetry_functions_.detach();
-    if (is_older()) {
+    if (is_oldest()) {
         add_marks(call("outside_training", {functions}));
         return outside_;
     }
@@ -280,7 +295,7 @@ const std::vector<char>& TorchModel::mark_outside(const std::vector<double>& cha
 }
 
 std::string TorchModel::why_outside(std::int64_t center, const std::vector<double>& charges) const {
-    if (is_older()) return "a symmetry function";
+    if (is_oldest()) return "a symmetry function";
     c10::IValue own;
     if (!charges.empty()) own = view(charges, {num_centers_}).to(device_);
     const Tensor functions = symmetry_functions_.detach(), vectors = vectors_.detach();
@@ -288,7 +303,7 @@ std::string TorchModel::why_outside(std::int64_t center, const std::vector<doubl
 }
 
 std::string TorchModel::total_charge_outside(double total_charge) const {
-    if (is_older()) return "";
+    if (is_oldest()) return "";
     return ask_domain("total_charge_outside", total_charge).toStringRef();
 }
 
@@ -298,7 +313,8 @@ std::vector<double> TorchModel::grades() const {
 }
 
 std::vector<double> TorchModel::electronegativity() {
-    electronegativities_ = call("electronegativity_of", {leaf_, center_element_});
+    const auto method = charge_model().get_method(has_parts() ? "electronegativity" : "electronegativity_of");
+    electronegativities_ = method({leaf_, center_element_}).toTensor();
     return numbers(electronegativities_);
 }
 
@@ -316,9 +332,11 @@ std::vector<double> TorchModel::energies(const std::vector<double>& charges) {
     const auto num_atoms = static_cast<std::int64_t>(charges.size());
     const Tensor variable = view(charges, {num_atoms}).to(device_).requires_grad_(true);
     const Tensor own = variable.slice(0, 0, num_centers_);
-    const Tensor numbers_of_atoms = atomic_numbers_.index_select(0, element_);
     Tensor energies = call("energies_of", {leaf_, center_element_, own});
-    const Tensor screening = call("screening", {vectors_, center_, neighbor_, numbers_of_atoms, variable});
+    const Tensor screening =
+        charge_model()
+            .get_method("screening")({vectors_, center_, neighbor_, elements_or_numbers(element_), variable})
+            .toTensor();
     energies = energies + screening.slice(0, 0, num_centers_);
     if (nuclei.defined()) energies = energies + nuclei;
     const auto gradients = torch::autograd::grad(

@@ -1,4 +1,4 @@
-r"""The potential with charge equilibration: energies that depend on charges, charges that depend on everything.
+r"""The charge model of a potential: what determines its charges, and what they change at short range.
 
 .. math:: E = \tfrac12 \mathbf q^T A \mathbf q + E_{screen} + \sum_i E_i(G_i, q_i, Z_i)
 
@@ -10,19 +10,16 @@ stands here as methods of one scripted module; the solution for the charges is i
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import torch
 from ase.data import atomic_numbers as atomic_number_of
 from ase.data import chemical_symbols, covalent_radii
 from torch import nn
 
-from mhdnn.descriptors import SymmetryFunctions
 from mhdnn.descriptors.cutoff import CUTOFF_FUNCTIONS, switching_value
 from mhdnn.errors import ConfigError
 from mhdnn.networks import AtomicNetwork
-from mhdnn.potential import Potential
-from mhdnn.repulsion import Repulsion
 from mhdnn.units import COULOMB_CONSTANT
 
 
@@ -41,16 +38,16 @@ class Screening(NamedTuple):
     self_terms: bool = False
 
 
-class ChargePotential(Potential):
-    r"""Short-range energies with charges as input, and what determines the charges.
+class ChargeModel(nn.Module):
+    r"""Electronegativities, hardness and widths of atoms; their charges as input of the short-range part; screening.
 
-    :param network: atomic network; takes scaled functions, the scaled charge, and element indices
-    :param electronegativity_network: takes scaled functions and element indices
+    :param network: gives electronegativities; takes scaled functions and element indices
     :param widths: Gaussian widths s of the elements, Å
     :param initial_hardness: J of every element before training, eV/e²
     :param screening: what of the electrostatics of close pairs is taken out
     :param accuracy: relative accuracy of the sums over periodic images (`mhdnn.electrostatics.build_coulomb`)
-    :param repulsion: as of `Potential`
+    :ivar charge_mean: mean charge of each element, shape (num_elements,), e
+    :ivar charge_scale: inverse spread about it, 1/e
     """
 
     widths: torch.Tensor
@@ -59,23 +56,19 @@ class ChargePotential(Potential):
 
     def __init__(
         self,
-        descriptor: SymmetryFunctions,
         network: AtomicNetwork,
-        atomic_numbers: Sequence[int],
-        electronegativity_network: AtomicNetwork,
         widths: Sequence[float],
         initial_hardness: float,
         screening: Screening,
         accuracy: float,
-        repulsion: Optional[Repulsion] = None,
     ) -> None:
-        super().__init__(descriptor, network, atomic_numbers, repulsion)
-        self.electronegativity_network = electronegativity_network
-        self.electronegativity_shift = nn.Parameter(torch.zeros(len(atomic_numbers)))
-        hardness = torch.full((len(atomic_numbers),), initial_hardness, dtype=torch.float64)
+        super().__init__()
+        self.network = network
+        self.electronegativity_shift = nn.Parameter(torch.zeros(len(widths)))
+        hardness = torch.full((len(widths),), initial_hardness, dtype=torch.float64)
         self.raw_hardness = nn.Parameter(raw_hardness_of(hardness).to(torch.get_default_dtype()))
         self.register_buffer("widths", torch.tensor(widths, dtype=torch.float64))
-        self.register_buffer("charge_mean", torch.zeros(len(atomic_numbers)))
+        self.register_buffer("charge_mean", torch.zeros(len(widths)))
         self.register_buffer("charge_scale", torch.ones(()))
         self.coulomb_constant = COULOMB_CONSTANT  # TorchScript reads no globals
         self.accuracy = float(accuracy)
@@ -83,83 +76,34 @@ class ChargePotential(Potential):
         self.screening_function, self.screens_self_terms = screening.function, screening.self_terms
 
     @torch.jit.export
-    def electronegativity(
-        self,
-        vectors: torch.Tensor,
-        center_index: torch.Tensor,
-        neighbor_index: torch.Tensor,
-        atomic_numbers: torch.Tensor,
-    ) -> torch.Tensor:
-        r"""Electronegativities :math:`\chi_i`, shape (num_atoms,), eV/e, float64; arguments as in `forward`."""
-        element = self.element_index(atomic_numbers)
-        functions = self.scaled_functions(vectors, center_index, neighbor_index, element, len(atomic_numbers))
-        return self.electronegativity_of(functions, element)
+    def electronegativity(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
+        r"""Electronegativities :math:`\chi_i`, shape (num_atoms,), eV/e, float64.
 
-    @torch.jit.export
-    def electronegativity_of(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
-        """Electronegativities of atoms with these functions, shape (num_centers,), eV/e, float64.
-
-        :param functions: from `scaled_functions`
-        :param element_index: shape (num_centers,)
+        :param functions: scaled, shape (num_atoms, num_functions)
+        :param element_index: shape (num_atoms,)
         """
-        values = self.electronegativity_network(functions, element_index)
+        values = self.network(functions, element_index)
         return (values + self.electronegativity_shift.index_select(0, element_index)).to(torch.float64)
 
     @torch.jit.export
-    def hardness(self, atomic_numbers: torch.Tensor) -> torch.Tensor:
+    def hardness(self, element_index: torch.Tensor) -> torch.Tensor:
         """Positive hardness J of every atom, shape (num_atoms,), eV/e², float64."""
-        table = nn.functional.softplus(self.raw_hardness).to(torch.float64)
-        return table.index_select(0, self.element_index(atomic_numbers))
+        return nn.functional.softplus(self.raw_hardness).to(torch.float64).index_select(0, element_index)
 
     @torch.jit.export
-    def charge_widths(self, atomic_numbers: torch.Tensor) -> torch.Tensor:
+    def charge_widths(self, element_index: torch.Tensor) -> torch.Tensor:
         """Width s of every atom's Gaussian charge, shape (num_atoms,), Å, float64."""
-        return self.widths.index_select(0, self.element_index(atomic_numbers))
-
-    def linear_inputs(self, functions: torch.Tensor) -> torch.Tensor:
-        """Scaled functions with the charge at its mean: what the linear part sees when it is fitted directly."""
-        return torch.cat([functions, torch.zeros_like(functions[:, :1])], 1)
-
-    def forward(
-        self,
-        vectors: torch.Tensor,
-        center_index: torch.Tensor,
-        neighbor_index: torch.Tensor,
-        atomic_numbers: torch.Tensor,
-        charges: Optional[torch.Tensor] = None,
-    ) -> torch.Tensor:
-        """Short-range atomic energies at given charges, shape (num_atoms,), eV, float64.
-
-        :param vectors: from centre to neighbour, shape (num_pairs, 3), Å
-        :param center_index: ascending, shape (num_pairs,)
-        :param neighbor_index: shape (num_pairs,)
-        :param atomic_numbers: shape (num_atoms,)
-        :param charges: shape (num_atoms,), e; needed
-        :raises ValueError: for an element that the model doesn't know, or without charges
-        """
-        if charges is None:
-            raise ValueError("`charges`: a model with charge equilibration needs them; `mhdnn.prediction` finds them")
-        element = self.element_index(atomic_numbers)
-        num_atoms = len(atomic_numbers)
-        functions = self.scaled_functions(vectors, center_index, neighbor_index, element, num_atoms)
-        energies = self.energies_of(functions, element, charges)
-        energies = energies + self.repulsion_of(vectors, center_index, neighbor_index, element, num_atoms)
-        return energies + self.screening(vectors, center_index, neighbor_index, atomic_numbers, charges)
+        return self.widths.index_select(0, element_index)
 
     @torch.jit.export
-    def energies_of(
-        self, functions: torch.Tensor, element_index: torch.Tensor, charges: Optional[torch.Tensor] = None
-    ) -> torch.Tensor:
-        """Energies of atoms with these functions and charges, without screening; as in `Potential`.
+    def inputs(self, functions: torch.Tensor, element_index: torch.Tensor, charges: torch.Tensor) -> torch.Tensor:
+        """What the short-range network takes: scaled functions and the scaled charge.
 
-        :raises ValueError: without charges
+        :param charges: shape (num_atoms,), e
+        :return: shape (num_atoms, num_functions + 1)
         """
-        if charges is None:
-            raise ValueError("`charges`: a model with charge equilibration needs them; `mhdnn.prediction` finds them")
         scaled = (charges.to(functions.dtype) - self.charge_mean.index_select(0, element_index)) * self.charge_scale
-        inputs = torch.cat([functions, scaled.unsqueeze(1)], 1)
-        energies = self.network(inputs, element_index).to(torch.float64)
-        return energies + self.reference_energies.index_select(0, element_index)
+        return torch.cat([functions, scaled.unsqueeze(1)], 1)
 
     @torch.jit.export
     def screening(
@@ -167,7 +111,7 @@ class ChargePotential(Potential):
         vectors: torch.Tensor,
         center_index: torch.Tensor,
         neighbor_index: torch.Tensor,
-        atomic_numbers: torch.Tensor,
+        element_index: torch.Tensor,
         charges: torch.Tensor,
     ) -> torch.Tensor:
         r"""What takes the electrostatics of close pairs, and self terms, out again; shape (num_atoms,), eV.
@@ -176,7 +120,7 @@ class ChargePotential(Potential):
         0 to 1 between the radii (`Screening`). Without an outer radius no pair is screened.
         """
         energies = torch.zeros_like(charges)
-        widths = self.charge_widths(atomic_numbers)
+        widths = self.charge_widths(element_index)
         if self.screens_self_terms:
             energies = energies - self.coulomb_constant * charges * charges / (2.0 * math.sqrt(math.pi) * widths)
         if self.outer_radius <= 0.0:
