@@ -5,22 +5,11 @@ The words stand in the script, so that a press of Tab starts no Python; a new ve
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
+from mhdnn.commands import COMMANDS, first_words
 from mhdnn.errors import ConfigError
-
-Function = Callable[..., object] | str | list[str]
-"""Itself, ``module:name``, or its words."""
-
-HELP = """\
-mhdnn completion bash|zsh|fish     prints a script: put it where the shell looks for completions, as in
-
-  mhdnn completion bash > ~/.local/share/bash-completion/completions/mhdnn
-  mhdnn completion zsh > ~/.zfunc/_mhdnn            (with ~/.zfunc in fpath before compinit)
-  mhdnn completion fish > ~/.config/fish/completions/mhdnn.fish
-"""
 
 BASH = """\
 _mhdnn() {{
@@ -82,16 +71,12 @@ end
 """
 
 
-def of_function(function: Function) -> list[str]:
-    """The keys of a function that the command line calls."""
-    from mhdnn.properties.arguments import keys_of
+def of_function(path: str) -> list[str]:
+    """The keys of a function that the command line calls, given as ``module:name``."""
+    from mhdnn.arguments import keys_of
 
-    if isinstance(function, list):
-        return function
-    if not isinstance(function, str):
-        return [f"{key.name}=" for key in keys_of(function)]
-    module, _, name = function.partition(":")
-    return of_function(getattr(import_module(module), name))
+    module, _, name = path.partition(":")
+    return [f"{key.name}=" for key in keys_of(getattr(import_module(module), name))]
 
 
 def of_training() -> list[str]:
@@ -102,43 +87,25 @@ def of_training() -> list[str]:
     return [*chosen, *(f"{name}=" for name in setting_names(default_config([]))), "--multirun", "--cfg", "--help"]
 
 
-def of_data() -> dict[str, list[str]]:
-    """Commands of `mhdnn data` with their options."""
-    from mhdnn.data.commands import add_data_commands
+def of_plan() -> list[str]:
+    """Keys of the settings of `mhdnn learn`."""
+    from mhdnn.active.plan import Plan
+    from mhdnn.typed import keys_with_meanings
 
-    parser = argparse.ArgumentParser()
-    add_data_commands(parser.add_subparsers())
-    commands = _subparsers(_subparsers(parser)["data"])
-    found = {"data": sorted(commands)}
-    for name, command in commands.items():
-        options = [option for action in command._actions for option in action.option_strings]
-        found[f"data {name}"] = [option for option in options if option.startswith("--")]
-    return found
+    return [f"{key}=" for key, _, _ in keys_with_meanings(Plan)]
 
 
-def _subparsers(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            return action.choices
-    return {}
-
-
-def words(functions: Mapping[str, Function], commands: Sequence[str]) -> dict[str, list[str]]:
-    """What can follow each command.
-
-    :param functions: that take the keys of commands, by the command's words, as in ``data select``
-    :param commands: all that stand alone
-    """
+def words() -> dict[str, list[str]]:
+    """What can follow each command, by the command's words, as in ``data select``."""
     from mhdnn.properties.commands import COMMANDS as PROPERTIES
 
-    found = {path: of_function(function) for path, function in functions.items()}
+    found = {path: of_function(function) for path, function in COMMANDS.items()}
     found |= {f"properties {name}": of_function(path) for name, path in PROPERTIES.items()}
-    found = {**of_data(), **found}
-    found |= {"train": of_training(), "completion": list(SHELLS), "doctor": ["--build"]}
+    found |= {"train": of_training(), "learn": of_plan(), "completion": list(SHELLS)}
     for path in [path for path in found if " " in path]:
         first, _, second = path.partition(" ")
         found[first] = list(dict.fromkeys([*found.get(first, []), second]))
-    return {"": [*commands, "--version", "--help"], **dict.fromkeys(commands, []), **found}
+    return {"": [*first_words(), "--version", "--help"], **found}
 
 
 def _cases(variable: str, table: Mapping[str, Sequence[str]]) -> str:
@@ -162,15 +129,13 @@ SHELLS: dict[str, Callable[[Table], str]] = {
 }
 
 
-def print_completion(arguments: Sequence[str], functions: Mapping[str, Function], commands: Sequence[str]) -> int:
-    """Run `mhdnn completion`; functions and commands are those of `words`.
+def print_completion(shell: str) -> None:
+    """A script for the shell that completes commands and keys: put it where the shell looks for completions.
 
+    :param shell: bash (~/.local/share/bash-completion/completions/mhdnn), zsh (~/.zfunc/_mhdnn, with ~/.zfunc in fpath
+        before compinit) or fish (~/.config/fish/completions/mhdnn.fish)
     :raises ConfigError: for a shell that is not known
     """
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(HELP, end="")
-        return 0 if arguments else 2
-    if arguments[0] not in SHELLS:
-        raise ConfigError(f"`{arguments[0]}`: no completion for this shell; expected one of {', '.join(SHELLS)}")
-    print(SHELLS[arguments[0]](words(functions, commands)), end="")
-    return 0
+    if shell not in SHELLS:
+        raise ConfigError(f"`{shell}`: no completion for this shell; expected one of {', '.join(SHELLS)}")
+    print(SHELLS[shell](words()), end="")

@@ -16,7 +16,7 @@ import mhdnn
 from mhdnn.compilation import compiler, compiler_flags
 from mhdnn.deploy.lammps.plugin import existing_plugin, installed_lammps
 from mhdnn.errors import BuildError
-from mhdnn.kernels import build
+from mhdnn.kernels import build as kernels
 from mhdnn.kernels.loading import VARIABLE, usable_library
 from mhdnn.segments import HAS_TORCH_SCATTER
 
@@ -37,7 +37,7 @@ def operator_finding() -> str:
     wanted = os.environ.get(VARIABLE, "auto")
     if wanted == "auto" and (shipped := usable_library()) is not None:
         return f"compiled, of the wheel ({shipped})"
-    library = build.library_path()
+    library = kernels.library_path()
     if wanted == "torch" or (compiler() is None and not library.is_file()):
         return "plain torch"
     if library.is_file():
@@ -66,7 +66,7 @@ def findings() -> dict[str, str]:
         "threads": f"{torch.get_num_threads()} of {os.cpu_count()} cores",
         "CUDA": torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU",
         "C++ compiler": compiler_finding(),
-        "CUDA compiler": build.cuda_compiler() or "none that this torch can use",
+        "CUDA compiler": kernels.cuda_compiler() or "none that this torch can use",
         "symmetry functions": operator_finding(),
         "LAMMPS": lammps_finding(),
         "torch-scatter": "used" if HAS_TORCH_SCATTER else "not installed (optional)",
@@ -76,7 +76,13 @@ def findings() -> dict[str, str]:
     return result
 
 
-def print_findings() -> None:
+def doctor(build: bool = False) -> None:
+    """What this machine has: versions, compiler, symmetry functions, LAMMPS.
+
+    :param build: compile the symmetry functions again before
+    """
+    if build:
+        kernels.build(verbose=True, force=True)
     table = Table(show_header=False, box=None)
     table.add_column()
     table.add_column(overflow="fold")

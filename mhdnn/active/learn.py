@@ -29,13 +29,13 @@ from mhdnn.active.plan import Plan, identity, without_runs
 from mhdnn.active.recipes import Ingredients, parse
 from mhdnn.active.sample import candidates
 from mhdnn.active.select import select
+from mhdnn.arguments import read_structures
 from mhdnn.data.ase_bridge import structure_from_atoms
 from mhdnn.data.store import StoreReader
 from mhdnn.data.writer import StoreWriter
 from mhdnn.errors import ConfigError
 from mhdnn.evaluation.errors import Errors
 from mhdnn.files import unwritable, write_atomically, write_text_atomically
-from mhdnn.properties.arguments import read_structures
 from mhdnn.properties.calculators import description_of, resolve_calculator
 from mhdnn.properties.journal import fingerprint
 from mhdnn.structure import Structure

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
-from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -18,122 +18,104 @@ from mhdnn.data.charges import parse_valence
 from mhdnn.data.check import CheckReport, check
 from mhdnn.data.conversion_report import ConvertReport
 from mhdnn.data.convert import DispersionChoice, convert
-from mhdnn.data.formats import molecules
-from mhdnn.data.readers import READERS, ReadOptions
+from mhdnn.data.readers import ReadOptions
 from mhdnn.data.schema import SPLITS
 from mhdnn.data.split import assign_split, store_split, write_parts
 from mhdnn.data.store import StoreReader
 from mhdnn.dispersion import DispersionCorrection
-from mhdnn.errors import DataError
+from mhdnn.errors import ConfigError
 
-KEY_OPTIONS = {
-    "energy": "by default the free energy, which the forces belong to, where it is there, else `energy`, `REF_energy`, "
-    "`TotEnergy` and other usual names; `energy` chooses the one extrapolated to zero smearing",
-    "forces": "by default `forces`, `REF_forces`, `dft_force` and other usual names",
-    "stress": "eV/Å³, tension positive",
-    "virial": "eV; the stress is -virial / volume",
-    "charges": "by default `charges`, `REF_charges`, `bader_charges` and other usual names",
-    "total_charge": "by default `total_charge` or `charge`",
-    "group": "by default `group` or `config_type`",
-}
 UNREADABLE = 1e7
 """Numbers above are printed with their power of ten."""
 
 
-def add_data_commands(subparsers: argparse._SubParsersAction) -> None:
-    """Add ``data`` to the command line; ``arguments.run(arguments)`` returns the exit status."""
-    data = subparsers.add_parser("data", help="make, check and split dataset files")
-    commands = data.add_subparsers(dest="data_command", required=True)
-    commands.add_parser("select", help="structures of a pool that a model knows least: mhdnn data select --help")
-    commands.add_parser("sample", help="candidates for labelling from structures: mhdnn data sample --help")
-    commands.add_parser("label", help="energies and forces by any ASE calculator: mhdnn data label --help")
-    _add_convert(commands)
-    checking = commands.add_parser("check", help="what a dataset holds and what looks wrong")
-    checking.add_argument("dataset", type=Path, metavar="D.h5")
-    checking.set_defaults(run=run_check)
-    splitting = commands.add_parser("split", help="choose what to train, validate and test on")
-    splitting.add_argument("dataset", type=Path, metavar="D.h5")
-    splitting.add_argument("--by", choices=("group", "structure"), default="group")
-    splitting.add_argument("--validation", type=float, default=0.1, help="fraction of the structures")
-    splitting.add_argument("--test", type=float, default=0.1, help="fraction of the structures")
-    splitting.add_argument("--seed", type=int, default=0)
-    splitting.add_argument("--output", type=Path, help="folder for train.h5, ...; default: store in the file")
-    splitting.set_defaults(run=run_split)
-    bundled = commands.add_parser("bundled", help="where the datasets are that come with the package")
-    bundled.add_argument("name", nargs="?", help="of one of them, as in sn_graphene.h5")
-    bundled.set_defaults(run=run_bundled)
+@dataclass(frozen=True)
+class LabelNames:
+    """Where the labels stand, if not under their usual names (`mhdnn.data.ase_bridge.LabelKeys`).
+
+    :param energy_key: name of the energy: by default the free energy, which the forces belong to, where it is there,
+        else `energy`, `REF_energy`, `TotEnergy` and other usual names; `energy` chooses the one extrapolated to zero
+        smearing
+    :param forces_key: name of the forces: by default `forces`, `REF_forces`, `dft_force` and other usual names
+    :param stress_key: name of the stress: eV/Å³, tension positive
+    :param virial_key: name of the virial: eV; the stress is -virial / volume
+    :param charges_key: name of the charges: by default `charges`, `REF_charges`, `bader_charges` and other usual names
+    :param total_charge_key: name of the total charge: by default `total_charge` or `charge`
+    :param group_key: name of the group: by default `group` or `config_type`
+    """
+
+    energy_key: str | None = None
+    forces_key: str | None = None
+    stress_key: str | None = None
+    virial_key: str | None = None
+    charges_key: str | None = None
+    total_charge_key: str | None = None
+    group_key: str | None = None
+
+    def keys(self) -> LabelKeys:
+        return LabelKeys(**{field.name.removesuffix("_key"): getattr(self, field.name) for field in fields(self)})
 
 
-def _add_convert(commands: argparse._SubParsersAction) -> None:
-    converting = commands.add_parser("convert", help="DFT outputs and other datasets to one dataset file")
-    converting.add_argument(
-        "sources", type=Path, nargs="+", metavar="SRC", help="files, and folders that are searched with all below them"
-    )
-    converting.add_argument("destination", type=Path, metavar="DST.h5")
-    converting.add_argument("--format", choices=tuple(READERS), help="default: recognised")
-    converting.add_argument(
-        "--units", choices=molecules.UNITS, help="of n2p2 data, required there, and of HDF5 sets of molecules"
-    )
-    for label, text in KEY_OPTIONS.items():
-        option = label.replace("_", "-")
-        converting.add_argument(f"--{option}-key", metavar="KEY", help=f"name of the {label.replace('_', ' ')}: {text}")
-    converting.add_argument("--total-charge", type=float, metavar="Q", help="of structures that don't have one, e")
-    converting.add_argument(
-        "--valence-electrons",
-        metavar="LIST",
-        help="where `charges` are numbers of electrons (Bader): the valence of each element, as in Li=3,O=6 (in VASP "
-        "ZVAL), or all for all-electron codes; charge = valence - electrons",
-    )
-    converting.add_argument("--group", help="group of all structures (default: as named, else the file name)")
-    converting.add_argument(
-        "--attribute",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="code, functional, charge_scheme, source, licence, ...",
-    )
-    corrections = converting.add_mutually_exclusive_group()
-    corrections.add_argument(
-        "--dispersion",
-        metavar="NAME",
-        help="correction that the labels hold, as in 'd3 bj pbe'; its part is kept, so that data.dispersion=false can "
-        "train without it",
-    )
-    corrections.add_argument("--add-dispersion", metavar="NAME", help="the same where the labels lack it: it is added")
-    converting.add_argument("--skip-invalid", action="store_true", help="leave out broken structures and count them")
-    converting.add_argument(
-        "--keep-unconverged", action="store_true", help="keep structures whose electronic structure did not converge"
-    )
-    converting.set_defaults(run=run_convert)
+def convert_sources(
+    sources: list[Path],
+    destination: Path,
+    names: LabelNames,
+    format: str | None = None,
+    units: str | None = None,
+    energy_key: str | None = None,
+    forces_key: str | None = None,
+    stress_key: str | None = None,
+    virial_key: str | None = None,
+    charges_key: str | None = None,
+    total_charge_key: str | None = None,
+    group_key: str | None = None,
+    total_charge: float | None = None,
+    valence_electrons: str | None = None,
+    group: str | None = None,
+    attribute: dict[str, str] | None = None,
+    dispersion: str | None = None,
+    add_dispersion: str | None = None,
+    skip_invalid: bool = False,
+    keep_unconverged: bool = False,
+) -> None:
+    """DFT outputs and other datasets to one dataset file.
 
-
-def run_convert(arguments: argparse.Namespace) -> int:
-    """``mhdnn data convert``; returns the exit status."""
-    keys = LabelKeys(**{label: getattr(arguments, f"{label}_key") for label in KEY_OPTIONS})
-    options = ReadOptions(
-        arguments.format,
-        arguments.units,
-        keys,
-        arguments.group,
-        arguments.keep_unconverged,
-        arguments.total_charge,
-        parse_valence(arguments.valence_electrons) if arguments.valence_electrons else {},
-    )
+    :param sources: files, and folders that are searched with all below them
+    :param destination: the dataset, such as all.h5
+    :param names: of labels
+    :param format: by default it is recognised
+    :param units: of n2p2 data, required there, and of HDF5 sets of molecules
+    :param total_charge: of structures that don't have one, e
+    :param valence_electrons: where `charges` are numbers of electrons (Bader): the valence of each element, as in
+        Li=3,O=6 (in VASP ZVAL), or all for all-electron codes; charge = valence - electrons
+    :param group: group of all structures (default: as named, else the file name)
+    :param attribute: code, functional, charge_scheme, source, licence, ...; may be given several times
+    :param dispersion: correction that the labels hold, as in 'd3 bj pbe'; its part is kept, so that
+        data.dispersion=false can train without it
+    :param add_dispersion: the same where the labels lack it: it is added
+    :param skip_invalid: leave out broken structures and count them
+    :param keep_unconverged: keep structures whose electronic structure did not converge
+    :raises ConfigError: if both kinds of corrections are given
+    :raises DataError: if a source can't be read
+    """
+    if dispersion and add_dispersion:
+        raise ConfigError("`dispersion` and `add_dispersion`: expected one of them, got both; leave one out")
+    valence = parse_valence(valence_electrons) if valence_electrons else {}
+    options = ReadOptions(format, units, names.keys(), group, keep_unconverged, total_charge, valence)
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("reading", total=None)
         report = convert(
-            arguments.sources,
-            arguments.destination,
+            sources,
+            destination,
             options,
-            parse_attributes(arguments.attribute),
-            arguments.skip_invalid,
+            attribute or {},
+            skip_invalid,
             lambda path, count: progress.update(task, description=f"{path.name}: {count} structures"),
-            chosen_dispersion(arguments.dispersion, arguments.add_dispersion),
+            chosen_dispersion(dispersion, add_dispersion),
         )
-    print_conversion(report, arguments.destination, Console())
-    return 0
+    print_conversion(report, destination, Console())
 
 
 def chosen_dispersion(included: str | None, missing: str | None) -> DispersionChoice | None:
@@ -142,48 +124,56 @@ def chosen_dispersion(included: str | None, missing: str | None) -> DispersionCh
     return DispersionChoice(DispersionCorrection.parse(name), name == included) if name else None
 
 
-def run_check(arguments: argparse.Namespace) -> int:
-    """``mhdnn data check``; returns 1 if the dataset has errors."""
-    report = check(arguments.dataset)
+def check_dataset(dataset: Path) -> int:
+    """What a dataset holds and what looks wrong.
+
+    :param dataset: such as all.h5
+    :return: 1 if it has errors
+    """
+    report = check(dataset)
     print_check(report, Console())
     return 1 if report.errors else 0
 
 
-def run_bundled(arguments: argparse.Namespace) -> int:
-    """`mhdnn data bundled`: their paths, or one path."""
-    for path in [bundled_path(arguments.name)] if arguments.name else bundled_files():
+def print_bundled(name: str | None = None) -> None:
+    """Where the datasets are that come with the package.
+
+    :param name: of one of them, as in sn_graphene.h5
+    """
+    for path in [bundled_path(name)] if name else bundled_files():
         print(path)
-    return 0
 
 
-def run_split(arguments: argparse.Namespace) -> int:
-    """``mhdnn data split``; returns the exit status."""
-    groups = StoreReader(arguments.dataset).groups
-    split = assign_split(groups, arguments.validation, arguments.test, arguments.seed, arguments.by)
+def split_dataset(
+    dataset: Path,
+    by: Literal["group", "structure"] = "group",
+    validation: float = 0.1,
+    test: float = 0.1,
+    seed: int = 0,
+    output: Path | None = None,
+) -> None:
+    """Choose what to train, validate and test on.
+
+    :param dataset: such as all.h5
+    :param by: what goes to one side as a whole
+    :param validation: fraction of the structures
+    :param test: fraction of the structures
+    :param seed: of the choice
+    :param output: folder for train.h5, ...; default: the split is stored in the file
+    """
+    groups = StoreReader(dataset).groups
+    split = assign_split(groups, validation, test, seed, by)
     console = Console()
-    if arguments.output is None:
-        store_split(arguments.dataset, split)
-        console.print(f"split stored in {arguments.dataset}", highlight=False, markup=False)
+    if output is None:
+        store_split(dataset, split)
+        console.print(f"split stored in {dataset}", highlight=False, markup=False)
     else:
-        files = write_parts(arguments.dataset, split, arguments.output)
+        files = write_parts(dataset, split, output)
         console.print("wrote " + ", ".join(str(file) for file in files.values()), highlight=False, markup=False)
     structures = Counter(split.tolist())
     for part in SPLITS:
         own_groups = {group for group, own in zip(groups, split, strict=True) if own == part}
         console.print(f"{part:>10}: {structures[part]} structures of {len(own_groups)} groups", highlight=False)
-    return 0
-
-
-def parse_attributes(texts: Sequence[str]) -> dict[str, str]:
-    """Attributes from ``key=value`` texts.
-
-    :raises DataError: if a text has no ``=``
-    """
-    pairs = [text.partition("=") for text in texts]
-    for text, (key, equals, _) in zip(texts, pairs, strict=True):
-        if not key or not equals:
-            raise DataError(f"`--attribute` must be KEY=VALUE, found {text!r}; for example functional=PBE")
-    return {key: value for key, _, value in pairs}
 
 
 def print_conversion(report: ConvertReport, destination: Path, console: Console) -> None:

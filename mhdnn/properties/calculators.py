@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase.calculators.calculator import BaseCalculator
+from ase.calculators.calculator import BaseCalculator, Calculator
 
+from mhdnn.arguments import PARSERS
 from mhdnn.errors import ConfigError
 
 EXPECTED = "expected an ASE calculator, the path of a model file, or `module:name` (`ase.calculators.emt:EMT`)"
@@ -98,3 +99,6 @@ def _import_module(name: str) -> object:
         return importlib.import_module(name)
     finally:
         sys.path.pop()
+
+
+PARSERS[Calculator] = ("a model file or `module:name` of an ASE calculator", resolve_calculator)

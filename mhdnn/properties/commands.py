@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from mhdnn.arguments import HELP, Key, call, first_line, keys_of, parse_arguments, print_keys
 from mhdnn.errors import ConfigError
 from mhdnn.evaluation.table import format_number
-from mhdnn.properties.arguments import Key, call, keys_of, parse_arguments
 from mhdnn.properties.comparison import calculators_key, comparison, reports_of
 from mhdnn.properties.report import Report
 
@@ -54,8 +52,6 @@ LARGEST_MATRIX = 6
 """Rows and columns of a matrix that is printed: elastic constants."""
 ROUND_OFF = 1e-9
 
-HELP = ("-h", "--help")
-
 
 def run(arguments: Sequence[str]) -> None:
     """Run a command, write its report and print its numbers; without arguments, list the commands.
@@ -78,7 +74,6 @@ def run(arguments: Sequence[str]) -> None:
     )
     own = keys_of(function)
     keys = [*own, output]
-    rest = with_key_of_file(own, rest)
     calculator = next((key for key in own if key.name == "calculator"), None)
     several = calculator is not None and any(text.startswith("calculators=") for text in rest)
     if calculator is not None and several:
@@ -96,13 +91,6 @@ def run(arguments: Sequence[str]) -> None:
     else:
         report = call(function, values)
     print_report(console, report, report.write(folder))
-
-
-def with_key_of_file(keys: Sequence[Key], arguments: Sequence[str]) -> Sequence[str]:
-    """The arguments; a first one without a key is the file of a command that is about one (``screen plan.yaml``)."""
-    if arguments and keys and keys[0].required and keys[0].kind == "a path" and "=" not in arguments[0]:
-        return arguments if arguments[0] in HELP else [f"{keys[0].name}={arguments[0]}", *arguments[1:]]
-    return arguments
 
 
 def load(name: str) -> Callable[..., Report]:
@@ -125,20 +113,6 @@ def print_commands(console: Console) -> None:
     for name in COMMANDS:
         table.add_row(name, first_line(load(name)))
     console.print(table)
-
-
-def print_keys(console: Console, command: str, function: Callable[..., Any], keys: Sequence[Key]) -> None:
-    """What a command does, and its keys with kinds and defaults."""
-    console.print(f"mhdnn {command} key=value ...\n\n{first_line(function)}\n", markup=False)
-    table = Table.grid(padding=(0, 3))
-    for key in keys:
-        default = "required" if key.required else f"default {key.default}"
-        table.add_row(*(text.replace("[", r"\[") for text in (f"{key.name}=", f"{key.kind}; {default}", key.meaning)))
-    console.print(table)
-    if any(key.name == "calculator" for key in keys):
-        console.print(
-            "calculators=a,b,c instead of calculator= computes with each and draws all in one picture", markup=False
-        )
 
 
 def print_report(console: Console, report: Report, files: Sequence[Path]) -> None:
@@ -178,8 +152,3 @@ def matrix_text(matrix: np.ndarray) -> str:
     largest = np.abs(matrix).max() if np.isfinite(matrix).all() else 0.0
     shown = np.where(np.abs(matrix) < ROUND_OFF * largest, 0.0, matrix)
     return "\n".join("".join(f"{value:11.4g}" for value in row) for row in shown)
-
-
-def first_line(function: Callable[..., Any]) -> str:
-    """The first line of a docstring."""
-    return (inspect.getdoc(function) or "").partition("\n")[0]

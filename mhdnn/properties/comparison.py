@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mhdnn.arguments import Key, call
 from mhdnn.errors import ConfigError
 from mhdnn.evaluation.plots import PALETTE, label_axes, new_figure, plain, style_axes
-from mhdnn.properties.arguments import Key, call
 from mhdnn.properties.calculators import resolve_calculator
 from mhdnn.properties.report import Report
 

@@ -13,9 +13,9 @@ from omegaconf import OmegaConf
 from mhdnn.cli import main
 from mhdnn.errors import ConfigError
 from mhdnn.factory import build_potential
-from mhdnn.training.assembly import build_loss
 from mhdnn.training.automatic import decided, with_cutoff_of_data
 from mhdnn.training.command import choices, groups
+from mhdnn.training.loss import build_loss
 from mhdnn.training.settings import check_settings
 from tests.integration.conftest import run_mhdnn
 
@@ -276,8 +276,15 @@ def test_wrong_arguments_of_train(arguments, message, tmp_path, capsys, monkeypa
         (["evaluate", "model=.", "data=y"], 1, ".: is a folder; expected a model file"),
         (["export", "checkpoint=x"], 1, "`output`: expected a path, got nothing"),
         (["export", "checkpoint=x", "output=y"], 1, "x: no such checkpoint"),
-        (["export", "x", "y"], 1, "`x`: expected a key as key=value"),
-        (["doctor", "--biuld"], 1, "`--biuld`: expected --build or nothing"),
+        (["export", "x", "y"], 1, "x: no such checkpoint"),
+        (["export", "x", "y", "z"], 1, "`z`: expected a key as key=value"),
+        (["export", "output"], 1, "`output`: expected a key as key=value"),
+        (["evaluate", "model=x", "--model", "y"], 1, "`model`: is given twice"),
+        (["data", "split", "x.h5", "--by", "atoms"], 1, "`by`: expected group or structure, got 'atoms'"),
+        (["data", "convert", "in.xyz"], 1, "`destination`: expected a path, got nothing"),
+        (["data", "convert", "in.xyz", "out.h5", "--attribute", "PBE"], 1, "`attribute`: expected a pair name=value"),
+        (["data", "split", "x.h5", "--seed"], 1, "`--seed`: expected a whole number behind it, got nothing"),
+        (["doctor", "--biuld"], 1, "`--biuld`: expected a key as key=value, got '--biuld'; did you mean build=...?"),
         (["lammps"], 1, "expected `mhdnn lammps build`, `mhdnn lammps path` or `mhdnn lammps package`"),
         (["lammps", "bild"], 1, "`bild`: no such command"),
         (["lammps", "build", "includes=x"], 1, "did you mean include=...?"),

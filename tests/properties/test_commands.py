@@ -9,13 +9,13 @@ from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
+from mhdnn.arguments import PARSERS, keys_of
 from mhdnn.cli import main
 from mhdnn.deploy.model_file import metadata_of, save_model
 from mhdnn.errors import ConfigError
 from mhdnn.evaluation.plots import new_figure
 from mhdnn.prediction import predict
 from mhdnn.properties import commands
-from mhdnn.properties.arguments import PARSERS, keys_of
 from mhdnn.properties.calculators import resolve_calculator
 from mhdnn.properties.report import Report
 from tests.builders import geometry_of, model_settings, random_potential

@@ -9,9 +9,9 @@ from ase import Atoms, units
 from ase.calculators.calculator import all_changes
 from ase.constraints import FixAtoms
 
+from mhdnn.arguments import read_structures
 from mhdnn.cli import main
 from mhdnn.errors import ConfigError
-from mhdnn.properties.arguments import read_structures
 from mhdnn.properties.diffusion import diffusion_report
 from tests.properties.toys import CountingCalculator
 

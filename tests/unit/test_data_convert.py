@@ -1,6 +1,5 @@
 """Every source format gives the same structure as written by hand or as ASE reads it."""
 
-import argparse
 import subprocess
 import sys
 
@@ -13,8 +12,8 @@ from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 
+from mhdnn.cli import main
 from mhdnn.data.ase_bridge import LabelKeys, atoms_from_structure, structure_from_atoms, voigt_stress
-from mhdnn.data.commands import add_data_commands, parse_attributes
 from mhdnn.data.convert import convert
 from mhdnn.data.readers import ReadOptions, detect_format
 from mhdnn.data.store import StoreReader
@@ -276,10 +275,7 @@ class TestSources:
 
 class TestCommands:
     def run(self, *arguments) -> int:
-        parser = argparse.ArgumentParser()
-        add_data_commands(parser.add_subparsers(required=True))
-        parsed = parser.parse_args(["data", *map(str, arguments)])
-        return parsed.run(parsed)
+        return main(["data", *map(str, arguments)])
 
     def test_convert_check_split(self, tmp_path, capsys):
         text = "".join(
@@ -313,10 +309,17 @@ class TestCommands:
         assert self.run("convert", tmp_path / "in.xyz", tmp_path / "a.h5", "--skip-invalid") == 0
         assert "2 structures skipped" in capsys.readouterr().out
 
-    def test_attributes(self):
-        assert parse_attributes([]) == {}
-        with pytest.raises(DataError, match="must be KEY=VALUE, found 'PBE'"):
-            parse_attributes(["PBE"])
+    def test_keys_and_options_are_the_same(self, tmp_path):
+        (tmp_path / "in.xyz").write_text(frame("energy=1 origin=x"))
+        for number, options in enumerate((["--group-key", "origin"], ["--group-key=origin"], ["group_key=origin"])):
+            assert self.run("convert", tmp_path / "in.xyz", tmp_path / f"{number}.h5", *options) == 0
+            assert StoreReader(tmp_path / f"{number}.h5").groups == ["x"]
+
+    def test_several_sources(self, tmp_path):
+        for name in ("a.xyz", "b=1.xyz"):
+            (tmp_path / name).write_text(frame("energy=1"))
+        assert self.run("convert", tmp_path / "a.xyz", tmp_path / "b=1.xyz", tmp_path / "out.h5") == 0
+        assert len(StoreReader(tmp_path / "out.h5")) == 2
 
     def test_reading_data_does_not_load_lightning(self):
         code = "import sys, mhdnn.data.commands; sys.exit('pytorch_lightning' in sys.modules)"

@@ -292,7 +292,7 @@ def test_command(tmp_path, capsys):
     folder = OwnPotential().write(tmp_path / "potential")
     assert main(["import", "runner", str(folder), str(tmp_path / "model.pt"), "length_unit=angstrom"]) == 0
     assert "model.pt" in capsys.readouterr().out
-    assert main(["import"]) == 2
+    assert main(["import"]) == 1
     assert main(["import", "n2p2", str(folder)]) == 1
     assert "`output`" in capsys.readouterr().err
     assert main(["import", "nep", str(folder), "x.pt"]) == 1

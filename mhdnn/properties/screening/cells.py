@@ -17,9 +17,9 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator, CalculatorError
 
+from mhdnn.arguments import read_structure
 from mhdnn.errors import MHDNNError
 from mhdnn.files import write_text_atomically
-from mhdnn.properties.arguments import read_structure
 from mhdnn.properties.calculators import description_of, resolve_calculator
 from mhdnn.properties.commands import load
 from mhdnn.properties.energies import Energies

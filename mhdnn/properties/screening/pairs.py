@@ -8,8 +8,8 @@ import numpy as np
 from ase import Atoms
 from ase.build import bulk
 
+from mhdnn.arguments import read_structure
 from mhdnn.errors import ConfigError, PropertyError
-from mhdnn.properties.arguments import read_structure
 from mhdnn.properties.insertion import Region, inserted_ions, insertion_region, random_insertion, with_labels
 from mhdnn.properties.interfaces import build_interface, coincidences_of, gap_of
 from mhdnn.properties.screening.plan import FileStructure, InsertionPlan, InterfacePlan, Structure

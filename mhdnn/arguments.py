@@ -1,6 +1,11 @@
-"""``key=value`` arguments of a function: its signature decides what they are.
+"""The grammar of commands: ``key=value`` arguments of a function, whose signature decides what they are.
 
-An argument that is a dataclass of settings stands for its fields.
+- ``key=value``, ``--key value`` and ``--key=value`` are the same, as are ``--key`` and ``key=true`` where there are two
+  answers; a dash in a name is an underscore.
+- Words alone are the values of the required keys, in their order; one of several files takes as many as it can. They
+  are the value of the first key of a command that requires none.
+- An argument that is a dataclass of settings stands for its fields.
+- ``--help`` prints the keys.
 """
 
 from __future__ import annotations
@@ -10,24 +15,29 @@ import glob
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import ase.io
 from ase import Atoms
-from ase.calculators.calculator import Calculator, CalculatorError
+from ase.calculators.calculator import CalculatorError
 from ase.io.formats import UnknownFileTypeError
+from rich.console import Console
+from rich.table import Table
 
 from mhdnn.errors import ConfigError, MHDNNError, PropertyError
-from mhdnn.properties.calculators import resolve_calculator
+
+HELP = ("-h", "--help")
+GIVEN = re.compile(r"(-*)([A-Za-z]\w*(?:-\w+)*)(?:=(.*))?", re.DOTALL)
+"""A key, perhaps as an option and with its value."""
 
 
 @dataclass
 class Key:
-    """An argument of a property's function.
+    """An argument of a function.
 
     :param kind: what is expected, in words
     :param parse: from text to the value
@@ -43,11 +53,21 @@ class Key:
     default: Any
     meaning: str
 
+    @property
+    def is_answer(self) -> bool:
+        """Whether it is true or false."""
+        return self.kind == PARSERS[bool][0]
+
+    @property
+    def takes_several(self) -> bool:
+        """Whether it may be given several times: lists of files, and pairs."""
+        return self.kind in (PARSERS[kind][0] for kind in (list[Path], list[Atoms], dict[str, str]))
+
 
 def keys_of(function: Callable[..., Any]) -> list[Key]:
     """The keys of a function, in the order of its signature.
 
-    :raises TypeError: if an annotation is neither a dataclass nor one of `PARSERS`, or one of these with ``| None``
+    :raises TypeError: if an annotation is no dataclass, Literal or one of `PARSERS`, nor one of these with ``| None``
     """
     annotations = get_type_hints(function)
     meanings = dict(re.findall(r":param (\w+): ((?:.+)(?:\n +(?!:).+)*)", inspect.getdoc(function) or ""))
@@ -57,9 +77,12 @@ def keys_of(function: Callable[..., Any]) -> list[Key]:
         if _is_settings(annotation):
             keys += keys_of(annotation)
             continue
-        if annotation not in PARSERS:
+        if get_origin(annotation) is Literal:
+            kind, parse = " or ".join(get_args(annotation)), _one_of(get_args(annotation))
+        elif annotation in PARSERS:
+            kind, parse = PARSERS[annotation]
+        else:
             raise TypeError(f"`{function.__name__}`: no text can be turned into `{name}`: {annotation}")
-        kind, parse = PARSERS[annotation]
         required = parameter.default is parameter.empty
         keys.append(
             Key(
@@ -96,23 +119,104 @@ def call(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
 def parse_arguments(keys: Sequence[Key], arguments: Sequence[str]) -> dict[str, Any]:
     """Values of the keys that are given.
 
-    :raises ConfigError: for another form, an unknown or missing key, or a value that is not what is expected
+    :raises ConfigError: for an unknown, repeated or missing key, or a value that is not what is expected
     """
     by_name = {key.name: key for key in keys}
     known = f"the keys are {', '.join(f'{key.name}=...' for key in keys)}"
-    values = {}
-    for argument in arguments:
-        name, separator, text = argument.partition("=")
-        if not separator or name not in by_name:
-            near = difflib.get_close_matches(name, by_name, 1)
-            hint = f"did you mean {near[0]}=...? " if near else ""
-            raise ConfigError(f"`{name}`: expected a key as key=value, got {argument!r}; {hint}{known}")
-        values[name] = _parse(by_name[name], text, known)
+    values: dict[str, Any] = {}
+    for name, text in _named(keys, _split(by_name, arguments, known), known):
+        value = _parse(by_name[name], text, known)
+        if name in values and not by_name[name].takes_several:
+            raise ConfigError(f"`{name}`: is given twice; {known}")
+        if name in values:
+            value = values[name] | value if isinstance(value, dict) else values[name] + value
+        values[name] = value
     missing = [key for key in keys if key.required and key.name not in values]
     if missing:
         expected = "; ".join(f"`{key.name}`: expected {key.kind}, got nothing" for key in missing)
         raise ConfigError(f"{expected}; {known}")
     return values
+
+
+def _split(by_name: Mapping[str, Key], arguments: Sequence[str], known: str) -> Iterator[tuple[str, str]]:
+    """Names, empty for words alone, and texts."""
+    rest = iter(arguments)
+    for argument in rest:
+        found = GIVEN.fullmatch(argument)
+        name = found[2].replace("-", "_") if found else ""
+        is_option = argument.startswith("-")
+        is_word = found is None or (found[3] is None and not is_option and name not in by_name)
+        if found is None or is_word or (found[3] is None and Path(argument).exists()):
+            yield "", argument
+            continue
+        key, text = by_name.get(name), found[3]
+        if key is None or (text is None and not is_option):
+            near = difflib.get_close_matches(name, by_name, 1)
+            hint = f"did you mean {near[0]}=...? " if near else ""
+            given = argument.partition("=")[0]
+            raise ConfigError(f"`{given}`: expected a key as key=value, got {argument!r}; {hint}{known}")
+        if text is None:
+            text = "true" if key.is_answer else next(rest, None)
+        if text is None:
+            raise ConfigError(f"`{argument}`: expected {key.kind} behind it, got nothing; {known}")
+        yield name, text
+
+
+def _named(keys: Sequence[Key], given: Iterator[tuple[str, str]], known: str) -> list[tuple[str, str]]:
+    """The same with the names of words alone.
+
+    :raises ConfigError: if there are more of them than keys
+    """
+    pairs = list(given)
+    named = {name for name, _ in pairs}
+    places = [key for key in keys if key.required and key.name not in named] or [
+        key for key in keys[:1] if not any(other.required for other in keys) and key.name not in named
+    ]
+    num_words = sum(not name for name, _ in pairs)
+    names: list[str] = []
+    for key in places:
+        extra = num_words - len(places) if key.takes_several else 0
+        names += [key.name] * (1 + max(0, extra))
+    left = iter(names)
+    result = []
+    for name, text in pairs:
+        place = name or next(left, "")
+        if not place:
+            raise ConfigError(f"`{text}`: expected a key as key=value, got {text!r}; {known}")
+        result.append((place, text))
+    return result
+
+
+def run_function(command: str, function: Callable[..., Any], arguments: Sequence[str]) -> Any:
+    """Call a function with the arguments of a command; with ``--help`` print its keys.
+
+    :raises ConfigError: as `parse_arguments`
+    """
+    keys = keys_of(function)
+    if any(argument in HELP for argument in arguments):
+        print_keys(Console(soft_wrap=True, highlight=False), command, function, keys)
+        return None
+    return call(function, parse_arguments(keys, arguments))
+
+
+def print_keys(console: Console, command: str, function: Callable[..., Any], keys: Sequence[Key]) -> None:
+    """What a command does, and its keys with kinds and defaults."""
+    words = "".join(f" {key.name.upper()}{' ...' if key.takes_several else ''}" for key in keys if key.required)
+    console.print(f"mhdnn {command}{words} key=value ...\n\n{first_line(function)}\n", markup=False)
+    table = Table.grid(padding=(0, 3))
+    for key in keys:
+        default = "required" if key.required else f"default {key.default}"
+        table.add_row(*(text.replace("[", r"\[") for text in (f"{key.name}=", f"{key.kind}; {default}", key.meaning)))
+    console.print(table)
+    if any(key.name == "calculator" for key in keys):
+        console.print(
+            "calculators=a,b,c instead of calculator= computes with each and draws all in one picture", markup=False
+        )
+
+
+def first_line(function: Callable[..., Any]) -> str:
+    """The first line of a docstring."""
+    return (inspect.getdoc(function) or "").partition("\n")[0]
 
 
 def read_structure(text: str) -> Atoms:
@@ -189,6 +293,17 @@ def _vector(text: str) -> tuple[float, ...]:
     return values
 
 
+def _one_of(choices: Sequence[str]) -> Callable[[str], str]:
+    return lambda text: choices[choices.index(text)]
+
+
+def _pair(text: str) -> dict[str, str]:
+    name, separator, value = text.partition("=")
+    if not name or not separator:
+        raise ValueError(text)
+    return {name: value}
+
+
 def _or_none(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return lambda text: None if text.lower() == "none" else parse(text)
 
@@ -214,6 +329,7 @@ PARSERS: dict[Any, tuple[str, Callable[[str], Any]]] = {
     Atoms: ("a structure file", read_structure),
     list[Atoms]: ("structure files with commas between", read_structures),
     list[list[Atoms]]: ("trajectory files with commas between", _list_of(read_structures)),
-    Calculator: ("a model file or `module:name` of an ASE calculator", resolve_calculator),
+    list[Path]: ("paths", lambda text: [Path(text)]),
+    dict[str, str]: ("a pair name=value", _pair),
 }
-"""For each annotation what is expected, in words, and what makes it from text."""
+"""For each annotation what is expected, in words, and what makes it from text; `mhdnn.properties` adds calculators."""
