@@ -81,7 +81,7 @@ def of_function(path: str) -> list[str]:
 
 def of_training() -> list[str]:
     """Keys of the settings, groups with their choices, and options of Hydra."""
-    from mhdnn.training.command import choices, default_config, groups, setting_names
+    from mhdnn.training.configuration import choices, default_config, groups, setting_names
 
     chosen = [f"{group}={name}" for group in groups() for name in choices(group)]
     return [*chosen, *(f"{name}=" for name in setting_names(default_config([]))), "--multirun", "--cfg", "--help"]

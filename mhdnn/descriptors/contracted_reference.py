@@ -12,6 +12,7 @@ from mhdnn.descriptors.couplings import couplings, gaunt
 from mhdnn.descriptors.cutoff import cutoff_value
 from mhdnn.descriptors.neighborhood import neighbor_table
 from mhdnn.descriptors.spherical_harmonics import normalization_table, spherical_harmonics
+from mhdnn.kernels import in_plain_torch
 
 
 def density_moments(
@@ -76,6 +77,7 @@ def density_invariants(moments: torch.Tensor, four_body_degree: int, four_body_d
     return torch.cat(result, 1)
 
 
+@in_plain_torch
 def contracted_functions(
     pair_vectors: torch.Tensor,
     coefficients: torch.Tensor,

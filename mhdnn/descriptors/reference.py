@@ -12,8 +12,10 @@ import torch
 from mhdnn.descriptors.cutoff import cutoff_value
 from mhdnn.descriptors.neighborhood import Neighborhood, neighborhood_of
 from mhdnn.descriptors.spherical_harmonics import normalization_table, spherical_harmonics
+from mhdnn.kernels import in_plain_torch
 
 
+@in_plain_torch
 def symmetry_functions(
     pair_vectors: torch.Tensor,
     channel_table: torch.Tensor,

@@ -1,5 +1,5 @@
 """The symmetry-function operators ``torch.ops.mhdnn.*``: compiled, or in plain torch without a compiler."""
 
-from mhdnn.kernels.loading import OperatorState, load_operators, operator_state
+from mhdnn.kernels.loading import OperatorState, in_plain_torch, load_operators, operator_state
 
-__all__ = ["OperatorState", "load_operators", "operator_state"]
+__all__ = ["OperatorState", "in_plain_torch", "load_operators", "operator_state"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,18 @@ class OperatorState:
 
 _state = OperatorState("absent")
 _torch_library: torch.library.Library | None = None  # the registration lives as long as this
+_in_plain_torch: dict[str, Callable[..., torch.Tensor]] = {}
+
+
+def in_plain_torch(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """Decorator of what stands in, where nothing can be compiled, for the operator of the same name.
+
+    It is a composition of torch's own operators, from which all derivatives follow.
+    """
+    _in_plain_torch[function.__name__] = function
+    if _torch_library is not None:
+        _define(_torch_library, function)
+    return function
 
 
 def operator_state() -> OperatorState:
@@ -90,13 +103,13 @@ def usable_library() -> Path | None:
 
 
 def _register_torch() -> OperatorState:
-    """The operators as compositions of torch's own, from which all derivatives follow."""
     global _torch_library
-    from mhdnn.descriptors.contracted_reference import contracted_functions
-    from mhdnn.descriptors.reference import symmetry_functions
-
     _torch_library = torch.library.Library("mhdnn", "DEF")
-    for function in (symmetry_functions, contracted_functions):
-        _torch_library.define(f"{function.__name__}({SCHEMAS[function.__name__]}) -> Tensor")
-        _torch_library.impl(function.__name__, function, "CompositeImplicitAutograd")
+    for function in _in_plain_torch.values():
+        _define(_torch_library, function)
     return OperatorState("torch")
+
+
+def _define(library: torch.library.Library, function: Callable[..., torch.Tensor]) -> None:
+    library.define(f"{function.__name__}({SCHEMAS[function.__name__]}) -> Tensor")
+    library.impl(function.__name__, function, "CompositeImplicitAutograd")

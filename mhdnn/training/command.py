@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
@@ -20,9 +19,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mhdnn.errors import ConfigError, MHDNNError
 from mhdnn.files import unwritable
+from mhdnn.training.configuration import CONFIGS, choices, default_config, groups, setting_names
 from mhdnn.typed import suggestion
 
-CONFIGS = "mhdnn.configs"
 HELP = """\
 mhdnn train data.train=FILE.h5 [KEY=VALUE ...] [GROUP=CHOICE ...]
 
@@ -116,18 +115,6 @@ def check_overrides(overrides: Sequence[str]) -> None:
     check_settings(config)
 
 
-def choices(group: str) -> list[str]:
-    """Names of the files of a group."""
-    folder = importlib.resources.files(CONFIGS).joinpath(group)
-    return sorted(path.name.removesuffix(".yaml") for path in folder.iterdir() if path.name.endswith(".yaml"))
-
-
-def groups() -> list[str]:
-    """Names of all groups."""
-    folder = importlib.resources.files(CONFIGS)
-    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("_"))
-
-
 def check_options(arguments: Sequence[str]) -> None:
     """Refuse options that Hydra doesn't have; it would print its own usage.
 
@@ -153,12 +140,6 @@ def check_choices(arguments: Sequence[str]) -> None:
                 raise ConfigError(f"`{group}={choice}`: no such choice{suggestion(choice, choices(group))}")
 
 
-def group_choice(group: str, choice: str) -> DictConfig:
-    """The settings of a choice of a group, by themselves."""
-    text = importlib.resources.files(CONFIGS).joinpath(group, f"{choice}.yaml").read_text("utf-8")
-    return cast(DictConfig, OmegaConf.create(text))
-
-
 def help_text() -> str:
     """What `mhdnn train --help` prints."""
     config = default_config([])
@@ -173,18 +154,6 @@ def _as_written(value: object) -> str:
     if value is None or isinstance(value, bool):
         return str(value).lower().replace("none", "null")
     return str(value).replace(" ", "")
-
-
-def default_config(arguments: Sequence[str]) -> DictConfig:
-    """The settings with those choices of groups among the arguments that exist, and nothing else changed."""
-    chosen = []
-    for argument in arguments:
-        group, _, choice = argument.partition("=")
-        if group in groups() and choice in choices(group):
-            chosen.append(argument)
-    GlobalHydra.instance().clear()
-    with initialize_config_module(CONFIGS, version_base="1.3"):
-        return compose("train", overrides=chosen)
 
 
 @contextmanager
@@ -258,13 +227,3 @@ def _keys_like(key: str, arguments: Sequence[str]) -> str:
         inside = [name for name in known if name.rpartition(".")[0] == key.rpartition(".")[0]]
         return suggestion(key, known if not inside else [*inside, *known]) if inside else suggestion(key, known)
     return suggestion(key, [*(name for name in known if "." not in name), *groups(), *known])
-
-
-def setting_names(config: DictConfig, prefix: str = "") -> Iterator[str]:
-    """Dotted names of all settings."""
-    for key in map(str, config):
-        node = config._get_node(key)
-        if isinstance(node, DictConfig) and not node._is_none() and not node._is_missing():
-            yield from setting_names(node, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}"

@@ -23,6 +23,8 @@ from mhdnn.deploy.model_file import METADATA_FILE, first_line, load_model
 from mhdnn.errors import ConfigError, ModelError
 from mhdnn.factory import build_potential
 from mhdnn.potential import Potential
+from mhdnn.training.configuration import default_config, group_choice
+from mhdnn.training.resume import flat
 from mhdnn.typed import shown
 
 console = Console()
@@ -129,8 +131,6 @@ def settings_of(model: InitialModel, config: DictConfig) -> dict[str, Any]:
         "ensemble": {"size": size},
     }
     if model.settings.get("charges"):
-        from mhdnn.training.command import group_choice
-
         own: Mapping[str, Any] = (
             config.charges if config.charges.kind != "none" else group_choice("charges", "equilibration")
         )
@@ -148,9 +148,6 @@ def given_keys() -> set[str]:
 
 def default_values() -> dict[str, Any]:
     """All defaults by their dotted names."""
-    from mhdnn.training.command import default_config
-    from mhdnn.training.resume import flat
-
     return flat(OmegaConf.to_container(default_config([]), resolve=False))  # type: ignore[arg-type]
 
 
@@ -161,8 +158,6 @@ def check_contradictions(
 
     :raises ConfigError: naming all of them
     """
-    from mhdnn.training.resume import flat
-
     standard, given = default_values(), set(given)
     plain = {
         key: OmegaConf.to_container(config[key], resolve=True) if OmegaConf.is_config(config[key]) else config[key]

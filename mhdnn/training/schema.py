@@ -19,7 +19,7 @@ import yaml
 from rich.console import Console
 
 from mhdnn.files import write_text_atomically
-from mhdnn.training.command import CONFIGS, choices, groups
+from mhdnn.training.configuration import CONFIGS, choices, groups
 from mhdnn.training.settings import LATER, TARGETS, Settings
 from mhdnn.typed import ANYTHING, Range, Rule
 

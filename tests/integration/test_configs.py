@@ -14,7 +14,7 @@ from mhdnn.cli import main
 from mhdnn.errors import ConfigError
 from mhdnn.factory import build_potential
 from mhdnn.training.automatic import decided, with_cutoff_of_data
-from mhdnn.training.command import choices, groups
+from mhdnn.training.configuration import choices, groups
 from mhdnn.training.loss import build_loss
 from mhdnn.training.settings import check_settings
 from tests.integration.conftest import run_mhdnn

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from mhdnn.cli import main
 from mhdnn.errors import ConfigError
-from mhdnn.training.command import choices, groups
+from mhdnn.training.configuration import choices, groups
 from mhdnn.training.schema import described_keys, json_schema
 from mhdnn.training.settings import LATER, check_settings
 
