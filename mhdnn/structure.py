@@ -55,6 +55,14 @@ class Structure:
         return len(self.atomic_numbers)
 
 
+def cell_volume(cell: np.ndarray) -> float:
+    """Volume of a cell, zero of one without three vectors, Å³.
+
+    :param cell: shape (3, 3), Å
+    """
+    return abs(float(np.linalg.det(cell)))
+
+
 class _Tensors:
     """A dataclass of tensors, or of such dataclasses."""
 

@@ -12,7 +12,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from mhdnn.data.label_search import Found, LabelSearch
 from mhdnn.data.schema import Record
 from mhdnn.errors import DataError
-from mhdnn.structure import VOIGT, Structure
+from mhdnn.structure import VOIGT, Structure, cell_volume
 
 GROUP_KEYS = ("group", "config_type")
 WEIGHT_KEYS = ("weight", "config_weight")
@@ -130,7 +130,7 @@ def stress_from_virial(virial: Any, cell: np.ndarray, name: str = "structure") -
     :param cell: shape (3, 3), Å
     :raises DataError: if the cell has no volume
     """
-    volume = abs(np.linalg.det(cell))
+    volume = cell_volume(cell)
     if volume == 0:
         raise DataError(f"{name}: a virial needs a cell with a volume, found {cell.tolist()}; add the cell")
     return -voigt_stress(virial, name) / volume

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mhdnn.neighbors import complete_cell
-from mhdnn.structure import VOIGT, Structure
+from mhdnn.structure import VOIGT, Structure, cell_volume
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
 
 LARGEST_DISPLACEMENT = 0.4
@@ -246,7 +246,7 @@ def _pair(old: _Kept, new: _Kept, moves: np.ndarray, box: np.ndarray) -> Pair | 
         force_change = 0.5 * float(((b.forces - a.forces) * moves).sum())
     elif np.abs(moves).max() > NO_DISPLACEMENT:
         return None
-    volume = float(abs(np.linalg.det(box)))
+    volume = cell_volume(box)
     if a.stress is not None and b.stress is not None and a.pbc.all():
         first, second = _virial(a), _virial(b)
         stress_work = 0.5 * float(((first + second) * strain).sum())
@@ -279,7 +279,7 @@ def _virial(structure: Structure) -> np.ndarray:
     result = np.empty((3, 3))
     for value, (row, column) in zip(structure.stress, VOIGT, strict=True):
         result[row, column] = result[column, row] = value
-    return result * abs(np.linalg.det(structure.cell))
+    return result * cell_volume(structure.cell)
 
 
 def _judge(label: str, pairs: list[Pair], family: str | None = None) -> Verdict:

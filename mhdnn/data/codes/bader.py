@@ -12,6 +12,7 @@ import numpy as np
 
 from mhdnn.data.reading import text_of
 from mhdnn.errors import DataError
+from mhdnn.structure import cell_volume
 
 SAME_PLACE = 2e-3
 """Largest distance between an atom's positions in both files, Å; the older programs print four decimals."""
@@ -94,7 +95,7 @@ def charges(
 
 
 def _same_places(first: np.ndarray, second: np.ndarray, cell: np.ndarray) -> bool:
-    if first.shape != second.shape or abs(np.linalg.det(cell)) < SMALLEST_VOLUME:
+    if first.shape != second.shape or cell_volume(cell) < SMALLEST_VOLUME:
         return False
     fractions = np.linalg.solve(cell.T, (first - second).T).T
     return bool(np.abs((fractions - np.round(fractions)) @ cell).max() < SAME_PLACE)

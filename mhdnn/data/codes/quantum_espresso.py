@@ -32,7 +32,7 @@ from mhdnn.data.reading import Frame, ReadOptions, default_group, lines_of
 from mhdnn.data.schema import Record
 from mhdnn.data.unit_names import energy_unit, force_unit, length_unit, stress_unit
 from mhdnn.errors import DataError
-from mhdnn.structure import Structure
+from mhdnn.structure import Structure, cell_volume
 from mhdnn.units import BOHR
 
 START = re.compile(r"^\s*Program PWSCF")
@@ -231,7 +231,7 @@ def _check_geometry(geometry: _Geometry, cell: np.ndarray, name: str) -> None:
         raise DataError(
             f"{name}: expected positions of {geometry.count} atoms, found {len(geometry.symbols)}; the file is cut"
         )
-    volume = abs(np.linalg.det(cell))
+    volume = cell_volume(cell)
     if geometry.volume is not None and abs(volume - geometry.volume) > SAME_VOLUME * geometry.volume:
         raise DataError(
             f"{name}: expected a cell of the printed volume {geometry.volume:.4f} Å³, found {volume:.4f} Å³; a part "

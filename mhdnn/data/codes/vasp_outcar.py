@@ -30,7 +30,7 @@ from mhdnn.data.reading import Frame, ReadOptions, default_group, lines_of
 from mhdnn.data.schema import Record
 from mhdnn.data.unit_names import energy_unit, force_unit, stress_unit
 from mhdnn.errors import DataError
-from mhdnn.structure import Structure
+from mhdnn.structure import Structure, cell_volume
 
 ITERATION = re.compile(r"^-+ Iteration\s+([\d*]+)\(\s*([\d*]+)\)")
 LATTICE_NUMBER = re.compile(r"-?\d+\.\d{9}")
@@ -344,7 +344,7 @@ def _cell(lines: list[str], name: str) -> np.ndarray:
         raise DataError(f"{name}: expected three `direct lattice vectors`, found {found}; the file was changed by hand")
     cell = np.array(found).astype(float)
     printed = [float(match.group(1)) for line in lines[: starts[-1]] if (match := VOLUME.match(line))]
-    volume = abs(float(np.linalg.det(cell)))
+    volume = cell_volume(cell)
     if printed and abs(volume - printed[-1]) > SAME_VOLUME * (1 + volume):
         raise DataError(
             f"{name}: expected a cell of the printed {printed[-1]} Å³, found {volume:.2f} Å³; the file was changed"

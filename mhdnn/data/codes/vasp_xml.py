@@ -31,7 +31,7 @@ from mhdnn.data.reading import Frame, ReadOptions, default_group, open_binary, r
 from mhdnn.data.schema import Record
 from mhdnn.data.unit_names import stress_unit
 from mhdnn.errors import DataError
-from mhdnn.structure import Structure
+from mhdnn.structure import Structure, cell_volume
 
 ENERGIES = ("e_fr_energy", "e_0_energy")
 
@@ -215,7 +215,7 @@ def _energy(
     free = number(energies["e_fr_energy"].strip(), name)
     if step.energies:
         pressure = (header.value("PSTRESS", name) or 0.0) * stress_unit("kB", name)
-        free -= pressure * float(abs(np.linalg.det(cell)))
+        free -= pressure * cell_volume(cell)
     extrapolated = None
     if all(key in step.electronic for key in ENERGIES):
         last = {key: number(text.strip(), name) for key, text in step.electronic.items()}
