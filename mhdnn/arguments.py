@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mhdnn.errors import ConfigError, MHDNNError, PropertyError
+from mhdnn.typed import either
 
 HELP = ("-h", "--help")
 GIVEN = re.compile(r"(-*)([A-Za-z]\w*(?:-\w+)*)(?:=(.*))?", re.DOTALL)
@@ -78,7 +79,7 @@ def keys_of(function: Callable[..., Any]) -> list[Key]:
             keys += keys_of(annotation)
             continue
         if get_origin(annotation) is Literal:
-            kind, parse = " or ".join(get_args(annotation)), _one_of(get_args(annotation))
+            kind, parse = either(get_args(annotation)), _one_of(get_args(annotation))
         elif annotation in PARSERS:
             kind, parse = PARSERS[annotation]
         else:

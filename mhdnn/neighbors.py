@@ -1,4 +1,4 @@
-r"""Neighbour pairs (found by vesin) and pair vectors; strain enters here.
+r"""Neighbour pairs, found by vesin.
 
 A pair is (centre i, neighbour j, cell shift S); its vector is
 :math:`\mathbf r_{ij} = \mathbf r_j - \mathbf r_i + S\cdot\text{cell}`. Every pair stands in the
@@ -162,12 +162,3 @@ def complete_cell(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
 def squared_lengths(vectors: torch.Tensor) -> torch.Tensor:
     """Squares of the lengths of vectors, shape (num_vectors,); a sum over three columns takes many times longer."""
     return vectors.square() @ torch.ones(3, dtype=vectors.dtype, device=vectors.device)
-
-
-def strained(vectors: torch.Tensor, strain: torch.Tensor) -> torch.Tensor:
-    r"""Pair vectors under a homogeneous strain: :math:`\mathbf r (1 + \varepsilon)`.
-
-    :param vectors: shape (num_pairs, 3), Å
-    :param strain: one for all pairs (3, 3) or one for each pair (num_pairs, 3, 3)
-    """
-    return vectors + (vectors.unsqueeze(-2) @ strain).squeeze(-2)

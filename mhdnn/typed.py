@@ -54,7 +54,7 @@ class Rule:
 def one_of(names: Iterable[str]) -> Rule:
     """One of some texts, as ``Literal`` has it, of names that stand elsewhere."""
     known = list(names)
-    return Rule(lambda value: value in known, _either(known), {"enum": known})
+    return Rule(lambda value: value in known, either(known), {"enum": known})
 
 
 Positive = Annotated[float, Range(above=0)]
@@ -240,9 +240,9 @@ def described(kind: Any) -> str:
         ranges = [str(rule) for rule in arguments[1:] if isinstance(rule, Range)]
         return " ".join([nouns[0] if nouns else described(arguments[0]), *ranges])
     if origin in (Union, types.UnionType):
-        return _either([described(argument) for argument in arguments])
+        return either([described(argument) for argument in arguments])
     if origin is Literal:
-        return _either([str(choice) for choice in arguments])
+        return either([str(choice) for choice in arguments])
     if origin is list:
         return f"a list of one or more {_plural(described(arguments[0]))}"
     if origin is dict:
@@ -254,7 +254,8 @@ def described(kind: Any) -> str:
     )
 
 
-def _either(words: Collection[str]) -> str:
+def either(words: Collection[str]) -> str:
+    """Words with commas, and or before the last."""
     *first, last = words
     return f"{', '.join(first)} or {last}" if first else last
 

@@ -82,7 +82,7 @@ class StoreDataModule(pl.LightningDataModule):
         self._check_sources()
         self.dispersion_left_out = None if dispersion else self._named_dispersion()
         check_groups(weights or {}, self.readers)
-        self.weights = {part: weights_of(self.readers.get(part, self.train_reader), weights or {}) for part in FITTED}
+        self.weights = {part: weights_of(self.reader_of(part), weights or {}) for part in FITTED}
         self.indices = self._with_weight(self._split(validation_fraction, split_by, split_seed))
         for part, reader in self.readers.items():
             self._check_labels(part, reader)
@@ -91,6 +91,10 @@ class StoreDataModule(pl.LightningDataModule):
     @property
     def train_reader(self) -> Reader:
         return self.readers["train"]
+
+    def reader_of(self, part: str) -> Reader:
+        """The stores that a part comes from: its own, or those of the training."""
+        return self.readers.get(part, self.train_reader)
 
     def _named_dispersion(self) -> str:
         """The correction that all stores name by their attribute ``dispersion``."""
@@ -195,7 +199,7 @@ class StoreDataModule(pl.LightningDataModule):
     def dataset(self, part: str) -> StructureDataset:
         """Structures of a part (train, validation, test) with their neighbour pairs."""
         if part not in self.datasets:
-            reader = self.readers.get(part, self.train_reader)
+            reader = self.reader_of(part)
             cache = self.cache_megabytes if part == "train" else self.cache_megabytes / 4
             options = (self.cutoff, cache, self.total_charge, self.weights.get(part))
             self.datasets[part] = StructureDataset(reader, self.indices[part], *options)
@@ -219,7 +223,7 @@ class StoreDataModule(pl.LightningDataModule):
 
     def _packed(self, part: str, num_atoms: int) -> list[list[int]]:
         """Numbers of the structures of a part in their order, in lists of about so many atoms."""
-        sizes = self.readers.get(part, self.train_reader).num_atoms[self.indices[part]]
+        sizes = self.reader_of(part).num_atoms[self.indices[part]]
         _, first = np.unique(np.cumsum(sizes) // num_atoms, return_index=True)
         return [chosen.tolist() for chosen in np.split(np.arange(len(sizes)), first[1:])]
 
@@ -252,11 +256,11 @@ class StoreDataModule(pl.LightningDataModule):
 
     def paths(self) -> dict[str, Path]:
         """Store of each part; of several stores, their paths one after the other."""
-        return {part: Path(self.readers.get(part, self.train_reader).path) for part in self.indices}
+        return {part: Path(self.reader_of(part).path) for part in self.indices}
 
     def names(self) -> dict[str, str]:
         """Names of the stores of each part."""
-        return {part: ", ".join(names_of_sources(self.readers.get(part, self.train_reader))) for part in self.indices}
+        return {part: ", ".join(names_of_sources(self.reader_of(part))) for part in self.indices}
 
 
 def check_same(attribute: str, sources: Sequence[StoreReader]) -> None:

@@ -87,7 +87,11 @@ class JoinedStores:
 
     def energies(self) -> np.ndarray:
         """Energy of each structure, eV, NaN where missing, shape (num_structures,)."""
-        return np.concatenate([source.energies() for source in self.sources])
+        energies = np.concatenate([source.energies() for source in self.sources])
+        if self._offsets is None:
+            return energies
+        counts = self.composition(range(LARGEST_ATOMIC_NUMBER + 1))
+        return energies - (counts * self._offsets[source_of(self, np.arange(len(self)))]).sum(1)
 
     def weights(self) -> np.ndarray:
         """Weight of each structure in the loss, shape (num_structures,)."""

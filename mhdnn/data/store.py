@@ -107,11 +107,6 @@ class StoreReader:
         return np.diff(self._offsets)
 
     @property
-    def has_dispersion(self) -> bool:
-        """Whether the dispersion part of any label is stored."""
-        return any(field.name in self._arrays for field in DISPERSION_FIELDS)
-
-    @property
     def groups(self) -> list[str]:
         """Where each structure comes from, ``family`` or ``family/member``."""
         return list(self._read("group", 0, len(self)))

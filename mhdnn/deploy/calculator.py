@@ -124,27 +124,32 @@ class MHDNNCalculator(Calculator):
         self._check_finite(prediction, geometry)
         self._charges = prediction.charges
         self.guard.report()
+        self.results = self._results(prediction, geometry)
+        self.results.update(self._uncertainties(prediction))
+        if num_members(self.potential) > 1:
+            self.results.update(self._spread(geometry))
+        if self.dispersion:
+            self._add_dispersion(self.dispersion, atomic="energies" in asked)
+
+    def _results(self, prediction: Prediction, geometry: Geometry) -> dict[str, Any]:
+        """What every model gives."""
         energy = float(prediction.energy)
-        self.results = {
+        results = {
             "energy": energy,
             "free_energy": energy,
             "energies": prediction.atomic_energies.cpu().numpy(),
             "forces": prediction.forces.cpu().numpy(),
         }
         if self.atoms.cell.rank == 3:
-            self.results["stress"] = geometry.stress(prediction.virial)[0].cpu().numpy()
+            results["stress"] = geometry.stress(prediction.virial)[0].cpu().numpy()
         if prediction.atomic_virials is not None:
-            self.results["stresses"] = (prediction.atomic_virials / geometry.volume).cpu().numpy()
+            results["stresses"] = (prediction.atomic_virials / geometry.volume).cpu().numpy()
         if prediction.charges is not None:
             charges = prediction.charges.cpu().numpy()
-            self.results["charges"] = charges
+            results["charges"] = charges
             # of the charges alone, about the origin; in a periodic direction it depends on the choice of the cell
-            self.results["dipole"] = charges @ self.atoms.positions
-        self.results.update(self._uncertainties(prediction))
-        if num_members(self.potential) > 1:
-            self.results.update(self._spread(geometry))
-        if self.dispersion:
-            self._add_dispersion(self.dispersion, atomic="energies" in asked)
+            results["dipole"] = charges @ self.atoms.positions
+        return results
 
     def _uncertainties(self, prediction: Prediction) -> dict[str, Any]:
         """Expected errors as results; empty for models of older versions."""

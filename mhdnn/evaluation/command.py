@@ -46,7 +46,7 @@ def evaluate(
     left_out = bool(metadata.get("dispersion_left_out")) if dispersion == "model" else dispersion == "false"
     reader = StoreReader(data, subtract_dispersion=left_out)
     dataset = StructureDataset(reader, _chosen(reader, split), metadata["cutoff"], 0, total_charge)
-    items = track((dataset[i] for i in range(len(dataset))), "evaluating", len(dataset), transient=True)
+    items = track(dataset.in_order(), "evaluating", len(dataset), transient=True)
     predictions = predict_structures(script, items, metadata["atomic_numbers"], str(data))
     errors = compute_errors(predictions)
     name = split or data.stem

@@ -59,7 +59,7 @@ class ChargeModule(StageModule):
         size = geometry.num_structures
         self.log("validation_loss", loss, on_epoch=True, batch_size=size, sync_dist=True, prog_bar=True)
         for number in torch.unique(geometry.atomic_numbers).tolist():
-            chosen = difference[(geometry.atomic_numbers == number) & torch.isfinite(difference)]
+            chosen = difference[(geometry.atomic_numbers == number) & torch.isfinite(batch.labels.charges)]
             self._squares.setdefault(chemical_symbols[number], []).append(chosen**2)
 
     def on_validation_epoch_end(self) -> None:

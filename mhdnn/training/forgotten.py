@@ -31,7 +31,7 @@ def by_file(data: StoreDataModule, predictions: Mapping[str, Predictions]) -> di
     """Predictions of each part by the files that its structures stand in; of a single file as they are."""
     result = {}
     for part, whole in predictions.items():
-        reader = data.readers.get(part, data.train_reader)
+        reader = data.reader_of(part)
         names = names_of_sources(reader)
         source = source_of(reader, numbers_of(whole))
         for number, name in enumerate(names):
@@ -50,9 +50,8 @@ def numbers_of(predictions: Predictions) -> np.ndarray:
 
 def errors_before(model: InitialModel, data: StoreDataModule, part: str) -> Predictions | None:
     """What the initial model says of the structures of a part whose elements it knows; None if there are none."""
-    dataset, known = data.dataset(part), set(model.atomic_numbers)
-    items = (dataset[index] for index in range(len(dataset)))
-    chosen = (item for item in items if set(item[1].atomic_numbers.tolist()) <= known)
+    known = set(model.atomic_numbers)
+    chosen = (item for item in data.dataset(part).in_order() if set(item[1].atomic_numbers.tolist()) <= known)
     try:
         return predict_structures(model.potential, chosen, model.atomic_numbers, str(data.paths()[part]))
     except DataError:

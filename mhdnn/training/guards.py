@@ -100,7 +100,7 @@ class FiniteGuard:
 
 def named(data: StoreDataModule, part: str, number: int) -> str:
     """A structure as messages name it: store, index, group."""
-    reader = data.readers.get(part, data.train_reader)
+    reader = data.reader_of(part)
     return f"{reader.name_of(number)} (group {reader.groups[number]!r}, {part})"
 
 

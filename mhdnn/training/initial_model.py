@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,11 +14,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from mhdnn.archive import read_archive
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.data.joined import open_stores
 from mhdnn.deploy.export import potential_from_checkpoint, read_checkpoint
-from mhdnn.deploy.model_file import METADATA_FILE, first_line, load_model
+from mhdnn.deploy.model_file import first_line, is_model_file, load_model
 from mhdnn.errors import ConfigError, ModelError
 from mhdnn.factory import build_potential
 from mhdnn.potential import Potential
@@ -64,7 +62,7 @@ def read_initial(path: Path | str) -> InitialModel:
     :raises ModelError: if the file can't be read, or holds a potential that can't be trained
     """
     path = Path(path)
-    if path.is_file() and _is_checkpoint(path):
+    if zipfile.is_zipfile(path) and not is_model_file(path):
         potential, settings = potential_from_checkpoint(read_checkpoint(path))
         return InitialModel(path, potential, settings)
     script, metadata = load_model(path)
@@ -77,15 +75,6 @@ def read_initial(path: Path | str) -> InitialModel:
     except (KeyError, RuntimeError) as error:
         raise ModelError(f"{path}: its settings and weights don't fit together ({first_line(error)})") from error
     return InitialModel(path, potential, settings)
-
-
-def _is_checkpoint(path: Path) -> bool:
-    """Whether a file is none of TorchScript with metadata; damaged ones are left to their readers."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(read_archive(path))) as archive:
-            return not any(name.endswith(f"extra/{METADATA_FILE}") for name in archive.namelist())
-    except zipfile.BadZipFile:
-        return False
 
 
 def with_initial_model(config: DictConfig, model: InitialModel) -> DictConfig:

@@ -98,7 +98,7 @@ def composition_of(potential: Potential, geometry: Geometry) -> torch.Tensor:
 
 def sources_in(data: StoreDataModule, geometry: Geometry, part: str = "train") -> torch.Tensor:
     """Source of each structure; of a part with stores of its own the n-th, if there are several, else the first."""
-    reader = data.readers.get(part, data.train_reader)
+    reader = data.reader_of(part)
     source = source_of(reader, geometry.dataset_index.cpu().numpy())
     return torch.from_numpy(np.asarray(source)).to(geometry.positions.device)
 

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.potential import Potential
+from mhdnn.structure import LABELS
 
 console = Console()
 FEWEST_SECONDS = 30.0
@@ -45,7 +46,7 @@ def data_table(data: StoreDataModule) -> Table:
     """Structures, atoms, elements and labels of each part."""
     table = Table("part", "structures", "atoms", "atoms each", "elements", "labels", box=box.SIMPLE_HEAD)
     for part, indices in data.indices.items():
-        reader = data.readers.get(part, data.train_reader)
+        reader = data.reader_of(part)
         sizes = reader.num_atoms[indices]
         least, most = int(sizes.min()), int(sizes.max())
         table.add_row(
@@ -54,12 +55,9 @@ def data_table(data: StoreDataModule) -> Table:
             f"{int(sizes.sum()):,}",
             str(least) if least == most else f"{least}-{most}",
             elements_of(reader.composition(reader.elements())[indices], reader.elements()),
-            ", ".join(label for label in LABEL_ORDER if label in reader.labels),
+            ", ".join(label for label in LABELS if label in reader.labels),
         )
     return table
-
-
-LABEL_ORDER = ("energy", "forces", "stress", "charges", "total_charge")
 
 
 def elements_of(composition: np.ndarray, numbers: Sequence[int]) -> str:

@@ -61,13 +61,12 @@ def finish(
     predictions: dict[str, Predictions] = {}
     for part in ("validation", "test"):
         if part in data.indices:
-            dataset = data.dataset(part)
-            items = (dataset[index] for index in range(len(dataset)))
-            source = str(data.paths()[part])
+            items, source = data.dataset(part).in_order(), str(data.paths()[part])
             predictions[part] = predict_structures(script, items, metadata["atomic_numbers"], source)
     errors = {part: compute_errors(p) for part, p in predictions.items()}
     if errors:
-        several = {name: compute_errors(p) for name, p in by_file(data, predictions).items()}
+        files = by_file(data, predictions)
+        several = {name: compute_errors(p) for name, p in files.items() if name not in errors}
         print_errors(errors | several)
         write_errors(folder / "errors.json", errors)
     if initial is not None and predictions:

@@ -55,6 +55,7 @@ def test_offsets_are_taken_from_energies(tmp_path):
     energies = [data.train_reader[index].energy for index in range(24)]
     assert energies == [float(n) for n in range(12)] + [n - 3.0 for n in range(12)]
     assert [structure.energy for structure in data.train_reader.select([11, 12])] == [11.0, -3.0]
+    assert data.train_reader.energies().tolist() == energies
     assert data.dataset("train")[0][1] is not kept
 
 

@@ -130,6 +130,9 @@ def test_a_loss_that_is_infinite(store, tmp_path):
         readers, paths = {"train": StoreReader(store)}, lambda self: {"train": store}
         train_reader = readers["train"]
 
+        def reader_of(self, part):
+            return self.train_reader
+
         def dataset(self, part):
             return StructureDataset(self.train_reader, [2, 5, 7], 4.5)
 

@@ -5,7 +5,6 @@ What is in none of these lists may change energies, and is refused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -164,8 +163,3 @@ def as_number(path: Path, number: int, word: str) -> float:
         return float(word)
     except ValueError as error:
         raise DataError(f"{path}: line {number}: expected a number, got {word!r}") from error
-
-
-def symbols_text(symbols: Sequence[str]) -> str:
-    """For messages."""
-    return ", ".join(symbols)
