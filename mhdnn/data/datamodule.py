@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -199,11 +199,13 @@ class StoreDataModule(pl.LightningDataModule):
     def dataset(self, part: str) -> StructureDataset:
         """Structures of a part (train, validation, test) with their neighbour pairs."""
         if part not in self.datasets:
-            reader = self.reader_of(part)
-            cache = self.cache_megabytes if part == "train" else self.cache_megabytes / 4
-            options = (self.cutoff, cache, self.total_charge, self.weights.get(part))
-            self.datasets[part] = StructureDataset(reader, self.indices[part], *options)
+            self.datasets[part] = self._dataset_of(part, self.indices[part])
         return self.datasets[part]
+
+    def _dataset_of(self, part: str, indices: np.ndarray) -> StructureDataset:
+        reader = self.reader_of(part)
+        cache = self.cache_megabytes if part == "train" else self.cache_megabytes / 4
+        return StructureDataset(reader, indices, self.cutoff, cache, self.total_charge, self.weights.get(part))
 
     def sample(self, num_atoms: int) -> Iterator[Batch]:
         """Random training structures, in all about ``num_atoms`` atoms, in batches of ``SAMPLE_BATCH_ATOMS``."""
@@ -217,15 +219,28 @@ class StoreDataModule(pl.LightningDataModule):
 
     def batches(self, part: str) -> Iterator[Batch]:
         """All structures of a part in their order, in batches of about ``PASS_BATCH_ATOMS``, read in blocks."""
-        items = self.dataset(part).in_order()
-        for chosen in self._packed(part, PASS_BATCH_ATOMS):
-            yield collate(list(itertools.islice(items, len(chosen))))
+        return self._passed(self.dataset(part), self._sizes(part))
 
-    def _packed(self, part: str, num_atoms: int) -> list[list[int]]:
-        """Numbers of the structures of a part in their order, in lists of about so many atoms."""
-        sizes = self.reader_of(part).num_atoms[self.indices[part]]
-        _, first = np.unique(np.cumsum(sizes) // num_atoms, return_index=True)
-        return [chosen.tolist() for chosen in np.split(np.arange(len(sizes)), first[1:])]
+    def thinned(self, num_atoms: int) -> Callable[[], Iterator[Batch]]:
+        """Passes over random training structures in their order, in all at most about ``num_atoms`` atoms."""
+        sizes = self._sizes("train")
+        if sizes.sum() <= num_atoms:
+            return lambda: self.batches("train")
+        order = np.random.default_rng(self.seed).permutation(len(sizes))
+        chosen = np.sort(order[: 1 + int(np.searchsorted(np.cumsum(sizes[order]), num_atoms))])
+        dataset = self._dataset_of("train", self.indices["train"][chosen])
+        return lambda: self._passed(dataset, sizes[chosen])
+
+    def _sizes(self, part: str) -> np.ndarray:
+        """Numbers of atoms of the structures of a part."""
+        sizes: np.ndarray = self.reader_of(part).num_atoms[self.indices[part]]
+        return sizes
+
+    @staticmethod
+    def _passed(dataset: StructureDataset, sizes: np.ndarray) -> Iterator[Batch]:
+        items = dataset.in_order()
+        for numbers in packed(sizes, PASS_BATCH_ATOMS):
+            yield collate(list(itertools.islice(items, len(numbers))))
 
     def _loader(self, part: str, **options: Any) -> DataLoader[Any]:
         return DataLoader(
@@ -252,7 +267,7 @@ class StoreDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
         if "validation" not in self.indices:
             return []
-        return self._loader("validation", batch_sampler=self._packed("validation", VALIDATION_BATCH_ATOMS))
+        return self._loader("validation", batch_sampler=packed(self._sizes("validation"), VALIDATION_BATCH_ATOMS))
 
     def paths(self) -> dict[str, Path]:
         """Store of each part; of several stores, their paths one after the other."""
@@ -261,6 +276,12 @@ class StoreDataModule(pl.LightningDataModule):
     def names(self) -> dict[str, str]:
         """Names of the stores of each part."""
         return {part: ", ".join(names_of_sources(self.reader_of(part))) for part in self.indices}
+
+
+def packed(sizes: np.ndarray, num_atoms: int) -> list[list[int]]:
+    """Consecutive numbers of structures of some sizes, in lists of about so many atoms."""
+    _, first = np.unique(np.cumsum(sizes) // num_atoms, return_index=True)
+    return [numbers.tolist() for numbers in np.split(np.arange(len(sizes)), first[1:])]
 
 
 def check_same(attribute: str, sources: Sequence[StoreReader]) -> None:

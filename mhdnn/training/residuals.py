@@ -23,7 +23,6 @@ FEWEST_ATOMS = 20
 """Of an element, for weights or a quantile of its own; and in all, for a calibration."""
 PENALTY = 2.5e-3
 """Of the squared weights, in units of the mean variance of a feature."""
-MOST_ATOMS = 100_000
 
 
 def fit_residuals(potential: Potential, batches: Iterable[Batch]) -> None:
@@ -31,7 +30,7 @@ def fit_residuals(potential: Potential, batches: Iterable[Batch]) -> None:
 
     What the predicted forces explain is fitted beside, and left to the calibration: h is what the environment adds.
 
-    :param batches: the training set
+    :param batches: the training set, or a part of it
     """
     model = potential.uncertainty
     num_axes = model.axes.shape[1]
@@ -43,8 +42,6 @@ def fit_residuals(potential: Potential, batches: Iterable[Batch]) -> None:
         axes = model.features(atoms.functions.detach())[:, 1:].double()
         regressors, _ = explained_by(potential, atoms, forces)
         parts.append((torch.cat([axes, regressors[:, 2:]], 1)[known], atoms.element_index[known], errors[known]))
-        if sum(len(part) for *_, part in parts) >= MOST_ATOMS:
-            break
     rows, element, errors = (torch.cat(column) for column in zip(*parts, strict=True))
     if len(errors) < FEWEST_ATOMS:
         return

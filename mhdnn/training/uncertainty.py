@@ -42,14 +42,14 @@ SEEN_DISTANCES = 0.99
 MOST_CANDIDATES = 100_000
 """Of an element, for landmarks."""
 MOST_ATOMS = 100_000
-"""Of a calibration."""
+"""Of a calibration, and of the training set for what a part of it tells as well."""
 
 
 def fit_uncertainty(potential: Potential, data: StoreDataModule) -> None:
     """Set the error model; without forces that the errors could be seen on it stays unfitted, and that is said."""
     part = "validation" if "validation" in data.indices else "train"
     with Progress(console=console, transient=True) as progress:
-        passes = (lambda: training_set(data, progress), lambda: data.batches(part))
+        passes = data.thinned(MOST_ATOMS), data.batches(part), training_set(data, progress)
         fitted = fit_error_model(potential, *passes)
     if not fitted:
         console.print(f"no uncertainties: the {part} set has less than {FEWEST_ATOMS} atoms with forces")
@@ -58,12 +58,16 @@ def fit_uncertainty(potential: Potential, data: StoreDataModule) -> None:
 
 
 def fit_error_model(
-    potential: Potential, training: Callable[[], Iterable[Batch]], calibration: Callable[[], Iterable[Batch]]
+    potential: Potential,
+    training: Callable[[], Iterable[Batch]],
+    calibration: Iterable[Batch],
+    whole: Iterable[Batch],
 ) -> bool:
     """Posterior covariance from the training set, expected errors from those of the calibration set.
 
-    :param training: gives a pass over the training set
-    :param calibration: gives a pass over structures with labels, better not those trained on
+    :param training: gives a pass over the training set, or a random part of it if it is large
+    :param calibration: structures with labels, better not those trained on
+    :param whole: the training set, all of it
     :return: whether there were enough forces
     """
     model = potential.uncertainty
@@ -73,14 +77,14 @@ def fit_error_model(
     fit_posterior(potential, training)
     fit_residuals(potential, training())
     fit_landmarks(potential, training())
-    errors = SeenErrors.gathered(potential, calibration())
+    errors = SeenErrors.gathered(potential, calibration)
     if len(errors.force) < FEWEST_ATOMS:
         model.largest_grade.zero_()
         model.radius.zero_()
         return False
     calibrate_forces(model, errors)
     calibrate_energies(model, errors)
-    fit_largest(potential, training(), errors)
+    fit_largest(potential, whole, errors)
     return True
 
 

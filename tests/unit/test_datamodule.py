@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.data.writer import StoreWriter
@@ -93,6 +94,15 @@ def test_sample_is_about_as_large_as_asked_for(tmp_path):
     batches = list(data.sample(500))
     assert sum(batch.geometry.num_atoms for batch in batches) == pytest.approx(500, abs=2)
     assert max(batch.geometry.num_atoms for batch in batches) <= 201
+
+
+def test_part_of_the_training_set_is_spread_over_it(tmp_path):
+    data = module(store(tmp_path / "a.h5", ["x"] * 300), validation_fraction=0)
+    whole, part = (torch.cat([batch.dataset_index for batch in data.thinned(n)()]) for n in (10_000, 100))
+    assert whole.tolist() == list(range(300))
+    assert 40 < len(part) < 60
+    assert part.diff().min() > 0
+    assert part.double().mean() == pytest.approx(150, abs=50)
 
 
 def test_a_correction_that_is_left_out_must_be_named(tmp_path):

@@ -50,8 +50,8 @@ def test_command(tmp_path, capsys):
     potential = small_potential()
     from tests.builders import batch_of
 
-    training = batch_of(*rattled_crystals(20, 0))
-    assert fit_error_model(potential, lambda: [training], lambda: [labelled(potential, rattled_crystals(10, 2), 0)])
+    training = [batch_of(*rattled_crystals(20, 0))]
+    assert fit_error_model(potential, lambda: training, [labelled(potential, rattled_crystals(10, 2), 0)], training)
     save_model(potential, tmp_path / "model.pt", metadata_of(potential, model_settings(ELEMENTS, **CHANGES), {}))
     strange = [bulk("Si", "fcc", a=3.9), bulk("C", a=3.4)]
     pool = write(tmp_path / "pool.h5", [*rattled_crystals(4, 5), *strange, *strange])

@@ -56,7 +56,7 @@ def potential():
     result = small_potential()
     training = [batch_of(*rattled_crystals(20, seed)) for seed in (0, 1)]
     fit_domain(result, training)
-    assert fit_error_model(result, lambda: training, lambda: [labelled(result, rattled_crystals(90, 2), 0)])
+    assert fit_error_model(result, lambda: training, [labelled(result, rattled_crystals(90, 2), 0)], training)
     return result
 
 
@@ -197,7 +197,7 @@ def test_weights_without_error_model_leave_it_unfitted(potential, tmp_path):
 def test_too_few_forces_are_no_calibration(tmp_path):
     again = small_potential()
     batch = batch_of(*rattled_crystals(4, 0))
-    assert not fit_error_model(again, lambda: [batch], lambda: [batch])
+    assert not fit_error_model(again, lambda: [batch], [batch], [batch])
     assert not again.uncertainty.is_fitted()
     save_model(again, tmp_path / "model.pt", metadata_of(again, model_settings(ELEMENTS, **CHANGES), {}))
 
