@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A wheel with compiled operators, installed into an empty environment and tried there without a compiler.
+# A wheel with compiled operators, installed into an empty environment and tried there, without a compiler but for the
+# pair style of LAMMPS.
 #
 #     scripts/wheel.sh [FOLDER]      default: dist/; MHDNN_SHIP chooses the levels (mhdnn/kernels/shipped.py)
 
@@ -17,8 +18,9 @@ export MHDNN_SHIP
 python -m build --no-isolation --outdir "$place" . >"$place/log" 2>&1 || { cat "$place/log" >&2; fail "no wheel"; }
 say "An empty environment"
 python -m venv "$place/empty"
-"$place/empty/bin/pip" install --quiet --constraint constraints.txt "$place"/*.whl
-say "Training and calculation without a compiler"
+wheel=("$place"/*.whl)
+"$place/empty/bin/pip" install --quiet --constraint constraints.txt "${wheel[0]}[lammps]"
+say "Training and calculation without a compiler, LAMMPS with one"
 cp scripts/try_wheel.py "$place"
 (cd "$place" && "$place/empty/bin/python" try_wheel.py)
 mkdir -p "$folder"
