@@ -2,8 +2,8 @@
 
     python scripts/try_wheel.py [--any-operators]     in the environment that the wheel is installed into
 
-Without the option the operators must be those that the wheel brought: no compiler is looked for before the pair style of
-LAMMPS is compiled, if LAMMPS is installed.
+Without the option the operators must be those that the wheel brought: no compiler is looked for before the pair style
+of LAMMPS is compiled, if LAMMPS is installed.
 """
 
 from __future__ import annotations

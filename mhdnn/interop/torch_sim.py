@@ -17,7 +17,7 @@ from mhdnn.deploy.model_file import load_model
 from mhdnn.errors import ConfigError, ModelError
 from mhdnn.neighbors import find_pairs
 from mhdnn.prediction import predict
-from mhdnn.structure import VOIGT, Batch, Structure
+from mhdnn.structure import VOIGT, Geometry, Structure
 
 try:
     import torch_sim
@@ -56,18 +56,18 @@ class TorchSimModel(ModelInterface):
         """
         if isinstance(state, dict):
             state = torch_sim.SimState(**state, masses=torch.ones_like(state["positions"][:, 0]))
-        prediction = predict(self.potential, self._batch(state))
-        stress = torch.zeros(state.n_systems, 3, 3, dtype=torch.float64, device=self._device)
+        geometry = self._geometry(state)
+        prediction = predict(self.potential, geometry)
+        voigt = geometry.stress(prediction.virial)
+        stress = voigt.new_empty(state.n_systems, 3, 3)
         for column, (row, other) in enumerate(VOIGT):
-            stress[:, row, other] = stress[:, other, row] = prediction.virial[:, column]
-        volume = torch.linalg.det(state.cell.to(stress)).abs()
-        stress /= torch.where(volume > 0, volume, torch.nan)[:, None, None]
+            stress[:, row, other] = stress[:, other, row] = voigt[:, column]
         found = {"energy": prediction.energy, "forces": prediction.forces, "stress": stress}
         if prediction.charges is not None:
             found["charges"] = prediction.charges
         return {name: values.to(state.positions) for name, values in found.items()}
 
-    def _batch(self, state: torch_sim.SimState) -> Batch:
+    def _geometry(self, state: torch_sim.SimState) -> Geometry:
         unknown = sorted(set(state.atomic_numbers.tolist()) - set(self.metadata["atomic_numbers"]))
         if unknown:
             raise ModelError(
@@ -83,7 +83,7 @@ class TorchSimModel(ModelInterface):
             own = system == index
             structure = Structure(numbers[own], positions[own].astype(float), cell, periodic, total_charge=total)
             items.append((index, structure, find_pairs(structure.positions, cell, periodic, self.metadata["cutoff"])))
-        return collate(items).to(self._device)
+        return collate(items).geometry.to(self._device)
 
     def _total_charges(self, num_systems: int) -> list[float]:
         if isinstance(self.total_charge, Sequence):

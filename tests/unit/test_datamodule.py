@@ -98,7 +98,8 @@ def test_sample_is_about_as_large_as_asked_for(tmp_path):
 
 def test_part_of_the_training_set_is_spread_over_it(tmp_path):
     data = module(store(tmp_path / "a.h5", ["x"] * 300), validation_fraction=0)
-    whole, part = (torch.cat([batch.dataset_index for batch in data.thinned(n)()]) for n in (10_000, 100))
+    passes = data.thinned(10_000), data.thinned(100)
+    whole, part = (torch.cat([batch.geometry.dataset_index for batch in one()]) for one in passes)
     assert whole.tolist() == list(range(300))
     assert 40 < len(part) < 60
     assert part.diff().min() > 0
