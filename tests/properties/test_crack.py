@@ -11,12 +11,20 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from matscipy.fracture_mechanics.crack import CubicCrystalCrack
 
-from mhdnn.errors import ConfigError
+from mhdnn.errors import ConfigError, PropertyError
 from mhdnn.properties.fracture.cleavage import cleavage_report, cleave
+from mhdnn.properties.fracture.crack_balance import Balance
 from mhdnn.properties.fracture.crack_field import CrackField
 from mhdnn.properties.fracture.crack_report import MPA_SQRT_M, crack_report
 from mhdnn.properties.fracture.cracked_crystal import CrackSettings, cracked_crystal, middle_of
-from mhdnn.properties.fracture.planes import along_plane, cell_along, shortest_translation, slab_of, whole_indices
+from mhdnn.properties.fracture.planes import (
+    advance_period,
+    along_plane,
+    cell_along,
+    shortest_translation,
+    slab_of,
+    whole_indices,
+)
 from tests.lammps.runs import has_lammps
 
 GPA = 160.2176634  # 1 eV/Å³
@@ -53,8 +61,8 @@ def test_silicon_cracks_around_griffith(tmp_path):
 
     The unrelaxed (111) surface has one dangling bond of -ε/2 each: 2γ is one bond's energy by the area for it, and with
     the potential's known elastic constants (151.4, 76.4 and 56.4 GPa) K_G is 0.6 MPa√m. The lattice traps this crack
-    in a wide range around it; no brittle advance follows, for which the potential is known. Griffith's value
-    itself is tested by energies alone in `test_crack_energy`.
+    in a wide range around it; no brittle advance follows, for which the potential is known. What an advance costs, by
+    the energies of the crack alone, is nothing at K_G, and 2γ without load; of a strip, too (`test_crack_energy`).
     """
     settings = CrackSettings(
         (1, 1, 1), (1, -1, 0), radius=25.0, intensity_step=0.1, max_force=0.02, smallest_intensity=0.4,
@@ -70,6 +78,8 @@ def test_silicon_cracks_around_griffith(tmp_path):
     assert values["griffith_mpa_sqrt_m"] == pytest.approx(expected * 1e-2, rel=0.01)
     assert values["healing_mpa_sqrt_m"] < values["griffith_mpa_sqrt_m"] < values["initiation_mpa_sqrt_m"]
     assert values["energy_release_at_griffith_j_per_m2"] == pytest.approx(values["cleavage_energy_relaxed_j_per_m2"])
+    assert values["balance_mpa_sqrt_m"] == pytest.approx(expected * 1e-2, rel=0.02)
+    assert values["cleavage_energy_by_crack_j_per_m2"] == pytest.approx(2.1683 / area * JOULE, rel=0.05)
     first = values["first_broken_bonds"][0]
     assert np.linalg.norm(first["from_tip_angstrom"]) < 6.0
     assert values["first_event"] == "blunting"
@@ -78,6 +88,52 @@ def test_silicon_cracks_around_griffith(tmp_path):
     repeated = crack_report([silicon], again, settings, journal=tmp_path / "journal.json")
     assert {number for number, _ in again.made} == {8, 40}  # crystal and slab, to tell the journals apart: no step
     assert repeated.values["initiation_mpa_sqrt_m"] == values["initiation_mpa_sqrt_m"]
+
+
+@pytest.mark.parametrize(
+    ("crystal", "plane", "front", "period"),
+    [
+        (bulk("Si", cubic=True, a=5.431), (1, 1, 1), (1, -1, 0), 5.431 * np.sqrt(6) / 4),
+        (bulk("Si", a=5.431), (1, 0, 0), (0, 1, -1), 5.431 * np.sqrt(6) / 4),  # the same plane, of the primitive cell
+        (bulk("NaCl", "rocksalt", a=5.6, cubic=True), (1, 0, 0), (0, 0, 1), 2.8),
+        (bulk("NaCl", "rocksalt", a=5.6, cubic=True), (1, 0, 0), (0, 1, 1), 5.6 / np.sqrt(2)),
+        (bulk("Po", "sc", a=3.3) * (2, 1, 3), (0, 1, 0), (0, 0, 1), 3.3),
+        (bulk("W", a=3.16, cubic=True), (1, 1, 0), (0, 0, 1), 3.16 / np.sqrt(2)),
+    ],
+)
+def test_a_tip_comes_to_an_equivalent_place(crystal, plane, front, period):
+    """The area of the plane's cell by the period of the front, worked out by hand."""
+    found = advance_period(crystal, whole_indices(plane, "plane"), whole_indices(front, "front"))
+    assert found == pytest.approx(period)
+
+
+def test_where_an_advance_costs_nothing():
+    r"""A cost :math:`2\gamma (1 - K^2/K_c^2)` is none at K_c."""
+    parts = np.array([0.9, 1.0, 1.2])
+    balance = Balance(parts, 0.17 * (1.0 - parts**2 / 1.03**2))
+    assert balance.intensity == pytest.approx(1.03)
+    assert balance.surface_energy == pytest.approx(0.17)
+    with pytest.raises(PropertyError, match="expected an advance whose cost is positive without load"):
+        Balance(parts, 0.17 * (parts**2 - 1.0))
+
+
+def test_a_tip_is_put_beside_the_middle():
+    """The atoms that move follow the shifted field, the rim that of the middle; the row before the new tip is open."""
+    cracked = cracked_crystal(
+        bulk("Si", cubic=True, a=5.431), CrackSettings((1, 1, 1), (1, -1, 0), radius=20.0, rim=5.0)
+    )
+    stiffness = np.diag([0.5] * 6)
+    stiffness[:3, :3] += 0.4
+    field = CrackField.of(stiffness)
+    opened, ahead = cracked.displaced(field, 0.4), cracked.displaced(field, 0.4, cracked.period)
+    held = np.zeros(len(cracked.atoms), dtype=bool)
+    held[cracked.held] = True
+    np.testing.assert_allclose(ahead.positions[held], opened.positions[held])
+    places = (cracked.atoms.positions - middle_of(cracked.atoms))[:, :2] - [cracked.period, 0]
+    expected = field.displacements(places, np.array([0, 0.4, 0]))
+    np.testing.assert_allclose((ahead.positions - cracked.atoms.positions)[~held], expected[~held])
+    tips = [cracked.tip(cracked.bonds.stretches(atoms) > 1.4) for atoms in (opened, ahead)]
+    assert tips[1] - tips[0] == pytest.approx(cracked.period, abs=1e-6)
 
 
 class MorsePlanes(Calculator):

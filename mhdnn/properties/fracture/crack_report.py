@@ -67,7 +67,7 @@ def crack_report(
 
 
 def crack_figure(crackings: Sequence[Cracking], states: Sequence[dict[str, Any]]) -> Figure:
-    """Broken bonds against K_I, the atoms around the tip where bonds first break, and the energy of the plane."""
+    """Broken bonds against K_I, the atoms around the tip where bonds first break, and what an advance costs."""
     name = states[0]["formula"] if len(states) == 1 else "charge states"
     figure = new_figure(12.5, 4.2, f"{name}: crack in {states[0]['plane']} with the front {states[0]['front']}")
     left, middle, right = figure.subplots(1, 3)
@@ -78,17 +78,31 @@ def crack_figure(crackings: Sequence[Cracking], states: Sequence[dict[str, Any]]
         label = None if len(states) == 1 else state["formula"]
         left.plot([scale * s.intensity for s in steps], [s.broken.sum() for s in steps], "o-", color=color, label=label)
         left.axvline(scale, color=color, linestyle="--", label="Griffith" if len(states) == 1 else None)
-        opening, energy = state["openings_angstrom"], state["cleavage_energies_j_per_m2"]
-        right.plot(opening, energy, "o-", color=color, markersize=4)
+        _draw_costs(right, cracking, scale, color, len(states) == 1)
     left.legend(frameon=False, fontsize=9)
+    right.axhline(0.0, color="0.6", linewidth=0.8)
+    if len(states) == 1:
+        right.legend(frameon=False, fontsize=9)
     _draw_tip(middle, crackings[-1])
     for axes in (left, middle, right):
         style_axes(axes, "" if axes is middle else "both")
     label_axes(left, "$K_I$, MPa√m", "broken bonds")
     left.yaxis.set_major_locator(MaxNLocator(integer=True))
     label_axes(middle, "x from the tip, Å", "y, Å")
-    label_axes(right, "opening, Å", "energy of both surfaces, J/m²")
+    label_axes(right, "$K_I$, MPa√m", "cost of an advance, J/m²")
     return figure
+
+
+def _draw_costs(axes: Axes, cracking: Cracking, scale: float, color: str, named: bool) -> None:
+    """2γ - G by elasticity, and from the energies of cracks."""
+    parts = np.linspace(0.8, 1.2, 50)
+    costs = cracking.cleavage.energy * (1.0 - parts**2)
+    label = r"$2\gamma - G$, elasticity" if named else None
+    axes.plot(scale * parts, JOULE_PER_SQUARE_METER * costs, color=color, linewidth=1.2, label=label)
+    if cracking.balance is not None:
+        label = "energies of the crack" if named else None
+        places = scale * cracking.balance.intensities
+        axes.plot(places, JOULE_PER_SQUARE_METER * cracking.balance.costs, "s", color=color, markersize=6, label=label)
 
 
 def _draw_tip(axes: Axes, cracking: Cracking) -> None:
@@ -127,6 +141,7 @@ def _values(cracking: Cracking) -> dict[str, Any]:
         "healing_mpa_sqrt_m": None if lower is None else lower * griffith,
         "initiation_by_griffith": upper,
         "healing_by_griffith": lower,
+        **_balance(cracking, griffith),
         "first_event": cracking.mode or "none",
         "error_by_boundary_percent": 100.0 * cracked.advance / (2.0 * radius),
         "energy_release_at_griffith_j_per_m2": release,
@@ -140,6 +155,20 @@ def _values(cracking: Cracking) -> dict[str, Any]:
         "tips_angstrom": [step.tip for step in steps],
         "first_broken_bonds": _first_broken(cracking),
         **_local_stress(cracking),
+    }
+
+
+def _balance(cracking: Cracking, griffith: float) -> dict[str, Any]:
+    """Where an advance costs nothing, by the energies of the crack."""
+    balance = cracking.balance
+    costs = None if balance is None else JOULE_PER_SQUARE_METER * balance.costs
+    return {
+        "balance_mpa_sqrt_m": None if balance is None else balance.intensity * griffith,
+        "balance_by_griffith": None if balance is None else balance.intensity,
+        "cleavage_energy_by_crack_j_per_m2": (
+            None if balance is None else JOULE_PER_SQUARE_METER * balance.surface_energy
+        ),
+        "costs_of_advance_j_per_m2": costs,
     }
 
 
@@ -212,6 +241,10 @@ def _curves(crackings: Sequence[Cracking], states: Sequence[dict[str, Any]]) -> 
         return {"broken": Curve(intensities, broken, "$K_I$, MPa√m", "broken bonds")}
     places = np.array([state.get("num_ions", state["state"]) for state in states], dtype=float)
     label = "number of ions" if "num_ions" in states[0] else "state"
-    known = {"griffith": "Griffith's $K_I$, MPa√m", "initiation": "$K_I$ at the first broken bond, MPa√m"}
+    known = {
+        "griffith": "Griffith's $K_I$, MPa√m",
+        "balance": "$K_I$ at which an advance costs nothing, MPa√m",
+        "initiation": "$K_I$ at the first broken bond, MPa√m",
+    }
     found = {name: np.array([state[f"{name}_mpa_sqrt_m"] for state in states], dtype=float) for name in known}
     return {name: Curve(places, found[name], label, text) for name, text in known.items()}

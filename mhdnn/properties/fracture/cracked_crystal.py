@@ -13,7 +13,7 @@ from mhdnn.errors import ConfigError
 from mhdnn.properties.fracture.bonds import Bonds, find_bonds
 from mhdnn.properties.fracture.crack_field import MODE_I, CrackField
 from mhdnn.properties.fracture.directions import turned
-from mhdnn.properties.fracture.planes import cut_height, shortest_translation, whole_indices
+from mhdnn.properties.fracture.planes import advance_period, cut_height, shortest_translation, whole_indices
 
 FEWEST_FREE = 30
 """Atoms that move."""
@@ -94,6 +94,7 @@ class CrackedCrystal:
     :param crossing: numbers of the bonds across the plane, shape (num_crossing,)
     :param rows: x of these from the middle, shape (num_crossing,), Å
     :param advance: distance between rows of bonds, Å
+    :param period: by which the tip advances to an equivalent place, Å
     """
 
     atoms: Atoms
@@ -103,22 +104,27 @@ class CrackedCrystal:
     crossing: np.ndarray
     rows: np.ndarray
     advance: float
+    period: float
 
-    def displaced(self, field: CrackField, intensity: float) -> Atoms:
-        """All atoms where the field puts them, the rim held.
+    def displaced(self, field: CrackField, intensity: float, tip: float = 0.0) -> Atoms:
+        """All atoms where the field puts them; the rim, which is held, where it does with the tip in the middle.
 
         :param intensity: K_I, eV/Å^2.5
+        :param tip: of the field of the atoms that move, x from the middle, Å
         """
         result = self.atoms.copy()
-        result.positions += self.field(field, intensity)
+        shifts = self.field(field, intensity, tip)
+        shifts[self.held] = self.field(field, intensity)[self.held]
+        result.positions += shifts
         result.set_constraint(FixAtoms(self.held))
         return result
 
-    def field(self, field: CrackField, intensity: float) -> np.ndarray:
-        """Displacements of all atoms, shape (num_atoms, 3), Å."""
+    def field(self, field: CrackField, intensity: float, tip: float = 0.0) -> np.ndarray:
+        """Displacements of all atoms by the field with its tip at x from the middle, shape (num_atoms, 3), Å."""
         intensities = np.zeros(3)
         intensities[MODE_I] = intensity
-        return field.displacements((self.atoms.positions - middle_of(self.atoms))[:, :2], intensities)
+        places = (self.atoms.positions - middle_of(self.atoms))[:, :2] - [tip, 0.0]
+        return field.displacements(places, intensities)
 
     def tip(self, broken: np.ndarray) -> float:
         """Where the crack ends: in the middle between its last broken and the first unbroken row, from the left, Å.
@@ -175,7 +181,9 @@ def cracked_crystal(atoms: Atoms, settings: CrackSettings) -> CrackedCrystal:
     size = 2.0 * (outer + VACUUM)
     cylinder.set_cell([size, size, length])
     cylinder.positions += middle_of(cylinder)
-    return CrackedCrystal(cylinder, axes, held, bonds, crossing, places, float(rows[right] - rows[right - 1]))
+    advance = float(rows[right] - rows[right - 1])
+    shift = advance_period(atoms, whole_indices(settings.plane, "plane"), whole_indices(settings.front, "front"))
+    return CrackedCrystal(cylinder, axes, held, bonds, crossing, places, advance, shift)
 
 
 def _rows_of(places: np.ndarray, radius: float) -> np.ndarray:

@@ -6,7 +6,8 @@ From there :math:`K_I` rises step by step, the rim following the field and the a
 breaks, at :math:`K_+`: ahead of the tip, and the crack advances, or beside the plane, and it is blunted. And it falls
 until a bond across the crack forms again, at :math:`K_-`. Between both the lattice traps the crack (Thomson, Hsieh and
 Rana, https://doi.org/10.1063/1.1660699); Griffith's value lies between them. The rim does not know of a tip that has
-moved, so that K errs by about a row of bonds over twice the radius.
+moved, so that K errs by about a row of bonds over twice the radius. Where within these bounds an advance costs nothing,
+`crack_balance` finds.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
-from mhdnn.errors import ConfigError
+from mhdnn.errors import ConfigError, PropertyError
 from mhdnn.properties.elastic_tensor import rotated
 from mhdnn.properties.elasticity import DEFAULT_STRAINS, elastic_constants
 from mhdnn.properties.fracture.cleavage import Cleavage, cleave
+from mhdnn.properties.fracture.crack_balance import INTENSITIES, Balance
 from mhdnn.properties.fracture.crack_field import CrackField
 from mhdnn.properties.fracture.cracked_crystal import CrackedCrystal, CrackSettings, crack_axes, cracked_crystal
 from mhdnn.properties.fracture.planes import check_crystal
@@ -73,6 +75,7 @@ class Cracking:
     :param cracked: the cylinder
     :param loading: from the start upwards
     :param unloading: from the start downwards
+    :param balance: costs of an advance; None if the crack did not stay where it was put
     """
 
     settings: CrackSettings
@@ -84,6 +87,7 @@ class Cracking:
     cracked: CrackedCrystal
     loading: list[Step]
     unloading: list[Step]
+    balance: Balance | None
 
     @property
     def initiation(self) -> float | None:
@@ -163,7 +167,8 @@ def crack_crystal(
     run = _Run(cracked_crystal(crystal, settings), field, griffith, calculator, settings, kept, points)
     start = run.start()
     up, down = run.ramp(start, 1.0), run.ramp(start, -1.0)
-    return Cracking(settings, crystal, stiffness, cleavage, field, griffith, run.cracked, up, down)
+    balance = points.get("the cost of an advance", partial(run.balance, start))
+    return Cracking(settings, crystal, stiffness, cleavage, field, griffith, run.cracked, up, down, balance)
 
 
 class _Run:
@@ -178,8 +183,9 @@ class _Run:
         points: Points,
     ) -> None:
         self.cracked = cracked
+        self.field = field
+        self.griffith = griffith
         self.unit = cracked.field(field, griffith)
-        self.opened = cracked.displaced(field, griffith)
         self.calculator = calculator
         self.settings = settings
         self.journal = journal
@@ -187,7 +193,7 @@ class _Run:
 
     def start(self) -> Step:
         """The crack at Griffith's stress intensity."""
-        return self._step(1.0, self.opened)
+        return self._step(1.0, self.cracked.displaced(self.field, self.griffith))
 
     def ramp(self, start: Step, sign: float) -> list[Step]:
         """Steps from the start until a bond breaks or heals, the limit is reached, or several fail in a row."""
@@ -211,8 +217,36 @@ class _Run:
                 break
         return steps
 
-    def _step(self, intensity: float, start: Atoms) -> Step:
-        result = self.journal.get(f"intensity {intensity:.6f}", self._relaxation(start))
+    def balance(self, start: Step) -> Balance:
+        """What an advance costs.
+
+        :param start: the crack with its tip in the middle
+        :raises PropertyError: if the crack leaves the place where it was put
+        """
+        period, front = self.cracked.period, float(self.cracked.atoms.cell[2, 2])
+        costs = []
+        for intensity in INTENSITIES:
+            behind, ahead = (self._elsewhere(start, intensity, shift) for shift in (-period, period))
+            costs.append((ahead.energy - behind.energy) / (2.0 * period * front))
+        return Balance(np.array(INTENSITIES), np.array(costs))
+
+    def _elsewhere(self, start: Step, intensity: float, shift: float) -> Step:
+        """The crack with its tip shifted along x, Å, under the same rim."""
+        opened = self.cracked.displaced(self.field, intensity * self.griffith, shift)
+        step = self._step(intensity, opened, f" with the tip at {shift:.4f}")
+        beside = np.ones(len(step.broken), dtype=bool)
+        beside[self.cracked.crossing] = False
+        is_blunted = (step.broken & beside).sum() > (start.broken & beside).sum()
+        if is_blunted or abs(step.tip - start.tip - shift) > 0.5 * self.cracked.advance:
+            raise PropertyError(
+                f"`radius`: expected a crack that stays {shift:.3g} Å from the middle at {intensity:g} K_G, got "
+                f"{'one that is blunted' if is_blunted else f'its tip at {step.tip - start.tip:.3g} Å'}; the lattice "
+                "does not hold it there, a larger radius may"
+            )
+        return step
+
+    def _step(self, intensity: float, start: Atoms, where: str = "") -> Step:
+        result = self.journal.get(f"intensity {intensity:.6f}{where}", self._relaxation(start))
         atoms = start.copy()
         atoms.set_positions(result["positions"], apply_constraint=False)
         virials = None if result["virials"] is None else np.array(result["virials"])

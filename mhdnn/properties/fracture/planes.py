@@ -185,6 +185,23 @@ def shortest_translation(atoms: Atoms, direction: np.ndarray) -> np.ndarray:
     return vector
 
 
+def advance_period(atoms: Atoms, plane: np.ndarray, front: np.ndarray) -> float:
+    """The shortest way across its front by which a crack comes to an equivalent place, Å.
+
+    The area of the lattice's cell in the plane by the shortest translation along the front.
+
+    :param plane: indices (hkl) without a common divisor
+    :param front: indices [uvw] in the plane, without a common divisor
+    """
+    alike = np.flatnonzero(atoms.numbers == atoms.numbers[0])
+    shifts = atoms.positions[alike] - atoms.positions[0]
+    centring = [atoms.cell.scaled_positions(shift) for shift in shifts if _is_translation(atoms, shift)]
+    heights = np.array(centring) @ plane
+    within_plane = int((np.abs(heights - np.rint(heights)) < 1e-2).sum())
+    area = float(np.linalg.norm(np.cross(*(cell_along(atoms, plane)[:2] @ atoms.cell[:])))) / within_plane
+    return area / float(np.linalg.norm(shortest_translation(atoms, front)))
+
+
 def _is_translation(atoms: Atoms, shift: np.ndarray) -> bool:
     fractions = atoms.get_scaled_positions(wrap=False)
     moved = atoms.cell.scaled_positions(atoms.positions + shift)
