@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -118,7 +119,7 @@ def print_commands(console: Console) -> None:
 def print_report(console: Console, report: Report, files: Sequence[Path]) -> None:
     """The numbers, short lists and small matrices of a report, its warnings, and where its files are."""
     table = Table.grid(padding=(0, 3))
-    for key, value in report.values.items():
+    for key, value in named_numbers(report.values):
         if (text := short_text(value)) is not None:
             table.add_row(key, text)
     console.print(table)
@@ -131,8 +132,19 @@ def print_report(console: Console, report: Report, files: Sequence[Path]) -> Non
         console.print(str(file), markup=False)
 
 
+def named_numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Keys and values of a report; of dictionaries within, the keys joined by dots."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}.{inner}", item) for inner, item in named_numbers(value))
+        else:
+            yield key, value
+
+
 def short_text(value: object) -> str | None:
-    """A value that fits on a line, or None."""
+    """A value that fits on a line, or None; of a list with one, this one."""
+    if isinstance(value, list) and len(value) == 1:
+        return short_text(value[0])
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, int | np.integer):

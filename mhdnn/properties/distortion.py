@@ -68,11 +68,13 @@ def distortion_report(
         distances
     :param ion: element that is inserted; its atoms per centre are the state of charge
     """
-    states = []
-    for atoms in tracked(structures, "distortion"):
+    states, remarks = [], []
+    for number, atoms in enumerate(tracked(structures, "distortion")):
         others = ligands or sorted(set(atoms.get_chemical_symbols()) - {*centers, ion})
         found = find_polyhedra(atoms, centers, others, cutoff, count)
         states.append(_state(atoms, found, ion))
+        if cutoff is not None or count is not None:
+            remarks += _against_gaps(number, atoms, found, find_polyhedra(atoms, centers, others))
     values = {
         "ion": ion,
         "ions_per_center": [state["ions_per_center"] for state in states],
@@ -81,7 +83,7 @@ def distortion_report(
         "tunnel_radius_angstrom": [state["tunnel"]["radius_angstrom"] if state["tunnel"] else None for state in states],
         "states": states,
     }
-    return Report("distortion", values, distortion_figure(values), _warnings(states))
+    return Report("distortion", values, distortion_figure(values), _warnings(states) + remarks)
 
 
 def means_by_kind(states: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -159,6 +161,25 @@ def _mean(values: Sequence[float]) -> float:
     """Of the polyhedra that have the measure."""
     defined = [value for value in values if np.isfinite(value)]
     return float(np.mean(defined)) if defined else np.nan
+
+
+def _against_gaps(
+    number: int, atoms: Atoms, polyhedra: Sequence[Polyhedron], by_gap: Sequence[Polyhedron]
+) -> list[str]:
+    """Polyhedra for which cutoff or count take other ligands than those before the largest gap between distances."""
+    pairs = [(len(one.ligands), len(other.ligands)) for one, other in zip(polyhedra, by_gap, strict=True)]
+    names = [atoms.symbols[polyhedron.center] for polyhedron in polyhedra]
+    others = Counter(
+        f"{name} with {taken} ligands instead of {gap}" for name, (taken, gap) in zip(names, pairs, strict=True)
+        if taken != gap
+    )  # fmt: skip
+    if not others:
+        return []
+    which = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items()))
+    return [
+        f"structure {number}, {atoms.get_chemical_formula()}: {which}, which lie before the largest gap between "
+        "distances; without `cutoff` and `count` these are taken"
+    ]
 
 
 def _warnings(states: Sequence[dict[str, Any]]) -> list[str]:

@@ -357,6 +357,16 @@ def test_a_warning_names_polyhedra_without_measures():
     assert not distortion_report([rhenium_trioxide()], ["Re"]).warnings
 
 
+def test_a_warning_tells_ligands_beyond_the_gap():
+    """A tetrahedron with two more oxygens far away: `count=6` makes an octahedron of it, which is told."""
+    corners = [[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]
+    atoms = Atoms("WO6", np.vstack([[0, 0, 0], 1.05 * np.array(corners), [[3.3, 0, 0], [-3.3, 0, 0]]]))
+    assert not distortion_report([atoms], ["W"], ["O"]).warnings
+    (warning,) = distortion_report([atoms], ["W"], ["O"], count=6).warnings
+    assert "1 W with 6 ligands instead of 4" in warning
+    assert not distortion_report([atoms], ["W"], ["O"], count=4).warnings
+
+
 def test_other_coordination():
     flat = np.array([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
     assert volume(flat) == 0.0
