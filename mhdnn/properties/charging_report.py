@@ -68,7 +68,17 @@ def charging_report(
         for name, label in PANELS
         if np.isfinite(known[name]).any()
     }
-    return Report("charging", values, charging_figure(records, settings.ion), curves=curves)
+    return Report("charging", values, charging_figure(records, settings.ion), _warnings(records), curves=curves)
+
+
+def _warnings(records: Sequence[dict[str, Any]]) -> list[str]:
+    moving = [number for number, record in enumerate(records) if not record["is_relaxed"]]
+    if not moving:
+        return []
+    return [
+        f"{len(moving)} of {len(records)} states were not relaxed to `max_force` within `relax_steps` (first: state "
+        f"{moving[0]}): their voltages and stresses are not those of states at rest; raise `relax_steps`"
+    ]
 
 
 def charging_figure(records: Sequence[dict[str, Any]], ion: str) -> Figure:

@@ -150,7 +150,7 @@ def short_text(value: object) -> str | None:
     if isinstance(value, int | np.integer):
         return str(value)
     if isinstance(value, float | np.floating):
-        return format_number(float(value))
+        return format_number(float(value)) if np.isfinite(value) else "unknown"
     if isinstance(value, str):
         return value.replace("[", r"\[")
     if isinstance(value, list | tuple | np.ndarray) and np.ndim(value) == 1 and 0 < len(value) <= 6:

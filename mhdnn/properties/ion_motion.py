@@ -66,7 +66,7 @@ def ion_motion(frames: Sequence[Atoms], ion: str, time_between_frames: float, un
         raise DataError(
             "`trajectories`: expected the same atoms in the same order in all frames, got others; sort them"
         )
-    moving = frames[0].symbols == ion
+    moving = np.array(frames[0].get_chemical_symbols()) == ion
     if not moving.any():
         raise ConfigError(f"`ion`: expected an element of {frames[0].symbols}, got {ion!r}")
     positions = np.array([frame.positions for frame in frames]) if unwrapped else _unwrapped(frames)

@@ -15,12 +15,15 @@ from ase import Atoms
 from scipy.spatial import ConvexHull, QhullError
 
 from mhdnn.errors import ConfigError, DataError
+from mhdnn.neighbors import find_half_pairs
 from mhdnn.properties.interfaces import contact_area, interface_views, particle_on_sheet, slabs_of
 from mhdnn.properties.report import Report
 from mhdnn.properties.structures.files import write_structure
 
 SAME_PLANE = 0.3
 """Å by which nuclei of a facet may lie below its plane."""
+BONDED = 3.5
+"""Å between a particle and its periodic images below which it is none."""
 PARALLEL = 0.98
 """Cosine between the normals of triangles of one facet."""
 
@@ -53,6 +56,21 @@ def facets_of(particle: Atoms) -> list[Facet]:
         heights = particle.positions @ normal
         found.append(Facet(normal, np.flatnonzero(heights > heights.max() - SAME_PLANE)))
     return sorted(found, key=lambda facet: (-len(facet.atoms), *np.round(-facet.normal, 6)))
+
+
+def check_isolated(particle: Atoms, key: str) -> None:
+    """Whether it is whole, and apart from its periodic images.
+
+    :raises DataError: if not: a crystal, or a particle that is cut by the boundary of its cell
+    """
+    if not particle.pbc.any():
+        return
+    _, _, shifts = find_half_pairs(particle.positions, particle.cell[:], particle.pbc, BONDED)
+    if shifts.any():
+        raise DataError(
+            f"`{key}`: expected a particle, got {particle.get_chemical_formula()} with atoms less than {BONDED:g} Å "
+            "from its periodic images; a crystal is none, and one that is cut by its cell must be put together before"
+        )
 
 
 def with_direction_down(particle: Atoms, direction: np.ndarray) -> Atoms:
@@ -126,7 +144,9 @@ def particle_report(
     :param vacuum: on a sheet half of it below and half above, around two particles on each side, Å
     :param structure: file that it is written to
     :raises ConfigError: for a facet that is not there, or lengths that are not positive
+    :raises DataError: if a particle is bonded to its periodic images
     """
+    check_isolated(particle, "particle")
     faces = facets_of(particle)
     down = np.asarray(direction) if direction is not None else _chosen(faces, facet, "facet").normal
     upper = with_direction_down(particle, down)
@@ -134,6 +154,7 @@ def particle_report(
     if on.pbc[:2].all():
         atoms = particle_on_sheet(on, upper, gap, spacing, vacuum)
     else:
+        check_isolated(on, "on")
         up = _chosen(facets_of(on), facet_below, "facet_below").normal
         atoms = particle_pair(with_direction_down(on, -up), upper, gap, vacuum)
     write_structure(atoms, structure, "structure")

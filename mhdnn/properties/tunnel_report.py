@@ -55,7 +55,10 @@ def tunnels_report(
     unknown = [name for name in tried if name not in ION_RADII]
     if unknown:
         raise ConfigError(f"`ions`: expected some of {', '.join(ION_RADII)}, got {unknown[0]}")
-    host = atoms[~(atoms.symbols == ion)] if ion is not None else atoms
+    symbols = np.array(atoms.get_chemical_symbols())
+    if ion is not None and ion not in symbols:
+        raise ConfigError(f"`ion`: expected an element of {atoms.get_chemical_formula()}, got {ion!r}")
+    host = atoms[symbols != ion] if ion is not None else atoms
     tunnels = all_tunnels(host, least_radius)
     if not tunnels:
         raise PropertyError(f"`least_radius`: expected a tunnel of {least_radius} Å or more, found none; choose less")
@@ -65,6 +68,10 @@ def tunnels_report(
         "num_tunnels": len(tunnels),
         "shapes": [f"{kind['number']} {kind['shape']}" for kind in kinds],
         "radii_angstrom": np.array([kind["radius_angstrom"] for kind in kinds]),
+        "free_radii_angstrom": np.array([kind["free_radius_angstrom"] for kind in kinds]),
+        "left_for_ions_angstrom": {
+            name: np.array([kind["left_for_ions_angstrom"][name] for kind in kinds]) for name in tried
+        },
         "kinds": kinds,
     }
     structure = host.copy()

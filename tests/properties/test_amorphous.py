@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ase.build import bulk
+from ase.build import bulk, fcc111
 from ase.calculators.lj import LennardJones
 
 from mhdnn.errors import ConfigError
@@ -54,6 +54,8 @@ def test_a_quench_that_is_too_short_is_reproducible(tmp_path, monkeypatch):
     assert "did not melt" in one.warnings[0]
     with pytest.raises(ConfigError, match="less than `melt_temperature`"):
         Quench(300.0, 400.0)
+    with pytest.raises(ConfigError, match="`atoms`: expected a crystal, periodic in three directions"):
+        amorphous_report(LennardJones(), fcc111("Cu", (1, 1, 2), vacuum=5.0), Quench())
     with pytest.raises(ConfigError, match="`quench_steps`"):
         Quench(quench_steps=0)
 

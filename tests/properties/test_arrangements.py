@@ -71,10 +71,14 @@ def test_unusable_shares():
     atoms = ring(4)
     with pytest.raises(ConfigError, match="at most 4 atoms"):
         arrangements_of(atoms, "Cu", {"Au": 5})
-    with pytest.raises(ConfigError, match="at most 0 atoms"):
+    with pytest.raises(ConfigError, match="`of`: expected an element of Cu4, got 'Ag'"):
         arrangements_of(atoms, "Ag", {"Au": 1})
     with pytest.raises(ConfigError, match="name:number"):
         arrangements_report(atoms, "Cu", ["Au"])
+    with pytest.raises(ConfigError, match="each name once"):
+        arrangements_report(atoms, "Cu", ["Au:1", "Au:2"])
+    with pytest.raises(ConfigError, match="whole numbers, got 1.5 for Au"):
+        arrangements_report(atoms, "Cu", ["Au:1.5"])
     with pytest.raises(ConfigError, match="got Xx"):
         arrangements_of(atoms, "Cu", {"Xx": 1})
     with pytest.raises(PropertyError, match="more than `most`=5"):

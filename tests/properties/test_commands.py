@@ -159,11 +159,15 @@ def test_every_command_has_keys_that_text_can_fill(name):
 
 
 def test_numbers_within_dictionaries_are_printed():
-    values = {"kinds": {"W 4": {"count": [1], "shares": [0.1, 0.2]}}, "blocks": [[3.0, 4.0, "endless"]], "name": "x"}
+    values = {
+        "kinds": {"W 4": {"count": [1], "shares": [0.1, np.nan]}},
+        "blocks": [[3.0, 4.0, "endless"]],
+        "name": "x",
+    }
     printed = {key: commands.short_text(value) for key, value in commands.named_numbers(values)}
     assert printed == {
         "kinds.W 4.count": "1",
-        "kinds.W 4.shares": "0.1000, 0.2000",
+        "kinds.W 4.shares": "0.1000, unknown",
         "blocks": "3.000, 4.000, endless",
         "name": "x",
     }

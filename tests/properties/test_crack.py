@@ -277,7 +277,7 @@ def test_every_charge_state_and_the_stress_at_the_tip():
 def test_structures_without_cracks():
     with pytest.raises(ConfigError, match="`radius`: expected at least 30 atoms that move"):
         cracked_crystal(bulk("Cu", cubic=True), CrackSettings((1, 1, 1), (1, -1, 0), radius=3.0))
-    with pytest.raises(ConfigError, match="expected crystals, periodic in three directions"):
+    with pytest.raises(ConfigError, match="`structures`: expected a crystal, periodic in three directions"):
         crack_report([graphene(a=2.46, vacuum=8.0)], EMT(), CrackSettings((1, 1, 1), (1, -1, 0)))
     with pytest.raises(ConfigError, match="`openings`: expected at least 5"):
         cleave(bulk("Cu"), EMT(), (1, 1, 1), openings=[0, 1])

@@ -176,6 +176,8 @@ def test_bad_input():
         diffusion_report([300.0], calculator=Free())
     with pytest.raises(ConfigError, match="`ion`"):
         diffusion_report([300.0], ion="Na", atoms=free_ions(), calculator=Free())
+    with pytest.raises(ConfigError, match="`ion`: expected an element of .*, got 'Qq'"):
+        diffusion_report([300.0], ion="Qq", trajectories=[walking(300.0, 0)], time_between_frames=1.0)
     with pytest.raises(ConfigError, match="`temperature`"):
         diffusion_report([-1.0], atoms=free_ions(), calculator=Free())
     with pytest.raises(ConfigError, match="`temperatures`"):

@@ -102,6 +102,28 @@ def test_energies_of_particles_are_not_divided_by_their_box(cube):
     assert found.work == pytest.approx((found.energy_1 + found.energy_2 - found.energy_12) / area * 16.02176634)
 
 
-def test_a_bulk_crystal_is_no_particle():
+def test_a_bulk_crystal_is_no_particle(cube, tmp_path, monkeypatch):
+    """Nor is a particle that its cell cuts; one in a periodic box with vacuum is."""
+    monkeypatch.chdir(tmp_path)
+    for crystal in (bulk("Au"), bulk("Au", cubic=True) * 2):
+        with pytest.raises(DataError, match="`particle`: expected a particle, got .* periodic images"):
+            particle_report(crystal, sheet())
+    boxed = cube.copy()
+    boxed.center(vacuum=6.0)
+    boxed.pbc = True
+    alone = particle_report(cube, sheet()).values
+    assert particle_report(boxed, sheet()).values["contact_area_square_angstrom"] == pytest.approx(
+        alone["contact_area_square_angstrom"]
+    )
+    boxed.positions += boxed.cell[0] / 2
+    boxed.wrap()
+    with pytest.raises(DataError, match="`on`: .* put together"):
+        particle_report(cube, boxed_particle(boxed))
     with pytest.raises(DataError, match="enclose a volume"):
-        particle_report(bulk("Au"), sheet())
+        particle_report(Atoms("Au3", [[0, 0, 0], [2.8, 0, 0], [0, 2.8, 0]]), sheet())
+
+
+def boxed_particle(atoms):
+    """The same, not taken for a sheet."""
+    atoms.pbc = (True, False, True)
+    return atoms

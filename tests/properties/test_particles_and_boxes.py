@@ -250,6 +250,9 @@ def test_command(tmp_path, monkeypatch, capsys):
         ("graphene", {"element": "Si"}, "does not take it"),
         ("nanoparticle", {"diameter": 10.0}, "needs it"),
         ("box", {"contents": ["H2O"], "density": 1.0}, "name:number"),
+        ("box", {"contents": ["H2O:4", "H2O:8"], "density": 1.0}, "each name once"),
+        ("ti3c2", {"termination": ["O:1.5", "F:1"]}, "whole numbers, got 1.5 for O"),
+        ("graphene", {"vacuum": -3.0}, "`vacuum`: expected a positive number"),
         ("nanoparticle", {"element": "Si", "diameter": 9.0, "shape": "faceted", "facets": ["1x1:2"]}, "digits"),
     ],
 )

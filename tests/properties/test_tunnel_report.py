@@ -57,6 +57,8 @@ def test_ions_are_taken_out_and_valences_told():
     assert tunnels_report(filled, ["Ca"], ion="Ca").values["radii_angstrom"] == pytest.approx(
         tunnels_report(host, ["Ca"]).values["radii_angstrom"]
     )
+    values = tunnels_report(host, ["Ca", "Li"]).values
+    np.testing.assert_allclose(values["left_for_ions_angstrom"]["Ca"], values["free_radii_angstrom"] - 1.0)
     site = tunnels_report(host, ["Ca"]).values["kinds"][0]["sites"][0]
     distances = np.linalg.norm(host.positions[host.numbers == 8][:, None] - site["place_angstrom"], axis=2)
     assert distances.min() >= site["radius_angstrom"] - 1e-6
@@ -68,3 +70,6 @@ def test_errors():
         tunnels_report(tunnel_bronze(), ["Li"], least_radius=5.0)
     with pytest.raises(ConfigError, match="got Xe"):
         tunnels_report(tunnel_bronze(), ["Xe"])
+    for wrong in ("Ca", "Qq"):
+        with pytest.raises(ConfigError, match=f"`ion`: expected an element of Mo2O9V, got '{wrong}'"):
+            tunnels_report(tunnel_bronze(), ["Li"], ion=wrong)

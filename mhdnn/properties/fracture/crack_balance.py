@@ -1,14 +1,14 @@
 r"""The stress intensity at which the advance of a crack costs nothing, from the energies of its atoms alone.
 
-The rim is held as for a tip in the middle. With the tip one period p of the lattice ahead of it, and with the tip as far
-behind it, the crystal has two states that are the same but for an area 2pL of new surface (L the length of the front), so
-that
+The rim is held as for a tip in the middle. With the tip one period p of the lattice ahead of it, and with the tip as
+far behind it, the crystal has two states that are the same but for an area 2pL of new surface (L the length of the
+front), so that
 
 .. math:: c(K) = \frac{E(p) - E(-p)}{2 p L} = 2\gamma - \tfrac12 (L^{-1})_{22} K^2 + O\bigl((p/R)^2\bigr).
 
-What is of first order in p over the radius R cancels: the tip ahead feels as much less of K as the tip behind feels more.
-c is linear in K²; where it is zero, a crack gains nothing by advancing or healing. This is Griffith's criterion of the
-crack itself, in which neither elastic constants nor energies of surfaces were put, and lies between the stress
+What is of first order in p over the radius R cancels: the tip ahead feels as much less of K as the tip behind feels
+more. c is linear in K²; where it is zero, a crack gains nothing by advancing or healing. This is Griffith's criterion
+of the crack itself, in which neither elastic constants nor energies of surfaces were put, and lies between the stress
 intensities at which the lattice lets go of the crack (Thomson, Hsieh and Rana, https://doi.org/10.1063/1.1660699).
 """
 

@@ -32,15 +32,21 @@ def whole_indices(values: Sequence[float], name: str) -> np.ndarray:
     return rounded // gcd(*rounded.tolist())
 
 
-def check_crystal(atoms: Atoms) -> None:
+INTERFACES = "an interface is separated by `separation` and `gap_curve`"
+"""Where what is no crystal belongs that should be cleaved."""
+
+
+def check_crystal(atoms: Atoms, key: str = "structures", remedy: str = INTERFACES) -> None:
     """Whether it is periodic in three directions.
 
+    :param key: of the command, for the error
+    :param remedy: for the error
     :raises ConfigError: if not
     """
     if not (atoms.pbc.all() and atoms.cell.rank == 3):
         raise ConfigError(
-            f"`structures`: expected crystals, periodic in three directions, got pbc {atoms.pbc.tolist()}; an "
-            "interface is separated by `separation` and `gap_curve`"
+            f"`{key}`: expected a crystal, periodic in three directions, got pbc {atoms.pbc.tolist()} and cell vectors "
+            f"of {np.round(atoms.cell.lengths(), 3).tolist()} Å; {remedy}"
         )
 
 

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from mhdnn.errors import ConfigError, PropertyError
 from mhdnn.evaluation.plots import label_axes, new_figure, style_axes
+from mhdnn.properties.fracture.planes import check_crystal
 from mhdnn.properties.journal import Journal, identity
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.relaxation import relaxed
@@ -174,9 +175,10 @@ def amorphous_report(
     :param relax_cell: whether its cell relaxes at the end, too
     :param structure: file that it is written to
     :param journal: JSON file from which an interrupted quench continues
-    :raises ConfigError: for numbers that can't be, or a journal of another calculation
+    :raises ConfigError: for what is no crystal, numbers that can't be, or a journal of another calculation
     :raises PropertyError: if atoms leave all bounds, or the relaxation does not end
     """
+    check_crystal(atoms, "atoms", "take a crystal that can melt as a whole")
     reference = _supercell(atoms, min_length)
     crystal = reference.copy()
     if density is not None:

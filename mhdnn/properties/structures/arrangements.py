@@ -21,6 +21,7 @@ from ase.data import atomic_numbers
 from mhdnn.errors import ConfigError, PropertyError
 from mhdnn.evaluation.plots import label_axes, new_figure, style_axes
 from mhdnn.properties.report import Report
+from mhdnn.properties.structures.shares import whole_shares
 from mhdnn.properties.symmetry import site_permutations
 
 EMPTY = "X"
@@ -135,7 +136,9 @@ def arrangements_of(
     unknown = [name for name in shares if name not in atomic_numbers or shares[name] < 1]
     if unknown:
         raise ConfigError(f"`shares`: expected elements and positive numbers, as W:2,Nb:10, got {unknown[0]}")
-    if not len(sites) or sum(shares.values()) > len(sites):
+    if not len(sites):
+        raise ConfigError(f"`of`: expected an element of {atoms.get_chemical_formula()}, got {of!r}")
+    if sum(shares.values()) > len(sites):
         raise ConfigError(
             f"`shares`: expected at most {len(sites)} atoms, the sites of `of`={of} in {atoms.symbols}, got "
             f"{dict(shares)}"
@@ -172,10 +175,7 @@ def arrangements_report(
     :raises ConfigError: for shares that don't fit the sites
     :raises PropertyError: if there are too many
     """
-    try:
-        counts = {name: int(number) for name, number in (word.split(":") for word in shares)}
-    except ValueError as error:
-        raise ConfigError(f"`shares`: expected name:number with commas between, got {','.join(shares)!r}") from error
+    counts = whole_shares("shares", shares)
     structures, number = arrangements_of(atoms, of, counts, symmetry_tolerance, most)
     multiplicities = np.array([structure.info["multiplicity"] for structure in structures])
     values = {

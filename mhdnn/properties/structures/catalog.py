@@ -23,6 +23,7 @@ from mhdnn.properties.structures.octahedra import SHEAR_PHASES, shear_phase
 from mhdnn.properties.structures.packing import pack_box
 from mhdnn.properties.structures.particles import nanoparticle
 from mhdnn.properties.structures.planar_oxides import molybdenum_vanadium_oxide, planar_oxide
+from mhdnn.properties.structures.shares import named_shares, whole_shares
 from mhdnn.units import GRAM_PER_CUBIC_CENTIMETER_PER_AMU_PER_CUBIC_ANGSTROM
 
 BUILDERS: dict[str, Callable[..., Atoms]] = {
@@ -45,6 +46,9 @@ BUILDERS: dict[str, Callable[..., Atoms]] = {
     **{name.lower(): partial(molecule, name) for name in MOLECULES},
     "box": pack_box,
 }
+
+POSITIVE = ("vacuum", "concentration", "diameter", "density", "tolerance")
+"""Options that are positive lengths, densities and fractions, whatever the builder."""
 
 
 def structures_report(
@@ -144,28 +148,24 @@ def build_structure(name: str, **options: Any) -> Atoms:
     missing = [key for key in free if known[key].default is inspect.Parameter.empty and key not in options]
     if missing:
         raise ConfigError(f"`{missing[0]}`: {name} needs it; its keys are {', '.join(free)}")
+    for key in POSITIVE:
+        if options.get(key) is not None and not options[key] > 0:
+            raise ConfigError(f"`{key}`: expected a positive number, got {options[key]}")
     if isinstance(options.get("facets"), list):
-        shares = _pairs("facets", options["facets"])
+        shares = named_shares("facets", options["facets"])
         options["facets"] = {_indices(key): value for key, value in shares.items()}
     if isinstance(options.get("termination"), list):
         options["termination"] = _termination(options["termination"])
     for key in ("metals", "contents"):
         if isinstance(options.get(key), list):
-            options[key] = {word: int(value) for word, value in _pairs(key, options[key]).items()}
+            options[key] = whole_shares(key, options[key])
     return builder(**options)
 
 
 def _termination(words: list[str]) -> str | dict[str, int] | None:
     if len(words) == 1 and ":" not in words[0]:
         return None if words[0] == "none" else words[0]
-    return {name: int(share) for name, share in _pairs("termination", words).items()}
-
-
-def _pairs(key: str, words: list[str]) -> dict[str, float]:
-    try:
-        return {name: float(value) for name, value in (word.split(":") for word in words)}
-    except ValueError as error:
-        raise ConfigError(f"`{key}`: expected name:number with commas between, got {','.join(words)!r}") from error
+    return whole_shares("termination", words)
 
 
 def _indices(text: str) -> tuple[int, int, int]:

@@ -69,7 +69,8 @@ CRYSTALS = {
     ),
     "S": Crystal(
         70, (10.4646, 12.8660, 24.4860, 90, 90, 90),
-        ((0.8554, 0.9526, 0.9516), (0.7844, 0.0301, 0.0763), (0.7069, 0.9795, 0.0040), (0.7862, 0.9073, 0.1290)), 2.3,
+        ((0.85585, 0.95268, 0.95140), (0.78402, 0.03022, 0.07618), (0.70723, 0.97690, 0.00406),
+         (0.78595, 0.90761, 0.12947)), 2.3,
         setting=2, facets={(1, 1, 1): 1.0, (0, 0, 1): 1.0, (1, 1, 3): 1.0}, molecule=8,
     ),
 }  # fmt: skip
@@ -77,7 +78,8 @@ CRYSTALS = {
 Deshpande and Sirdeshmukh, Acta Cryst. 14, 355 (1961). Se: trigonal chains, Cherin and Unger, Inorg. Chem. 6, 1589
 (1967), https://doi.org/10.1021/ic50054a037. monoclinic-Se: rings of eight of the β form, Marsh, Pauling and McCullough,
 Acta Cryst. 6, 71 (1953), here in the setting P2₁/c (theirs is P2₁/a).
-S: rings of eight, Rettig and Trotter, Acta Cryst. C 43, 2260 (1987), https://doi.org/10.1107/S0108270187088152.
+S: rings of eight, Rettig and Trotter, Acta Cryst. C 43, 2260 (1987), https://doi.org/10.1107/S0108270187088152, as
+transcribed in AFLOW's prototype A_oF128_70_4h.
 The distances of silicon's faces are its surface energies in J/m², Eaglesham et al., Phys. Rev. Lett. 70, 1643 (1993),
 https://doi.org/10.1103/PhysRevLett.70.1643; for the others low-index faces stand at equal distances."""
 

@@ -25,7 +25,7 @@ def terminated_slab(crystal: Atoms, miller: list[int], layers: int = 1, cut: int
     :param vacuum: on each side, Å
     :raises ConfigError: if the crystal is none, a number not positive, or there is no such plane or gap
     """
-    check_crystal(crystal)
+    check_crystal(crystal, "atoms", "take the crystal that the slab shall be cut from")
     if layers < 1 or not vacuum > 0:
         raise ConfigError(f"`layers`, `vacuum`: expected positive numbers, got {layers} and {vacuum}")
     plain = Atoms(crystal.numbers, crystal.positions, cell=crystal.cell, pbc=True)
