@@ -196,7 +196,7 @@ def amorphous_report(
         warnings = [
             "most atoms are where the crystal had them: it did not melt; raise `melt_temperature` or `melt_steps`"
         ]
-    title = f"{glass.get_chemical_formula()}, {quench.rate:.3g} K/ps"
+    title = f"{glass.get_chemical_formula()}, {quench.rate:.4g} K/ps"
     figure = _figure(glass, reference, reach, values["first_minimum_angstrom"], title)
     curves = {"g": Curve(*radial_distribution(glass, reach), "distance, Å", "g(r)")}
     return Report("amorphous", values, figure, warnings, structures=[glass], curves=curves)

@@ -17,10 +17,13 @@ from math import comb
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mhdnn.errors import ConfigError, PropertyError
-from mhdnn.evaluation.plots import label_axes, new_figure, style_axes
+from mhdnn.evaluation.plots import PALETTE, label_axes, new_figure, style_axes
 from mhdnn.properties.report import Report
+from mhdnn.properties.structure_figure import structure_figure
 from mhdnn.properties.structures.shares import whole_shares
 from mhdnn.properties.symmetry import site_permutations
 
@@ -185,9 +188,18 @@ def arrangements_report(
         "num_sites": int((atoms.symbols == of).sum()),
         "multiplicities": multiplicities,
     }
-    figure = new_figure(5.0, 3.6, f"{atoms.get_chemical_formula()}: {', '.join(shares)} on {of}")
+    title = f"{atoms.get_chemical_formula()}: {', '.join(shares)} on {of}"
+    figure = structure_figure(structures[0], title)[0] if len(structures) == 1 else _figure(multiplicities, title)
+    return Report("arrangements", values, figure, structures=structures)
+
+
+def _figure(multiplicities: np.ndarray, title: str) -> Figure:
+    """How many arrangements have how many equivalents."""
+    figure = new_figure(5.0, 3.6, title)
     axes = figure.subplots()
     style_axes(axes)
-    axes.bar(*np.unique(multiplicities, return_counts=True), width=0.8)
+    different, numbers = np.unique(multiplicities, return_counts=True)
+    axes.bar([str(number) for number in different], numbers, width=0.6, color=PALETTE[0])
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     label_axes(axes, "equivalent arrangements of each", "arrangements that differ")
-    return Report("arrangements", values, figure, structures=structures)
+    return figure
