@@ -24,10 +24,6 @@ class ChargeModule(StageModule):
         super().__init__(*args, **options)
         self._squares: dict[str, list[torch.Tensor]] = {}
 
-    def _charge_unit(self) -> torch.Tensor:
-        """Spread of the charges about the mean of their element, e."""
-        return 1.0 / charge_model_of(self.potential).charge_scale
-
     def charges(self, batch: Batch) -> torch.Tensor:
         """What is compared with the labels, shape (num_atoms,), e."""
         return predict_charges(self.potential, batch.geometry)
@@ -38,7 +34,7 @@ class ChargeModule(StageModule):
     def _loss(self, charges: torch.Tensor, batch: Batch) -> torch.Tensor:
         weights = batch.labels.weight.index_select(0, batch.geometry.structure_index)
         mean = weighted_mean(charges, batch.labels.charges, weights, self.mean_weight.of_atoms)
-        return mean * self._charge_unit() ** -2
+        return mean * charge_model_of(self.potential).charge_scale ** 2
 
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
         size = batch.geometry.num_structures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ from mhdnn.potential import Potential
 from mhdnn.prediction import has_charges
 from mhdnn.training.charges import ChargeModule
 from mhdnn.training.initialization import Initialization
-from mhdnn.training.loss import Loss, build_loss
+from mhdnn.training.loss import build_loss
 from mhdnn.training.module import PotentialModule, StageModule
 from mhdnn.training.offsets import SourceOffsets
 
@@ -21,7 +22,7 @@ CHARGE_PARAMETERS = ("charge_model.", "descriptor.")
 
 
 @dataclass(frozen=True)
-class Stage:
+class Stage(ABC):
     """A part of a training with an optimiser of its own.
 
     :cvar name: stands in checkpoints, and before the names of those of all stages but the last
@@ -40,22 +41,22 @@ class Stage:
     span: tuple[float, float] = (0.0, 1.0)
     is_last: bool = True
 
+    @abstractmethod
     def trains(self, parameter: str) -> bool:
         """Whether a parameter of a potential with charges, given by its name, belongs to the stage."""
-        raise NotImplementedError
 
+    @abstractmethod
     def initialize(self, initialization: Initialization) -> None:
         """Fit what needs no gradient descent."""
-        raise NotImplementedError
 
-    def module(self, options: Mapping[str, Any], loss: Mapping[str, Any], offsets: SourceOffsets | None) -> StageModule:
+    @abstractmethod
+    def module(self, options: dict[str, Any], loss: Mapping[str, Any], offsets: SourceOffsets | None) -> StageModule:
         """The Lightning module.
 
         :param options: of every `StageModule`
         :param loss: the group ``loss`` of the configuration
         :param offsets: reference energies of the sources
         """
-        raise NotImplementedError
 
     def choose_parameters(self, potential: Potential) -> None:
         """Let those be trained that belong to the stage; of a potential without charges all do."""
@@ -77,14 +78,20 @@ class ChargeStage(Stage):
     def initialize(self, initialization: Initialization) -> None:
         initialization.charges()
 
-    def module(self, options: Mapping[str, Any], loss: Mapping[str, Any], offsets: SourceOffsets | None) -> StageModule:
+    def module(self, options: dict[str, Any], loss: Mapping[str, Any], offsets: SourceOffsets | None) -> StageModule:
         return ChargeModule(**options)
 
 
+@dataclass(frozen=True)
 class EnergyStage(Stage):
-    """Everything else, from energies, forces and stress; charges stay as they are."""
+    """Everything else, from energies, forces and stress; charges stay as they are.
+
+    :param charge_weight: of the charges in the loss, eV²/e²
+    """
 
     name = "energies"
+
+    charge_weight: float = 0.0
 
     def trains(self, parameter: str) -> bool:
         return not parameter.startswith(CHARGE_PARAMETERS)
@@ -92,35 +99,23 @@ class EnergyStage(Stage):
     def initialize(self, initialization: Initialization) -> None:
         initialization.energies()
 
-    def loss(self, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Loss:
-        """The loss that the configuration describes."""
-        return build_loss(settings, mean_weight=options["mean_weight"])
-
-    def module(self, options: Mapping[str, Any], loss: Mapping[str, Any], offsets: SourceOffsets | None) -> StageModule:
-        return PotentialModule(loss=self.loss(loss, options), offsets=offsets, **options)
+    def module(self, options: dict[str, Any], loss: Mapping[str, Any], offsets: SourceOffsets | None) -> StageModule:
+        own = build_loss(loss, self.charge_weight, options["mean_weight"])
+        return PotentialModule(loss=own, offsets=offsets, **options)
 
 
-@dataclass(frozen=True)
 class JointStage(EnergyStage):
-    """All parameters, from all labels, on the schedule of the energies.
-
-    :param charge_weight: of the charges in the loss, eV²/e²
-    """
+    """All parameters, from all labels, on the schedule of the energies."""
 
     name = "joint"
     continues = True
     trains_charges = True
-
-    charge_weight: float = 0.0
 
     def trains(self, parameter: str) -> bool:
         return True
 
     def initialize(self, initialization: Initialization) -> None:
         """Nothing: the stage before has done it."""
-
-    def loss(self, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Loss:
-        return build_loss(settings, self.charge_weight, options["mean_weight"])
 
 
 def stages_of(config: DictConfig) -> list[Stage]:
