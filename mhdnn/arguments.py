@@ -45,6 +45,8 @@ class Key:
     :param required: whether it must be given
     :param default: if it is not required
     :param meaning: what the docstring says about it
+    :param is_answer: whether it is true or false
+    :param takes_several: whether it may be given several times: lists of files, and pairs
     """
 
     name: str
@@ -53,22 +55,15 @@ class Key:
     required: bool
     default: Any
     meaning: str
-
-    @property
-    def is_answer(self) -> bool:
-        """Whether it is true or false."""
-        return self.kind == PARSERS[bool][0]
-
-    @property
-    def takes_several(self) -> bool:
-        """Whether it may be given several times: lists of files, and pairs."""
-        return self.kind in (PARSERS[kind][0] for kind in (list[Path], list[Atoms], dict[str, str]))
+    is_answer: bool = False
+    takes_several: bool = False
 
 
 def keys_of(function: Callable[..., Any]) -> list[Key]:
     """The keys of a function, in the order of its signature.
 
-    :raises TypeError: if an annotation is no dataclass, Literal or one of `PARSERS`, nor one of these with ``| None``
+    :raises TypeError: if an annotation is no dataclass, Literal or one of `PARSERS`, nor one of these with ``| None``;
+        if two keys have the same name
     """
     annotations = get_type_hints(function)
     meanings = dict(re.findall(r":param (\w+): ((?:.+)(?:\n +(?!:).+)*)", inspect.getdoc(function) or ""))
@@ -93,8 +88,13 @@ def keys_of(function: Callable[..., Any]) -> list[Key]:
                 required,
                 None if required else parameter.default,
                 " ".join(meanings.get(name, "").split()),
+                annotation is bool,
+                annotation in SEVERAL,
             )
         )
+    names = [key.name for key in keys]
+    if len(set(names)) < len(names):
+        raise TypeError(f"`{function.__name__}`: two keys of the same name among {', '.join(names)}")
     return keys
 
 
@@ -334,3 +334,5 @@ PARSERS: dict[Any, tuple[str, Callable[[str], Any]]] = {
     dict[str, str]: ("a pair name=value", _pair),
 }
 """For each annotation what is expected, in words, and what makes it from text; `mhdnn.properties` adds calculators."""
+SEVERAL = (list[Path], list[Atoms], dict[str, str])
+"""Annotations of keys that may be given several times."""

@@ -7,25 +7,25 @@ traction that pulls the slabs together.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
-from matplotlib.figure import Figure
 from scipy.interpolate import CubicSpline
 from scipy.optimize import curve_fit
 
 from mhdnn.errors import DataError
-from mhdnn.evaluation.plots import PALETTE, label_axes, new_figure, style_axes
 from mhdnn.properties.energies import Energies
+from mhdnn.properties.interface_figures import gap_curve_figure
+from mhdnn.properties.interface_works import work_of_separation
 from mhdnn.properties.interfaces import interface_area, slabs_of, with_gap
 from mhdnn.properties.points import Points
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.report import Curve, Report
-from mhdnn.properties.separation import labelled, work_of_separation
+from mhdnn.properties.separation import labelled
+from mhdnn.properties.universal_curve import GapCurve, UniversalCurve, universal_energy
 from mhdnn.units import GPA_PER_JOULE_PER_SQUARE_METER_PER_ANGSTROM as GPA_PER_SLOPE
 
 SMALLEST_NUMBER = 6
@@ -36,75 +36,6 @@ GOOD_FIT = 0.05
 """Largest rms error of the universal curve, in parts of W, without a warning."""
 DEFAULT_GAPS = (2.0, 2.2, 2.4, 2.6, 2.8, 3.0, 3.2, 3.4, 3.6, 3.8, 4.0, 4.3, 4.6, 5.0, 5.5, 6.0, 7.0)
 """Å"""
-
-
-@dataclass(frozen=True)
-class UniversalCurve:
-    r"""Fit of the universal binding-energy relation to the bound part of a gap curve.
-
-    .. math:: \gamma(d) = -W\,(1 + x + c x^3)\,e^{-x}, \qquad x = (d - d_0)/l
-
-    J. H. Rose, J. R. Smith, F. Guinea and J. Ferrante, Phys. Rev. B 29, 2963 (1984),
-    https://doi.org/10.1103/PhysRevB.29.2963, where c = 0.05 for metals; here it is fitted between 0 and 4/9, within
-    which the curve has one minimum and rises from there to zero. It decays exponentially: dispersion, which decays by a
-    power, is described badly, as ``quality`` says.
-
-    :param work: W, J/m²
-    :param gap: :math:`d_0`, Å
-    :param length: l, Å
-    :param cubic: c
-    :param rms_error: of the fitted points, J/m²
-    :param quality: R², the part of the scatter of the fitted points that the curve describes
-    """
-
-    work: float
-    gap: float
-    length: float
-    cubic: float
-    rms_error: float
-    quality: float
-
-    def energy(self, gaps: np.ndarray) -> np.ndarray:
-        r""":math:`\gamma(d)`, J/m²."""
-        return universal_energy(gaps, self.work, self.gap, self.length, self.cubic)
-
-
-@dataclass(frozen=True)
-class GapCurve:
-    r"""A gap curve and what a cubic spline through its points says.
-
-    :param gaps: ascending, shape (num_gaps,), Å
-    :param energies: :math:`\gamma(d)`, shape (num_gaps,), J/m²
-    :param equilibrium_gap: Å
-    :param work: :math:`W_{sep}` at the equilibrium gap, J/m²
-    :param stiffness: :math:`\gamma''` there, GPa/Å
-    :param strength: largest traction :math:`\gamma'` beyond it, GPa
-    :param strength_gap: where it is, Å
-    :param fit: universal curve
-    """
-
-    gaps: np.ndarray
-    energies: np.ndarray
-    equilibrium_gap: float
-    work: float
-    stiffness: float
-    strength: float
-    strength_gap: float
-    fit: UniversalCurve
-
-    def traction(self, gaps: np.ndarray) -> np.ndarray:
-        """Slope of the spline, GPa."""
-        return GPA_PER_SLOPE * CubicSpline(self.gaps, self.energies)(gaps, 1)
-
-    def energy(self, gaps: np.ndarray) -> np.ndarray:
-        """The spline, J/m²."""
-        return CubicSpline(self.gaps, self.energies)(gaps)
-
-
-def universal_energy(gaps: np.ndarray, work: float, gap: float, length: float, cubic: float) -> np.ndarray:
-    """The formula of `UniversalCurve`, J/m²."""
-    x = (gaps - gap) / length
-    return -work * (1.0 + x + cubic * x**3) * np.exp(-x)
 
 
 def analyse_gap_curve(gaps: Sequence[float] | np.ndarray, energies: Sequence[float] | np.ndarray) -> GapCurve:
@@ -254,30 +185,3 @@ def gap_curve_report(
         "traction": Curve(fine, curve.traction(fine), "gap, Å", "traction, GPa"),
     }
     return Report("gap_curve", values, gap_curve_figure(curve), warnings, [at_rest], curves)
-
-
-def gap_curve_figure(curve: GapCurve) -> Figure:
-    """Points, the spline that gap and strength come from, the universal curve; and the traction."""
-    figure = new_figure(9, 4, "Gap curve")
-    left, right = figure.subplots(1, 2)
-    fine = np.linspace(curve.gaps[0], curve.gaps[-1], 400)
-    left.plot(fine, curve.energy(fine), color=PALETTE[0], label="spline")
-    left.plot(curve.gaps, curve.energies, "o", color=PALETTE[0], markersize=4, label="calculated")
-    left.plot(
-        fine, curve.fit.energy(fine), "--", color=PALETTE[1], label=f"universal curve, R² = {curve.fit.quality:.4f}"
-    )
-    left.axvline(curve.equilibrium_gap, color="0.7", linewidth=0.8)
-    left.set_ylim(-1.25 * curve.work, 0.8 * curve.work)
-    left.legend(frameon=False, fontsize=9)
-    right.plot(fine, curve.traction(fine), color=PALETTE[0])
-    right.plot(
-        [curve.strength_gap], [curve.strength], "o", color=PALETTE[1], label=f"strength {curve.strength:.3g} GPa"
-    )
-    right.axhline(0.0, color="0.7", linewidth=0.8)
-    right.set_ylim(-1.5 * curve.strength, 1.3 * curve.strength)
-    right.legend(frameon=False, fontsize=9)
-    for axes in (left, right):
-        style_axes(axes)
-    label_axes(left, "gap, Å", "interaction energy, J/m²")
-    label_axes(right, "gap, Å", "traction of the spline, GPa")
-    return figure

@@ -7,27 +7,23 @@ with the energies of the two slabs apart and together and the area A of the inte
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
-from matplotlib.figure import Figure
 from scipy.optimize import minimize_scalar
-from scipy.signal import resample
 
-from mhdnn.errors import ConfigError, DataError, PropertyError
-from mhdnn.evaluation.plots import PALETTE, label_axes, new_figure, style_axes
+from mhdnn.errors import ConfigError, PropertyError
 from mhdnn.properties.energies import Energies, energy_of
 from mhdnn.properties.frames import with_known_energy
 from mhdnn.properties.insertion import SLAB, inserted_ions, with_labels
+from mhdnn.properties.interface_figures import registry_figure, separation_figure
+from mhdnn.properties.interface_works import RegistryMap, Separation, work_of_separation
 from mhdnn.properties.interfaces import (
     gap_of,
     interface_area,
-    interface_views,
     label_slabs,
     moved_slab,
     plane_of,
@@ -39,51 +35,11 @@ from mhdnn.properties.points import Points
 from mhdnn.properties.progress import tracked
 from mhdnn.properties.relaxation import relaxed
 from mhdnn.properties.report import Report
-from mhdnn.units import JOULE_PER_SQUARE_METER_PER_EV_PER_SQUARE_ANGSTROM
 
-FINE = 8
-"""Points of a picture between two shifts."""
 GAP_STEP = 0.1
 """Å"""
 GAP_TOLERANCE = 1e-4
 """Å to which an equilibrium gap is found; the energy is stationary there."""
-
-
-@dataclass(frozen=True)
-class Separation:
-    r"""A work of separation and what it is made of.
-
-    :param energy_1: of slab 1 alone, eV
-    :param energy_2: of slab 2 alone, eV
-    :param energy_12: together, eV
-    :param area: Å²
-    :param atoms: the interface, relaxed if it was
-    """
-
-    energy_1: float
-    energy_2: float
-    energy_12: float
-    area: float
-    atoms: Atoms
-
-    @property
-    def work(self) -> float:
-        r""":math:`W_{sep}`, J/m²."""
-        return work_of_separation(self.energy_1, self.energy_2, self.energy_12, self.area)
-
-
-def work_of_separation(energy_1: float, energy_2: float, energy_12: float, area: float) -> float:
-    """W_sep from calculated energies, J/m².
-
-    :param energy_1: of slab 1 alone, eV
-    :param energy_2: of slab 2 alone, eV
-    :param energy_12: together, eV
-    :param area: Å²
-    :raises DataError: if the area is not positive
-    """
-    if not area > 0:
-        raise DataError(f"`area`: expected a positive number in Å², got {area}")
-    return (energy_1 + energy_2 - energy_12) / area * JOULE_PER_SQUARE_METER_PER_EV_PER_SQUARE_ANGSTROM
 
 
 def separate(atoms: Atoms, calculator: Calculator, area: float | None = None) -> Separation:
@@ -169,34 +125,6 @@ def at_equilibrium_gap(atoms: Atoms, energies: Energies, lowest: float = 1.0, hi
     bounds = (gap - GAP_STEP, gap + GAP_STEP)
     found = minimize_scalar(energy, bounds=bounds, method="bounded", options={"xatol": GAP_TOLERANCE})
     return with_gap(atoms, float(found.x))
-
-
-@dataclass(frozen=True)
-class RegistryMap:
-    r"""Work of separation over the shifts of slab 2.
-
-    :param shifts: shape (num_1, num_2, 2), Å
-    :param work: :math:`W_{sep}`, shape (num_1, num_2), J/m²; NaN where it failed
-    :param gaps: shape (num_1, num_2), Å
-    :param cell: periods, shape (2, 2), Å
-    :param structures: with their energies, of all shifts in order that did not fail
-    """
-
-    shifts: np.ndarray
-    work: np.ndarray
-    gaps: np.ndarray
-    cell: np.ndarray
-    structures: list[Atoms]
-
-    @property
-    def best_shift(self) -> np.ndarray:
-        """Shift of the largest work of separation, shape (2,), Å."""
-        return self.shifts[np.unravel_index(np.nanargmax(self.work), self.work.shape)]
-
-    @property
-    def corrugation(self) -> float:
-        """Largest minus smallest work of separation, J/m²."""
-        return float(np.nanmax(self.work) - np.nanmin(self.work))
 
 
 def registry_cell_of(atoms: Atoms) -> np.ndarray:
@@ -301,22 +229,6 @@ def separation_report(
     return Report("separation", values, figure, structures=structures)
 
 
-def separation_figure(results: Mapping[str, Separation]) -> Figure:
-    """The interface, relaxed if it was, with its gap; bars if there are several works of separation.
-
-    :param results: by kind: rigid, relaxed
-    """
-    *_, (kind, last) = results.items()
-    title = f"Work of separation, {kind}: {last.work:.3f} J/m²"
-    figure, panels = interface_views(last.atoms, title, int(len(results) > 1))
-    if len(results) > 1:
-        works = [result.work for result in results.values()]
-        panels[2].bar(list(results), works, width=0.5, color=PALETTE[: len(works)])
-        label_axes(panels[2], "", "work of separation, J/m²")
-        style_axes(panels[2], "y")
-    return figure
-
-
 def registry_map_report(
     atoms: Atoms,
     calculator: Calculator,
@@ -349,28 +261,3 @@ def registry_map_report(
         "gaps_angstrom": result.gaps,
     }
     return Report("registry_map", values, registry_figure(result), points.failures, result.structures)
-
-
-def registry_figure(result: RegistryMap) -> Figure:
-    """The map, refined by its Fourier series; a single shift is drawn as structure."""
-    if result.work.size == 1:
-        return interface_views(result.structures[0], f"Work of separation: {result.work.item():.3f} J/m²")[0]
-    num_1, num_2 = result.work.shape
-    figure = new_figure(5, 4.2, "Registry")
-    axes = figure.subplots()
-    complete = np.where(np.isnan(result.work), np.nanmean(result.work), result.work)
-    fine = resample(resample(complete, FINE * num_1, axis=0), FINE * num_2, axis=1)  # by the Fourier series
-    repeated = np.pad(fine, ((0, 1), (0, 1)), mode="wrap")  # the first row again as the last, so that it closes
-    x, y = np.moveaxis(np.moveaxis(np.indices(repeated.shape), 0, -1) / fine.shape @ result.cell, -1, 0)
-    mesh = axes.pcolormesh(x, y, repeated, shading="gouraud", cmap="viridis")
-    known = np.isfinite(result.work)
-    axes.plot(*result.shifts[known].T, ".", color="k", markersize=2)
-    if not known.all():
-        axes.plot(*result.shifts[~known].T, "x", color="k", markersize=6, label="failed, drawn as the mean")
-    axes.plot(*result.best_shift, "o", color="w", markeredgecolor="k", label="largest")
-    label_axes(axes, "shift x, Å", "shift y, Å")
-    axes.set_aspect("equal")
-    axes.legend(fontsize=9)
-    style_axes(axes, "")
-    figure.colorbar(mesh, ax=axes, label="work of separation, J/m²")
-    return figure

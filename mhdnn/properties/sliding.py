@@ -9,7 +9,7 @@ series, which is exact once the points resolve its shortest wave: points are add
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -17,11 +17,10 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
-from matplotlib.figure import Figure
 
 from mhdnn.errors import ConfigError, DataError
-from mhdnn.evaluation.plots import PALETTE, label_axes, new_figure, style_axes
 from mhdnn.properties.energies import Energies
+from mhdnn.properties.interface_figures import sliding_figure
 from mhdnn.properties.interfaces import gap_of, interface_area, moved_slab, plane_of, slabs_of
 from mhdnn.properties.points import Points
 from mhdnn.properties.progress import tracked
@@ -32,6 +31,7 @@ from mhdnn.properties.separation import (
     registry_cell_of,
     work_of_separation,
 )
+from mhdnn.properties.sliding_path import Sliding, fourier
 from mhdnn.units import GPA_PER_JOULE_PER_SQUARE_METER_PER_ANGSTROM as GPA_PER_SLOPE
 
 SMALLEST_NUMBER = 4
@@ -44,58 +44,6 @@ BETWEEN = Fraction(34, 55)
 SAME_PLACE = 0.02
 """Å within which atoms of a slab lie on others after a shift by a period."""
 NEWTON_STEPS = 50
-
-
-@dataclass(frozen=True)
-class Sliding:
-    r"""Work of separation along a period.
-
-    :param path: equidistant distances from the start, the period not repeated, shape (num_points,), Å
-    :param work: :math:`W_{sep}`, shape (num_points,), J/m²
-    :param period: Å
-    :param cosines: of the Fourier series, from the mean on, shape (num_waves + 1,), J/m²
-    :param sines: shape (num_waves + 1,), J/m²
-    :param largest_traction: :math:`\tau_{max}`, GPa
-    :param largest_place: where it is, Å
-    :param gaps: if the gap was relaxed, shape (num_points,), Å
-    :param structures: of the points, with their energies
-    :param change: of the largest traction by the last points that were added, relative, or of W between them in parts
-        of the corrugation, whichever is larger; NaN if none were added
-    """
-
-    path: np.ndarray
-    work: np.ndarray
-    period: float
-    cosines: np.ndarray
-    sines: np.ndarray
-    largest_traction: float
-    largest_place: float
-    gaps: np.ndarray | None = None
-    structures: list[Atoms] = field(default_factory=list)
-    change: float = np.nan
-
-    def interpolated(self, path: np.ndarray) -> np.ndarray:
-        """W_sep anywhere, J/m²."""
-        return fourier(path, self.period, self.cosines, self.sines, 0)
-
-    def traction(self, path: np.ndarray) -> np.ndarray:
-        r""":math:`\tau(l)`, GPa."""
-        return GPA_PER_SLOPE * fourier(path, self.period, self.cosines, self.sines, 1)
-
-    @property
-    def corrugation(self) -> float:
-        """Largest minus smallest work of separation of the points, J/m²."""
-        return float(np.ptp(self.work))
-
-
-def fourier(path: np.ndarray, period: float, cosines: np.ndarray, sines: np.ndarray, order: int) -> np.ndarray:
-    """A derivative of a real Fourier series.
-
-    :param order: 0 for the series itself
-    """
-    waves = 2.0 * np.pi * np.arange(len(cosines)) / period
-    phases = np.multiply.outer(np.asarray(path, dtype=float), waves) + 0.5 * np.pi * order
-    return (np.cos(phases) * waves**order) @ cosines + (np.sin(phases) * waves**order) @ sines
 
 
 def analyse_sliding(
@@ -337,19 +285,3 @@ def sliding_report(
         "traction": Curve(fine, result.traction(fine), "path, Å", "traction, GPa"),
     }
     return Report("sliding", values, sliding_figure(result), warnings, result.structures, curves)
-
-
-def sliding_figure(result: Sliding) -> Figure:
-    """Work of separation and traction along the path."""
-    fine = np.linspace(0.0, result.period, 400)
-    figure = new_figure(5.5, 5.2, "Sliding")
-    upper, lower = figure.subplots(2, 1, sharex=True)
-    upper.plot(result.path, result.work, "o", color=PALETTE[0], markersize=4)
-    upper.plot(fine, result.interpolated(fine), color=PALETTE[0])
-    lower.plot(fine, result.traction(fine), color=PALETTE[1])
-    lower.axvline(result.largest_place, color="0.7", linewidth=0.8)
-    for axes in (upper, lower):
-        style_axes(axes)
-    label_axes(upper, "", "work of separation, J/m²")
-    label_axes(lower, "path, Å", "traction, GPa")
-    return figure
