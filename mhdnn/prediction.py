@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from mhdnn.electrostatics import CoulombSystem, build_coulomb
+from mhdnn.electrostatics import ChargeHistory, CoulombSystem, build_coulomb
+from mhdnn.electrostatics.system import errors_of_core
 from mhdnn.errors import DataError
 from mhdnn.potential import forces_from_pairs, pair_virials, virials_from_pairs
 from mhdnn.segments import segment_sum
@@ -61,7 +62,7 @@ def predict(
     geometry: Geometry,
     create_graph: bool = False,
     solver: str = "auto",
-    initial_charges: torch.Tensor | None = None,
+    history: ChargeHistory | None = None,
     atomic_virials: bool = False,
     guard: Guard | None = None,
     uncertainty: bool = False,
@@ -81,7 +82,7 @@ def predict(
     :param potential: a `Potential`, scripted or not
     :param create_graph: whether forces and virials can be differentiated again (training)
     :param solver: of the charges: auto, dense or iterative
-    :param initial_charges: where an iterative solution starts from, shape (num_atoms,), e
+    :param history: of a structure that moves: where iterations start from; this step is added
     :param atomic_virials: whether each atom's share in the virial is computed, too; it has no gradient
     :param guard: is shown the atoms, and then their charges
     :param uncertainty: whether errors are expected, too; they have no gradient
@@ -95,7 +96,9 @@ def predict(
                 guard.look(atoms)
             result = _short_range(atoms, atoms.energies(), create_graph, atomic_virials)
             return _completed(result, atoms, create_graph, uncertainty)
-        charged = ChargedAtoms(potential, geometry, solver, initial_charges)
+        charged = ChargedAtoms(potential, geometry, solver)
+        if history:
+            history.guess(charged.coulomb, geometry.atomic_numbers)
         if guard:
             guard.look(charged)
         charges = charged.charges()
@@ -103,6 +106,8 @@ def predict(
             guard.look_at_charges(charged, charges.detach())
         short_range = charged.energies(charges) + charged.screening(charges)
         result = charged.predict(charges, short_range, create_graph, atomic_virials)
+        if history:
+            history.add(charged.coulomb, charges)
         return _completed(result, charged, create_graph, uncertainty)
 
 
@@ -238,14 +243,11 @@ class ChargedAtoms(SeenAtoms):
     """Atoms with charges that follow them; of the electrostatics positions and strain are the variables.
 
     :param potential: a `Potential` with a charge model, scripted or not
-    :param initial_charges: where an iterative solution starts from, shape (num_atoms,), e
     :ivar electronegativity: of the charges computed last, shape (num_atoms,), eV/e
     :raises DataError: if a structure has no total charge
     """
 
-    def __init__(
-        self, potential: Any, geometry: Geometry, solver: str = "auto", initial_charges: torch.Tensor | None = None
-    ) -> None:
+    def __init__(self, potential: Any, geometry: Geometry, solver: str = "auto") -> None:
         unknown = torch.nonzero(~torch.isfinite(geometry.total_charge))
         if len(unknown):
             number = int(geometry.dataset_index[unknown[0, 0]])
@@ -258,19 +260,17 @@ class ChargedAtoms(SeenAtoms):
         self.charge_model = potential.charge_model
         self.positions = geometry.positions.detach().requires_grad_()
         self.strain = torch.zeros_like(geometry.cell).requires_grad_()
-        symmetric = 0.5 * (self.strain + self.strain.transpose(1, 2))
-        of_atom = symmetric.index_select(0, geometry.structure_index)
         self.coulomb: CoulombSystem = build_coulomb(
-            self.positions + (self.positions.unsqueeze(1) @ of_atom).squeeze(1),
-            geometry.cell + geometry.cell @ symmetric,
+            self.positions,
+            geometry.cell,
             geometry.pbc,
             geometry.structure_index,
             geometry.num_structures,
             self.charge_model.charge_widths(self.element_index),
             accuracy=self.charge_model.accuracy,
             solver=solver,
+            strain=self.strain,
         )
-        self.coulomb.initial_charges = initial_charges
 
     def charges(self) -> torch.Tensor:
         """Equilibrated charges, shape (num_atoms,), e."""
@@ -294,36 +294,23 @@ class ChargedAtoms(SeenAtoms):
         geometry, vectors = self.geometry, self.vectors
         energies = short_range + 0.5 * charges * self.coulomb.potential(charges)
         variables = [vectors, self.positions, self.strain]
-        by_pair, by_position, by_strain, *by_electronegativity = torch.autograd.grad(
-            energies.sum(),
-            [*variables, self.electronegativity] if atomic_virials else variables,
-            create_graph=create_graph,
-            retain_graph=create_graph or atomic_virials,
-            allow_unused=True,
-            materialize_grads=True,
-        )
+        with errors_of_core():
+            by_pair, by_position, by_strain, *by_electronegativity = torch.autograd.grad(
+                energies.sum(),
+                [*variables, self.electronegativity] if atomic_virials else variables,
+                create_graph=create_graph,
+                retain_graph=create_graph,
+                allow_unused=True,
+                materialize_grads=True,
+            )
         forces, virial = _pair_forces_and_virial(geometry, vectors, by_pair)
         energy = segment_sum(energies, geometry.structure_index, geometry.num_structures)
         shares = None
         if atomic_virials:
             shares = _shared_pair_virials(geometry, vectors, by_pair)
-            shares = shares + self._shared_coulomb_virials(charges, 0.5 * charges + by_electronegativity[0])
+            partners = 0.5 * charges + by_electronegativity[0]  # p of `predict`
+            shares = shares + self.coulomb.strain_per_atom(partners.detach(), charges.detach())
         return Prediction(energy, forces - by_position, virial + _voigt(by_strain), energies, charges, shares)
-
-    def _shared_coulomb_virials(self, charges: torch.Tensor, partners: torch.Tensor) -> torch.Tensor:
-        r"""The second sum of `predict`, shape (num_atoms, 6), eV.
-
-        The bilinear form :math:`\tfrac12\sum_i w_i (p_i (Aq)_i + q_i (Ap)_i)` is linear in weights w of the atoms,
-        which are one: an atom's share of its derivative by strain is the derivative of that by the atom's weight.
-
-        :param partners: p, shape (num_atoms,), e
-        """
-        q, p = charges.detach(), partners.detach()
-        weights = torch.ones_like(q).requires_grad_()
-        form = 0.5 * weights * (p * self.coulomb.potential(q) + q * self.coulomb.potential(p))
-        (by_strain,) = torch.autograd.grad(form.sum(), self.strain, create_graph=True)
-        total = _voigt(by_strain).sum(0)
-        return torch.stack([torch.autograd.grad(part, weights, retain_graph=True)[0] for part in total], 1)
 
 
 def predict_charges(potential: Any, geometry: Geometry, solver: str = "auto") -> torch.Tensor:

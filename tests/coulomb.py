@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from mhdnn.electrostatics import CoulombSystem, build_coulomb
+from mhdnn.electrostatics.reference import coulomb_matrix
 
 K = 14.399645478425668
 """Coulomb constant of CODATA 2018, eV Å/e²."""
@@ -28,12 +29,22 @@ class Case:
     hardness: torch.Tensor
     total_charge: torch.Tensor
 
-    def build(self, accuracy: float = 1e-10, solver: str = "dense", smearing: float | None = None) -> CoulombSystem:
+    def build(
+        self,
+        accuracy: float = 1e-10,
+        solver: str = "dense",
+        smearing: float | None = None,
+        strain: torch.Tensor | None = None,
+    ) -> CoulombSystem:
         structure = torch.zeros(len(self.positions), dtype=torch.int64)
-        pbc = torch.tensor([self.pbc])
+        pbc, strains = torch.tensor([self.pbc]), None if strain is None else strain[None]
         return build_coulomb(
-            self.positions, self.cell[None], pbc, structure, 1, self.widths, accuracy, solver, smearing
+            self.positions, self.cell[None], pbc, structure, 1, self.widths, accuracy, solver, smearing, strains
         )
+
+    def matrix(self, accuracy: float = 1e-10) -> torch.Tensor:
+        """A of the formulas in plain torch, differentiable to any order."""
+        return coulomb_matrix(self.positions, self.cell, torch.tensor(self.pbc), self.widths, accuracy)
 
     def equilibrate(self, system: CoulombSystem) -> torch.Tensor:
         return system.equilibrate(self.electronegativity, self.hardness, self.total_charge)

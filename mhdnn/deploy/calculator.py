@@ -17,6 +17,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from mhdnn.deploy.guard import ExtrapolationGuard
 from mhdnn.deploy.model_file import load_model
 from mhdnn.dispersion import DispersionCorrection
+from mhdnn.electrostatics import ChargeHistory
 from mhdnn.errors import ConfigError, ModelError, NotFiniteError
 from mhdnn.finite import first_not_finite
 from mhdnn.neighbors import NeighborPairs, find_pairs, squared_lengths
@@ -85,6 +86,7 @@ class MHDNNCalculator(Calculator):
         self._pairs: NeighborPairs | None = None
         self._searched: Atoms | None = None
         self._charges: torch.Tensor | None = None
+        self._history = ChargeHistory()
 
     def description(self) -> dict[str, Any]:
         """What the results depend on, for journals: digest of the model file, total charge, correction added."""
@@ -106,7 +108,6 @@ class MHDNNCalculator(Calculator):
         super().calculate(atoms, properties, system_changes)
         self._check_elements()
         self._check_geometry()
-        known = self._charges if self._charges is not None and len(self._charges) == len(self.atoms) else None
         asked = properties or ()
         shares = "stresses" in asked and bool(self.atoms.cell.rank == 3)
         geometry = self._geometry()
@@ -116,7 +117,7 @@ class MHDNNCalculator(Calculator):
             self.potential,
             geometry,
             solver=self.solver,
-            initial_charges=known,
+            history=self._history,
             atomic_virials=shares,
             guard=None if self.guard.choice == "off" else self.guard,
             uncertainty=True,
@@ -176,6 +177,7 @@ class MHDNNCalculator(Calculator):
         found = first_not_finite(prediction._asdict(), geometry)
         if found is not None:
             self._charges = None
+            self._history.forget()
             raise NotFiniteError(
                 f"`atoms`: {found[1]} of {self.atoms.get_chemical_formula()} is NaN or infinite; look for atoms at the "
                 "same place and for positions or cell vectors that are no numbers"

@@ -8,8 +8,8 @@ without torch.
 The script is the `mhdnn.potential.Potential` with its parts. It has ``forward`` for whole structures, and for a code
 that divides them among processes the steps of it: ``element_index``, ``symmetry_functions`` (of the atoms that are
 centres), ``scaled``, ``energies_of``. Its submodule ``charge_model``, None without charges, has ``electronegativity``,
-``hardness``, ``charge_widths`` and ``screening``; the charges are found by `mhdnn.electrostatics`, in LAMMPS by its
-twin in C++. The submodule ``domain`` (`mhdnn.domain`) tells what is outside the training data.
+``hardness``, ``charge_widths`` and ``screening``; the charges are found by the core (`mhdnn.electrostatics`). The
+submodule ``domain`` (`mhdnn.domain`) tells what is outside the training data.
 
 Files of formats 3 and 4 are read, too (`mhdnn.deploy.older_format`).
 

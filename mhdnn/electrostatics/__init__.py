@@ -1,5 +1,9 @@
-"""Electrostatics of Gaussian charges: potentials, energies and charge equilibration with every boundary condition."""
+"""Electrostatics of Gaussian charges with every boundary condition: potentials, energies and charge equilibration.
 
-from mhdnn.electrostatics.system import CoulombSystem, build_coulomb
+The core (``mhdnn/core/electrostatics``) computes them; `mhdnn.electrostatics.reference` has the formulas once more in
+plain torch, for the tests and for machines without a compiler.
+"""
 
-__all__ = ["CoulombSystem", "build_coulomb"]
+from mhdnn.electrostatics.system import ChargeHistory, CoulombSystem, build_coulomb
+
+__all__ = ["ChargeHistory", "CoulombSystem", "build_coulomb"]

@@ -11,46 +11,11 @@ Both have the form
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 
 from mhdnn.units import COULOMB_CONSTANT
-
-
-@dataclass
-class Background:
-    """Coefficients of the formula above, for padded structures.
-
-    :param prefactor: p, shape (num_structures,), eV/(e² Å²)
-    :param constant: c, shape (num_structures,), Å²
-    :param offset: t, shape (num_structures, width), Å²
-    :param height: z, shape (num_structures, width), Å
-    """
-
-    prefactor: torch.Tensor
-    constant: torch.Tensor
-    offset: torch.Tensor
-    height: torch.Tensor
-
-    @property
-    def tensors(self) -> tuple[torch.Tensor, ...]:
-        return tuple(getattr(self, field.name) for field in fields(self))
-
-    def potential(self, charges: torch.Tensor) -> torch.Tensor:
-        """Its part of A q; both shape (num_structures, width)."""
-        total = charges.sum(1, keepdim=True)
-        weighted = (self.offset * charges).sum(1, keepdim=True)
-        dipole = (self.height * charges).sum(1, keepdim=True)
-        bracket = (self.constant[:, None] + self.offset) * total + weighted - 2.0 * self.height * dipole
-        return -self.prefactor[:, None] * bracket
-
-    def matrix(self) -> torch.Tensor:
-        """Its part of A, shape (num_structures, width, width)."""
-        offsets = self.offset[:, :, None] + self.offset[:, None, :]
-        heights = self.height[:, :, None] * self.height[:, None, :]
-        bracket = self.constant[:, None, None] + offsets - 2.0 * heights
-        return -self.prefactor[:, None, None] * bracket
 
 
 @dataclass
@@ -94,12 +59,9 @@ class Cell:
     def height(self, widths: torch.Tensor) -> torch.Tensor:
         return torch.zeros_like(widths) if self.heights is None else self.heights
 
-    def convexity_constant(self, largest_width: float) -> float:
-        r"""What makes the matrix of a slab positive definite when added to its elements, eV/e².
 
-        :math:`c_0 - |z|` is a positive definite function up to a thickness :math:`c_0`.
-        """
-        if self.heights is None:
-            return 0.0
-        reach = self.thickness + 8.0 * largest_width
-        return float(self.prefactor().detach()) * self.length * reach
+def background_matrix(cell: Cell, smearing: float, widths: torch.Tensor) -> torch.Tensor:
+    """Its part of A, shape (num_atoms, num_atoms), eV/e²."""
+    offset, height = cell.offset(widths), cell.height(widths)
+    bracket = cell.constant(smearing) + offset[:, None] + offset - 2.0 * height[:, None] * height
+    return -cell.prefactor() * bracket

@@ -25,7 +25,6 @@ the number of atoms.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,12 +33,8 @@ from scipy.special import ndtri
 
 from mhdnn.neighbors import find_half_pairs
 
-SMEARING_PER_LENGTH = 0.11
+SMEARING_PER_LENGTH = 0.17
 r""":math:`\eta/V^{1/3}` at which pairs and wave vectors cost the same in the dense matrix (measured)."""
-
-
-NEIGHBORS_WITH_MESH = 200.0
-"""Neighbours within the cutoff for which pairs and mesh cost about the same (measured)."""
 
 SMEARING_STEP = 1.1
 
@@ -76,32 +71,6 @@ def choose_splitting(volume: float, largest_width: float, accuracy: float, smear
         eta = max(in_steps(SMEARING_PER_LENGTH * volume ** (1.0 / 3.0)), largest_width)
     reach = decay_length(accuracy)
     return Splitting(eta, reach * max(eta, largest_width), reach / eta)
-
-
-def neighborhood_edge(num_atoms: int, volume: float, extents: Sequence[float]) -> float:
-    """Edge of a cube that holds as many atoms as pairs and mesh together can best do with, Å.
-
-    Directions in which the structure ends within the cube add nothing: of a sheet it is a square, of a chain a line.
-
-    :param volume: of the box that the atoms fill, Å³
-    :param extents: of that box along directions that are not periodic, Å
-    """
-    measure, dimension = volume * NEIGHBORS_WITH_MESH / num_atoms, 3
-    for extent in sorted(extents)[:2]:
-        if measure ** (1.0 / dimension) <= extent:
-            break
-        measure, dimension = measure / extent, dimension - 1
-    return measure ** (1.0 / dimension)
-
-
-def mesh_smearing(edge: float, largest_width: float, accuracy: float) -> float:
-    r""":math:`\eta` at which the pairs cost about as much as the mesh, Å.
-
-    :param edge: of a cube with the volume of the neighbourhood, Å
-    :param largest_width: largest :math:`\gamma_{ij}`, Å
-    """
-    cutoff = edge * (3.0 / (4.0 * math.pi)) ** (1.0 / 3.0)
-    return max(in_steps(cutoff / decay_length(accuracy)), largest_width)
 
 
 def in_steps(smearing: float) -> float:

@@ -85,6 +85,16 @@ def extended_cell(
     return Cell(torch.stack(rows), heights - 0.5 * (lowest + highest), normal, float(length), vacuum)
 
 
+def periodic_cell(
+    positions: torch.Tensor, cell: torch.Tensor, pbc: torch.Tensor, largest_width: float, accuracy: float
+) -> Cell:
+    """The cell to sum over: the structure's own, or of a slab the extended one."""
+    if bool(pbc.all()):
+        complete_cell(cell.detach().cpu().numpy(), np.ones(3, dtype=bool))
+        return Cell(cell)
+    return extended_cell(positions, cell, pbc, largest_width, accuracy)
+
+
 def lengthened(cell: Cell, length: float) -> Cell:
     """A slab's cell with another length along the normal, Å."""
     if cell.normal is None:

@@ -1,4 +1,7 @@
-"""Compilation of the operators: once for each machine, torch version and source, kept in a cache folder."""
+"""Compilation of the operators and of the core's electrostatics, which they bind, kept in a cache folder.
+
+Once for each machine, torch version and source.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,27 @@ from pathlib import Path
 
 import torch
 
-from mhdnn.compilation import announced, cache_root, compiler, compiler_flags, digest_of, flags_for, only_one
+from mhdnn.compilation import (
+    announced,
+    cache_root,
+    compiler,
+    compiler_flags,
+    digest_of,
+    flags_for,
+    only_one,
+    source_digest,
+)
 from mhdnn.errors import BuildError
 from mhdnn.kernels.shipped import library_name
 
 SOURCE_FOLDER = Path(__file__).parent / "source"
+CORE_FOLDER = Path(__file__).parents[1] / "core"
+ELECTROSTATICS = CORE_FOLDER / "electrostatics"
 LIBRARY_NAME = "mhdnn_operators"
 CPU_SOURCES = (
     "operators.cpp", "operators_common.cpp", "operators_cpu.cpp",
     "operators_densities.cpp", "operators_invariants.cpp",
-    "operators_contracted_common.cpp", "operators_contracted_cpu.cpp",
+    "operators_contracted_common.cpp", "operators_contracted_cpu.cpp", "operators_electrostatics.cpp",
 )  # fmt: skip
 CUDA_SOURCES = ("operators_cuda.cu", "operators_contracted_cuda.cu")
 
@@ -37,12 +51,13 @@ def cuda_compiler() -> str | None:
 
 def sources(with_cuda: bool) -> list[Path]:
     names = CPU_SOURCES + (CUDA_SOURCES if with_cuda else ())
-    return [SOURCE_FOLDER / name for name in names]
+    return [*(SOURCE_FOLDER / name for name in names), *sorted(ELECTROSTATICS.glob("*.cpp"))]
 
 
 def library_path() -> Path:
     """Where the operators for this machine are, or would be."""
-    digest = digest_of(SOURCE_FOLDER, [torch.__version__, str(cuda_compiler())])
+    core = source_digest(ELECTROSTATICS, [])
+    digest = digest_of(SOURCE_FOLDER, [torch.__version__, str(cuda_compiler()), core])
     return cache_root() / f"{LIBRARY_NAME}_{digest}" / f"{LIBRARY_NAME}.so"
 
 
@@ -73,7 +88,7 @@ def build(verbose: bool = False, force: bool = False) -> Path:
         if library.is_file() and not force:
             return library
         nvcc = cuda_compiler()
-        with announced(f"the symmetry functions ({'C++ and CUDA' if nvcc else 'C++'})"):
+        with announced(f"the operators ({'C++ and CUDA' if nvcc else 'C++'})"):
             _compile(library, verbose, compiler_flags(), str(Path(torch.__file__).parent / "lib"), nvcc)
     return library
 
@@ -86,7 +101,7 @@ def build_for_wheel(level: str, folder: Path) -> Path:
     :raises BuildError: with the compiler's message
     """
     library = folder / library_name(level, torch.__version__)
-    newest = max(path.stat().st_mtime for path in SOURCE_FOLDER.rglob("*"))
+    newest = max(path.stat().st_mtime for folder in (SOURCE_FOLDER, ELECTROSTATICS) for path in folder.rglob("*"))
     if library.is_file() and library.stat().st_mtime > newest:
         return library
     folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +120,8 @@ def _compile(library: Path, verbose: bool, flags: Sequence[str], torch_libraries
             cpp_extension.load(
                 LIBRARY_NAME,
                 [str(path) for path in sources(with_cuda=nvcc is not None)],
-                extra_cflags=list(flags),
+                extra_cflags=[*flags, "-Wno-psabi"],
+                extra_include_paths=[str(SOURCE_FOLDER), str(CORE_FOLDER)],
                 extra_cuda_cflags=["-O3"],
                 # no Python in it: C++ programs load the same library
                 extra_ldflags=["-Wl,--as-needed", f"'-Wl,-rpath,{torch_libraries}'"]
@@ -119,7 +135,7 @@ def _compile(library: Path, verbose: bool, flags: Sequence[str], torch_libraries
         (aside / f"{LIBRARY_NAME}.so").replace(library)
     except (RuntimeError, OSError) as error:
         raise BuildError(
-            f"the symmetry functions could not be compiled with {compiler()}:\n{error}\n"
+            f"the operators could not be compiled with {compiler()}:\n{error}\n"
             "Repair the compiler, or set MHDNN_KERNELS=torch to run them in plain torch"
         ) from error
     finally:

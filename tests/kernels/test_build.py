@@ -1,5 +1,6 @@
 """Building and choosing the operators: each in a process of its own, with a cache of its own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,12 +11,14 @@ from mhdnn.compilation import compiler
 from mhdnn.kernels import build
 
 EVALUATE = """
-from tests.builders import geometry_of, random_potential, structures
+from tests.builders import geometry_of, random_charge_potential, random_potential, structures
 from mhdnn.kernels import operator_state
 from mhdnn.prediction import predict
 potential = random_potential([6, 14, 50])
 assert operator_state().kind == {kind!r}, operator_state()
 print(repr(predict(potential, geometry_of(structures()["tiny"])).energy.item()))
+charged = predict(random_charge_potential([6, 14, 50]), geometry_of(structures()["slab"], total_charge=0.5))
+print(repr([charged.energy.item(), charged.forces.abs().sum().item(), charged.virial.abs().sum().item()]))
 """
 
 
@@ -25,26 +28,37 @@ def run_python(code, **variables):
 
 
 @pytest.fixture(scope="module")
-def compiled_energy():
+def compiled_numbers():
     if compiler() is None:
         pytest.skip("no C++ compiler")
     result = run_python(EVALUATE.format(kind="compiled"))
     assert result.returncode == 0, result.stderr
-    return float(result.stdout)
+    return numbers(result)
 
 
-def test_torch_on_request(compiled_energy):
+def numbers(result):
+    """The energy of one potential; energy, forces and virial of another with charges."""
+    energy, with_charges = result.stdout.splitlines()
+    return float(energy), json.loads(with_charges)
+
+
+def assert_same(found, expected):
+    assert found[0] == pytest.approx(expected[0], rel=1e-12)
+    assert found[1] == pytest.approx(expected[1], rel=1e-10)
+
+
+def test_torch_on_request(compiled_numbers):
     result = run_python(EVALUATE.format(kind="torch"), MHDNN_KERNELS="torch")
     assert result.returncode == 0, result.stderr
-    assert float(result.stdout) == pytest.approx(compiled_energy, rel=1e-12)
+    assert_same(numbers(result), compiled_numbers)
     assert "warning" not in result.stderr.lower()
 
 
-def test_without_a_compiler_torch_runs_with_one_warning(compiled_energy, tmp_path):
+def test_without_a_compiler_torch_runs_with_one_warning(compiled_numbers, tmp_path):
     code = EVALUATE.format(kind="torch") + "random_potential([6, 14])\n"
     result = run_python(code, PATH=tmp_path, CXX="", TORCH_EXTENSIONS_DIR=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert float(result.stdout) == pytest.approx(compiled_energy, rel=1e-12)
+    assert_same(numbers(result), compiled_numbers)
     assert result.stderr.count("no C++ compiler was found") == 1
     assert "apt install g++" in result.stderr
 
@@ -77,7 +91,7 @@ def test_wrong_choice_is_named():
     assert "`MHDNN_KERNELS`: expected auto, compiled or torch, got 'fast'" in result.stderr
 
 
-def test_a_built_library_is_not_built_again(compiled_energy):
+def test_a_built_library_is_not_built_again(compiled_numbers):
     before = build.library_path().stat().st_mtime_ns
     assert build.build() == build.library_path()
     assert build.library_path().stat().st_mtime_ns == before

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "electrostatics/charge_system.h"
-#include "electrostatics/costs.h"
 #include "electrostatics/parameters.h"
+#include "electrostatics/splines.h"
 
 namespace {
 
@@ -169,31 +169,6 @@ void choose_splitting(double volume, double largest_width, double accuracy, doub
     result[2] = splitting.reciprocal_cutoff;
 }
 
-double mesh_smearing(double edge, double largest_width, double accuracy) {
-    return mhdnn::electrostatics::mesh_smearing(edge, largest_width, accuracy);
-}
-
-// An extent of 0 is none.
-double neighborhood_edge(double num_atoms, double volume, double first, double second, double third) {
-    std::vector<double> extents;
-    for (const double extent : {first, second, third})
-        if (extent > 0.0) extents.push_back(extent);
-    return mhdnn::electrostatics::neighborhood_edge(num_atoms, volume, extents);
-}
-
-// seconds, bytes
-void dense_cost(double num_atoms, double periodic, double* result) {
-    const auto cost = mhdnn::electrostatics::dense_cost(num_atoms, periodic != 0.0);
-    result[0] = cost.seconds;
-    result[1] = cost.bytes;
-}
-
-void mesh_cost(double num_atoms, double num_points, double order, double* result) {
-    const auto cost = mhdnn::electrostatics::mesh_cost(num_atoms, num_points, static_cast<int>(order));
-    result[0] = cost.seconds;
-    result[1] = cost.bytes;
-}
-
 std::int64_t good_size(double least) { return mhdnn::electrostatics::good_size(least); }
 
 // Constants by name; NaN if there is none.
@@ -201,30 +176,23 @@ double constant(const char* name) {
     using namespace mhdnn::electrostatics;
     const std::pair<const char*, double> known[] = {
         {"COULOMB_CONSTANT", coulomb_constant},
-        {"LARGEST_DENSE", largest_dense},
-        {"SMALLEST_PIVOT", smallest_pivot},
-        {"NODES_PER_PANEL", nodes_per_panel},
-        {"SPACE_ABOVE", space_above},
-        {"SMEARING_PER_LENGTH", smearing_per_length},
-        {"NEIGHBORS_WITH_MESH", neighbors_with_mesh},
-        {"SMALLEST_TOLERANCE", smallest_tolerance},
-        {"MOST_ITERATIONS", most_iterations},
-        {"COARSENING", coarsening},
-        {"NUM_ALIASES", num_aliases},
         {"TOLERANCE_PER_ACCURACY", tolerance_per_accuracy},
-        {"PRECONDITIONER_ORDER", preconditioner_resolution.order},
-        {"PRECONDITIONER_SPACING", preconditioner_resolution.spacing},
     };
     for (const auto& [key, value] : known)
         if (std::string(key) == name) return value;
     return std::numeric_limits<double>::quiet_NaN();
 }
 
-// Order and spacing of an accuracy.
-void choose_resolution(double accuracy, double* result) {
-    const auto resolution = mhdnn::electrostatics::choose_resolution(accuracy);
-    result[0] = resolution.order;
-    result[1] = resolution.spacing;
+// Row after row.
+void spline_coefficients(double order, double* result) {
+    const auto found = mhdnn::electrostatics::spline_coefficients(static_cast<int>(order));
+    std::copy(found.begin(), found.end(), result);
+}
+
+void influence_factor(double size, double order, double* result) {
+    const auto found =
+        mhdnn::electrostatics::influence_factor(static_cast<std::int64_t>(size), static_cast<int>(order));
+    std::copy(found.begin(), found.end(), result);
 }
 
 }  // extern "C"

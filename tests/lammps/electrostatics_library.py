@@ -86,9 +86,8 @@ class Engine:
         self.library = ctypes.CDLL(str(path))
         self.library.good_size.restype = ctypes.c_int64
         self.library.good_size.argtypes = (ctypes.c_double,)
-        for name, count in (("decay_length", 1), ("mesh_smearing", 3), ("neighborhood_edge", 5)):
-            getattr(self.library, name).restype = ctypes.c_double
-            getattr(self.library, name).argtypes = (ctypes.c_double,) * count
+        self.library.decay_length.restype = ctypes.c_double
+        self.library.decay_length.argtypes = (ctypes.c_double,)
         self.library.constant.restype = ctypes.c_double
 
     def numbers(self, name: str, count: int, *arguments: float) -> list[float]:

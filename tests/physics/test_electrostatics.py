@@ -10,7 +10,6 @@ from scipy.special import erfc, erfcx, gamma, gammainc
 from mhdnn.electrostatics import build_coulomb
 from mhdnn.electrostatics.ewald import wave_vectors
 from mhdnn.electrostatics.gaussians import boys_function, gaussian_potential
-from mhdnn.electrostatics.mesh import green_on_mesh
 from mhdnn.electrostatics.slab import shortest_reciprocal, vacuum_needed
 from mhdnn.errors import ConfigError, DataError, MHDNNError
 from mhdnn.units import COULOMB_CONSTANT
@@ -25,13 +24,18 @@ def derivatives(energy_of, case):
     """Energy, its derivative by positions, and by strain."""
     strain = torch.zeros(3, 3, dtype=torch.float64, requires_grad=True)
     case = replace(case, positions=case.positions.clone().requires_grad_())
-    energy = energy_of(case.strained(strain))
+    energy = energy_of(case, strain)
     by_position, by_strain = torch.autograd.grad(energy, (case.positions, strain))
     return energy.detach(), by_position, by_strain
 
 
 def ours(accuracy=1e-10, **options):
-    return lambda case: case.build(accuracy, **options).energy(case.charges).sum()
+    return lambda case, strain: case.build(accuracy, **options, strain=strain).energy(case.charges).sum()
+
+
+def by_formulas(case, strain):
+    """The same in plain torch."""
+    return 0.5 * case.charges @ case.strained(strain).matrix() @ case.charges
 
 
 def assert_same(mine, theirs, tolerance):
@@ -88,8 +92,9 @@ def test_madelung_constants(name, solver):
 def test_three_periodic_directions(name):
     """Against the sum over waves alone, which wide Gaussians allow."""
     case = cases()[name]
-    theirs = derivatives(lambda some: wave_sum(some, some.charges), case)
+    theirs = derivatives(lambda some, strain: wave_sum(some.strained(strain), some.charges), case)
     assert_same(derivatives(ours(), case), theirs, 1e-8)
+    assert_same(derivatives(by_formulas, case), theirs, 1e-8)
     assert_same(derivatives(ours(1e-6), case), theirs, 1e-5)
 
 
@@ -116,8 +121,9 @@ def test_sum_over_images():
 @pytest.mark.parametrize("name", TWO_PERIODIC)
 def test_two_periodic_directions(name):
     case = cases()[name]
-    theirs = derivatives(lambda some: plane_sum(some, some.charges), case)
+    theirs = derivatives(lambda some, strain: plane_sum(some.strained(strain), some.charges), case)
     assert_same(derivatives(ours(), case), theirs, 1e-8)
+    assert_same(derivatives(by_formulas, case), theirs, 1e-8)
     assert_same(derivatives(ours(1e-6), case), theirs, 1e-5)
 
 
@@ -367,16 +373,3 @@ def test_each_wave_vector_or_its_opposite_once(cutoff):
     everything = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
     lengths = np.linalg.norm(everything @ (2 * np.pi * np.linalg.inv(cell).T), axis=1)
     assert set(both) == {tuple(row) for row in everything[(lengths <= cutoff) & (lengths > 0)]}
-
-
-def test_green_function_of_the_mesh():
-    """At some waves of the half-complex transform; those beyond half of the points are negative."""
-    cell = torch.tensor([[5.0, 0.2, 0.0], [0.3, 6.0, 0.1], [0.0, -0.4, 7.0]], dtype=torch.float64)
-    green = green_on_mesh(cell, (4, 6, 6), 1.1)
-    reciprocal = 2 * np.pi * np.linalg.inv(cell.numpy()).T
-    prefactor = 4 * np.pi * COULOMB_CONSTANT / float(torch.linalg.det(cell))
-    waves = {(1, 0, 0): (1, 0, 0), (0, 1, 0): (0, 1, 0), (0, 0, 1): (0, 0, 1), (3, 5, 2): (-1, -1, 2)}
-    for place, numbers in waves.items():
-        squared = float(((np.array(numbers) @ reciprocal) ** 2).sum())
-        assert green[place].item() == pytest.approx(prefactor * np.exp(-0.5 * 1.21 * squared) / squared, rel=1e-10)
-    assert green[0, 0, 0] == 0

@@ -16,8 +16,8 @@ namespace mhdnn::electrostatics {
 namespace {
 
 struct Atoms {
-    const std::vector<double>&positions, &widths, &hardness;
-    double accuracy;
+    std::vector<double> positions, widths;
+    double accuracy, smearing;  // the latter is chosen if it is zero
     const Processes& processes;
 
     std::int64_t count() const { return static_cast<std::int64_t>(widths.size()); }
@@ -27,39 +27,45 @@ struct Atoms {
     }
 };
 
+Assembly dense(std::unique_ptr<CoulombMatrix> matrix, double constant, const Processes& processes) {
+    Assembly result;
+    result.make_solver = [&elements = matrix->elements(), constant, &processes](
+                             const std::vector<double>& hardness, double) {
+        DenseMatrix shifted = elements;
+        for (double& element : shifted.values) element += constant;
+        return std::make_unique<DenseSolver>(std::move(shifted), hardness, processes);
+    };
+    result.matrix = std::move(matrix);
+    return result;
+}
+
 Assembly dense_open(const Atoms& atoms) {
     RealSpace real(all_neighbors(atoms.positions, {0, atoms.count()}), atoms.widths, 0.0);
-    Assembly result;
-    result.matrix = std::make_unique<CoulombMatrix>(
+    auto matrix = std::make_unique<CoulombMatrix>(
         atoms.positions, std::move(real), nullptr, std::nullopt, std::nullopt, atoms.processes);
-    DenseMatrix elements(atoms.count());
-    result.matrix->add_to_matrix(elements.values.data());
-    result.solver = std::make_unique<DenseSolver>(std::move(elements), atoms.hardness, atoms.processes);
-    return result;
+    matrix->keep_elements(DenseMatrix(atoms.count()));
+    return dense(std::move(matrix), 0.0, atoms.processes);
 }
 
 Assembly dense_periodic(const Box& box, const Atoms& atoms) {
     const double largest = atoms.largest_pair_width();
     const Cell cell = periodic_cell(box, atoms.positions, largest, atoms.accuracy);
-    const Splitting splitting = choose_splitting(cell.volume(), largest, atoms.accuracy);
+    const Splitting splitting = atoms.smearing > 0.0 ? splitting_with(atoms.smearing, largest, atoms.accuracy)
+                                                     : choose_splitting(cell.volume(), largest, atoms.accuracy);
     RealSpace real(
         neighbors_within(cell.vectors, atoms.positions, {0, atoms.count()}, splitting.cutoff), atoms.widths,
         splitting.smearing);
     auto smooth = std::make_unique<StructureFactors>(
         cell.vectors, atoms.positions, splitting.smearing, splitting.reciprocal_cutoff, atoms.processes);
     DenseMatrix elements = smooth->matrix();
-    Assembly result;
-    result.matrix = std::make_unique<CoulombMatrix>(
+    auto matrix = std::make_unique<CoulombMatrix>(
         atoms.positions, std::move(real), std::move(smooth), cell,
         Background(cell, atoms.positions, atoms.widths, splitting.smearing), atoms.processes);
-    result.matrix->add_to_matrix(elements.values.data());
-    const double constant = convexity_constant(cell, largest);
-    for (double& element : elements.values) element += constant;
-    result.solver = std::make_unique<DenseSolver>(std::move(elements), atoms.hardness, atoms.processes);
-    return result;
+    matrix->keep_elements(std::move(elements));
+    return dense(std::move(matrix), convexity_constant(cell, largest), atoms.processes);
 }
 
-// Cell of the mesh, and how the sum is split: plan.py.
+// Cell of the mesh, and how the sum is split.
 struct MeshPlan {
     Matrix3 vectors;
     std::optional<Cell> cell;    // with periodic directions
@@ -85,7 +91,7 @@ MeshPlan periodic_plan(const Box& box, const Atoms& atoms) {
         most = cell.vacuum * std::cbrt(4.0 * pi / 3.0) / std::sqrt(smearing_step);
     }
     const double edge = std::min(neighborhood_edge(static_cast<double>(atoms.count()), volume, heights), most);
-    const double smearing = mesh_smearing(edge, largest, atoms.accuracy);
+    const double smearing = atoms.smearing > 0.0 ? atoms.smearing : mesh_smearing(edge, largest, atoms.accuracy);
     return {
         cell.vectors, cell, std::nullopt, splitting_with(smearing, largest, atoms.accuracy),
         choose_resolution(atoms.accuracy)};
@@ -105,13 +111,16 @@ MeshPlan open_plan(const Atoms& atoms) {
     const double volume = box.extents[0] * box.extents[1] * box.extents[2];
     const double edge =
         neighborhood_edge(static_cast<double>(atoms.count()), volume, {box.extents.begin(), box.extents.end()});
-    const Splitting splitting = splitting_with(mesh_smearing(edge, largest, atoms.accuracy), largest, atoms.accuracy);
+    const double smearing = atoms.smearing > 0.0 ? atoms.smearing : mesh_smearing(edge, largest, atoms.accuracy);
+    const Splitting splitting = splitting_with(smearing, largest, atoms.accuracy);
     box.margin = splitting.cutoff;
     return {box.vectors(), std::nullopt, box, splitting, choose_resolution(atoms.accuracy)};
 }
 
-std::unique_ptr<Solver> iterative_solver(const CoulombMatrix& matrix, const MeshPlan& plan, const Atoms& atoms) {
-    const auto hardness = atoms.local(atoms.hardness);
+std::unique_ptr<Solver> iterative_solver(
+    const CoulombMatrix& matrix, const MeshPlan& plan, const Atoms& atoms, const std::vector<double>& hardness_all,
+    double tolerance) {
+    const auto hardness = atoms.local(hardness_all);
     auto diagonal = atoms.local(atoms.widths);
     for (std::size_t atom = 0; atom < diagonal.size(); ++atom)
         diagonal[atom] = hardness[atom] + coulomb_constant / (diagonal[atom] * std::sqrt(pi));
@@ -122,8 +131,7 @@ std::unique_ptr<Solver> iterative_solver(const CoulombMatrix& matrix, const Mesh
     };
     return std::make_unique<IterativeSolver>(
         [&matrix](const std::vector<double>& q) { return matrix.multiply(q); }, hardness,
-        std::vector<IterativeSolver::Product>{smooth, simple}, tolerance_per_accuracy * atoms.accuracy,
-        atoms.processes);
+        std::vector<IterativeSolver::Product>{smooth, simple}, tolerance, atoms.processes);
 }
 
 Assembly on_mesh(const MeshPlan& plan, const Atoms& atoms) {
@@ -138,17 +146,21 @@ Assembly on_mesh(const MeshPlan& plan, const Atoms& atoms) {
     Assembly result;
     result.matrix = std::make_unique<CoulombMatrix>(
         atoms.positions, std::move(real), std::move(smooth), plan.cell, std::move(background), atoms.processes);
-    result.solver = iterative_solver(*result.matrix, plan, atoms);
+    result.make_solver = [&matrix = *result.matrix, plan, atoms](
+                             const std::vector<double>& hardness, double tolerance) {
+        return iterative_solver(matrix, plan, atoms, hardness, tolerance);
+    };
+    result.iterative = true;
     return result;
 }
 
 }  // namespace
 
 Assembly assemble(
-    const Box& box, const std::vector<double>& positions, const std::vector<double>& widths,
-    const std::vector<double>& hardness, double accuracy, SolverChoice choice, const Processes& processes) {
+    const Box& box, const std::vector<double>& positions, const std::vector<double>& widths, double accuracy,
+    SolverChoice choice, double smearing, const Processes& processes) {
     check_box(box);
-    const Atoms atoms = {positions, widths, hardness, accuracy, processes};
+    const Atoms atoms = {positions, widths, accuracy, smearing, processes};
     const bool open = !box.periodic[0] && !box.periodic[1] && !box.periodic[2];
     const auto dense = [&] { return open ? dense_open(atoms) : dense_periodic(box, atoms); };
     const Cost of_matrix = dense_cost(static_cast<double>(atoms.count()), !open);

@@ -1,6 +1,7 @@
-// How a structure is treated: assembly.py.
+// How a structure is treated: by a dense matrix, or by neighbours and a mesh with iterations.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -12,11 +13,14 @@ namespace mhdnn::electrostatics {
 
 struct Assembly {
     std::unique_ptr<CoulombMatrix> matrix;
-    std::unique_ptr<Solver> solver;  // refers to the matrix
+    // The solver for a hardness of all atoms, and a tolerance of iterations; it refers to the matrix.
+    std::function<std::unique_ptr<Solver>(const std::vector<double>& hardness, double tolerance)> make_solver;
+    bool iterative = false;
 };
 
+// The smearing is chosen if it is zero; the result doesn't depend on it. The processes must outlive the result.
 Assembly assemble(
-    const Box& box, const std::vector<double>& positions, const std::vector<double>& widths,
-    const std::vector<double>& hardness, double accuracy, SolverChoice choice, const Processes& processes);
+    const Box& box, const std::vector<double>& positions, const std::vector<double>& widths, double accuracy,
+    SolverChoice choice, double smearing, const Processes& processes);
 
 }  // namespace mhdnn::electrostatics

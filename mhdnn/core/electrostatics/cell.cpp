@@ -133,6 +133,22 @@ void Background::add_to_matrix(double* matrix) const {
             matrix[i * size + j] -= prefactor_ * (constant_ + offset_[i] + offset_[j] - 2.0 * height_[i] * height_[j]);
 }
 
+// B grows as 1/V and, of a slab, as (z_i - z_j)².
+std::vector<double> Background::moved_potential(const Motion& motion, const std::vector<double>& q) const {
+    const double along_normal = dot(normal_, multiply(normal_, motion.strain));
+    std::vector<double> moved(q.size(), 0.0), result = potential(q);
+    for (std::size_t atom = 0; slab_ && atom < q.size(); ++atom)
+        moved[atom] = dot(normal_, motion.displacement(static_cast<std::int64_t>(atom))) + height_[atom] * along_normal;
+    const double total = sum_of(q), dipole = product_sum(height_, q), moved_dipole = product_sum(moved, q);
+    double moved_square = 0.0;
+    for (std::size_t atom = 0; atom < q.size(); ++atom) moved_square += height_[atom] * moved[atom] * q[atom];
+    for (std::size_t atom = 0; atom < q.size(); ++atom) {
+        const double slope = height_[atom] * (moved[atom] * total - moved_dipole) - moved[atom] * dipole + moved_square;
+        result[atom] = -(motion.trace() - along_normal) * result[atom] - 2.0 * prefactor_ * slope;
+    }
+    return result;
+}
+
 // With B for its part of A and n for the normal (zero with three directions), the strain derivatives are
 //   at fixed length L of the cell:  dB = -B δ + (3 B + 2 p c) n n      (V and the heights change)
 //   with L strained:                dB = -B δ + (2 B + 2 p η²) n n

@@ -1,9 +1,11 @@
-// The periodic cell to sum over, and the wave vector zero that belongs to it: background.py and slab.py.
+// The periodic cell to sum over, and the wave vector zero that belongs to it: formulas in electrostatics/background.py
+// and slab.py.
 #pragma once
 
 #include <vector>
 
 #include "charge_system.h"
+#include "motion.h"
 #include "vectors.h"
 
 namespace mhdnn::electrostatics {
@@ -40,6 +42,8 @@ public:
     // All rows of its part of A q.
     std::vector<double> potential(const std::vector<double>& q) const;
     void add_to_matrix(double* matrix) const;
+    // All rows of the derivative of its part of A q along a motion, at a fixed length of a slab's cell.
+    std::vector<double> moved_potential(const Motion& motion, const std::vector<double>& q) const;
     // Parts of the derivatives of p A q. `strain` is of the whole, at a fixed length of a slab's cell; the
     // part of an atom as if that length were strained, too.
     void add_derivatives(

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "assembly.h"
+#include "parameters.h"
 
 namespace mhdnn {
 namespace {
@@ -49,9 +50,9 @@ ChargeSystem::ChargeSystem(
     double accuracy, SolverChoice choice, const Processes& processes)
     : processes_(processes) {
     check_arguments(positions, widths, hardness, accuracy, processes);
-    auto assembly = electrostatics::assemble(box, positions, widths, hardness, accuracy, choice, processes);
+    auto assembly = electrostatics::assemble(box, positions, widths, accuracy, choice, 0.0, processes);
+    solver_ = assembly.make_solver(hardness, electrostatics::tolerance_per_accuracy * accuracy);
     matrix_ = std::move(assembly.matrix);
-    solver_ = std::move(assembly.solver);
 }
 
 ChargeSystem::~ChargeSystem() = default;

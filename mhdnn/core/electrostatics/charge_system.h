@@ -1,8 +1,8 @@
-// Charge equilibration of one geometry, spread over processes: the C++ twin of mhdnn/electrostatics.
+// Charge equilibration of one geometry, spread over processes (`batch.h` has several geometries in one process).
 //
 // Charges q minimise q A q / 2 + q J q / 2 + χ q at a given sum; A is the Coulomb matrix of Gaussian charges with
-// none, two or three periodic directions. Parameters are chosen as in Python, so that models behave in
-// simulations as in training. Units: Å, eV, e.
+// none, two or three periodic directions. The tests compare it with mhdnn/electrostatics/reference.py, which has the
+// formulas with their sources. Units: Å, eV, e.
 //
 // Every process constructs the system and calls its functions together with the others. `local` marks values of
 // a process's own atoms, `all` those of all atoms in the order of the processes.

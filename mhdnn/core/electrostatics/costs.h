@@ -1,4 +1,4 @@
-// What the dense matrix and the mesh cost, and what doesn't fit into memory: costs.py.
+// What the dense matrix and the mesh cost, and what doesn't fit into memory.
 #pragma once
 
 #include <string>

@@ -10,6 +10,16 @@ CoulombMatrix::CoulombMatrix(
 
 std::vector<double> CoulombMatrix::multiply(const std::vector<double>& q) const {
     std::vector<double> result(processes_.num_local, 0.0);
+    if (elements_) {
+        for (std::int64_t atom = 0; atom < processes_.num_local; ++atom) {
+            const double* const row = elements_->row(processes_.first + atom);
+            double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+            for (std::int64_t other = 0; other < elements_->size; ++other) sum += row[other] * q[other];
+            result[atom] = sum;
+        }
+        return result;
+    }
     real_.add_product(q, {processes_.first, processes_.num_local}, result.data());
     if (smooth_) smooth_->add_product(q, result.data());
     if (background_) {
@@ -20,9 +30,47 @@ std::vector<double> CoulombMatrix::multiply(const std::vector<double>& q) const 
     return result;
 }
 
-void CoulombMatrix::add_to_matrix(double* matrix) const {
-    real_.add_to_matrix(matrix);
-    if (background_) background_->add_to_matrix(matrix);
+void CoulombMatrix::keep_elements(DenseMatrix smooth) {
+    real_.add_to_matrix(smooth.values.data());
+    if (background_) background_->add_to_matrix(smooth.values.data());
+    for (std::int64_t i = 0; i < smooth.size; ++i)
+        for (std::int64_t j = 0; j < i; ++j) smooth.row(j)[i] = smooth.row(i)[j];
+    elements_ = std::move(smooth);
+}
+
+std::vector<double> CoulombMatrix::moved_product(const Motion& motion, const std::vector<double>& q) const {
+    std::vector<double> result(processes_.num_local, 0.0);
+    real_.add_moved_product(motion, q, {processes_.first, processes_.num_local}, result.data());
+    if (smooth_) smooth_->add_moved_product(motion_of_smooth_part(motion), q, result.data());
+    if (background_) {
+        const auto moved = background_->moved_potential(motion, q);
+        for (std::int64_t atom = 0; atom < processes_.num_local; ++atom) result[atom] += moved[processes_.first + atom];
+    }
+    return result;
+}
+
+// What `add_smooth_strain` does to derivatives, the other way round: where the cell does not follow the strain, as in
+// an open structure and along the normal of a slab, atoms are displaced instead.
+Motion CoulombMatrix::motion_of_smooth_part(const Motion& motion) const {
+    if (cell_ && !cell_->slab) return motion;
+    Motion result = motion;
+    const Matrix3& strain = motion.strain;
+    const Vector3 normal = cell_ ? cell_->normal : Vector3{}, along = electrostatics::multiply(normal, strain);
+    const double stretch = dot(normal, along);
+    for (std::size_t first = 0; first < positions_.size(); first += 3) {
+        const Vector3 moved =
+            cell_ ? Vector3{}
+                  : electrostatics::multiply({positions_[first], positions_[first + 1], positions_[first + 2]}, strain);
+        const double height = cell_ ? cell_->height(&positions_[first]) : 0.0;
+        for (int axis = 0; axis < 3; ++axis)
+            result.displacements[first + axis] += moved[axis] + height * (2.0 * along[axis] - stretch * normal[axis]);
+    }
+    for (int a = 0; a < 3; ++a)
+        for (int b = 0; b < 3; ++b)
+            result.strain[a][b] =
+                cell_ ? strain[a][b] - normal[a] * along[b] - along[a] * normal[b] + stretch * normal[a] * normal[b]
+                      : 0.0;
+    return result;
 }
 
 Derivatives CoulombMatrix::derivatives(

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cell.h"
+#include "dense_matrix.h"
 #include "real_space.h"
 #include "smooth_part.h"
 
@@ -21,10 +22,14 @@ public:
     // (A q) of own atoms.
     std::vector<double> multiply(const std::vector<double>& q) const;
     Derivatives derivatives(const std::vector<double>& p, const std::vector<double>& q, bool per_atom) const;
-    // Adds all but the smooth part to the elements.
-    void add_to_matrix(double* matrix) const;
+    // The derivative of (A q) of own atoms along a motion.
+    std::vector<double> moved_product(const Motion& motion, const std::vector<double>& q) const;
+    // Completes the elements of the smooth part, of which the lower triangle counts, and keeps them for products.
+    void keep_elements(DenseMatrix smooth);
+    const DenseMatrix& elements() const { return *elements_; }
 
 private:
+    Motion motion_of_smooth_part(const Motion& motion) const;
     void add_smooth_strain(const SmoothDerivatives& smooth, Voigt& own, Voigt& common) const;
     void share_difference(Derivatives& result) const;
 
@@ -33,6 +38,7 @@ private:
     std::unique_ptr<SmoothPart> smooth_;
     std::optional<Cell> cell_;
     std::optional<Background> background_;
+    std::optional<DenseMatrix> elements_;
     const Processes& processes_;
 };
 

@@ -1,4 +1,7 @@
-// Charge equilibration by a dense factorisation: dense.py.
+// Charge equilibration by a dense factorisation: Cholesky factors of A + J, and the response to a potential of one.
+//
+// The Coulomb matrix of a slab is positive definite only for charges that add up to zero; adding a constant to all its
+// elements, which does not change charges at a given sum, makes it positive definite for all.
 #pragma once
 
 #include <vector>

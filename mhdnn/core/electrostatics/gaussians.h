@@ -1,4 +1,4 @@
-// Coulomb interaction of Gaussian charges: gaussians.py.
+// Coulomb interaction of Gaussian charges: formulas in electrostatics/gaussians.py.
 #pragma once
 
 #include <cstdint>

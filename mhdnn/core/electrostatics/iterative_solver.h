@@ -1,4 +1,8 @@
-// Charge equilibration by projected preconditioned conjugate gradients: iterative.py.
+// Charge equilibration by projected preconditioned conjugate gradients.
+//
+// Residuals and search directions are projected onto charges that add up to zero, so that the sum stays as it is and
+// the matrix has to be positive definite only there, as it is for slabs too (N. I. M. Gould, M. E. Hribar and
+// J. Nocedal, SIAM J. Sci. Comput. 23, 1376 (2001), https://doi.org/10.1137/S1064827598345667).
 #pragma once
 
 #include <functional>

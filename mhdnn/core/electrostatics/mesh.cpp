@@ -121,6 +121,22 @@ std::vector<double> Mesh::spread(const double* charges) const {
     return mesh;
 }
 
+// For each axis its weights are replaced by their slopes.
+std::vector<double> Mesh::spread_moved(const double* charges, const double* displacements) const {
+    std::vector<double> result(num_points(shape_), 0.0), scaled(own_.count);
+    for (int axis = 0; axis < 3; ++axis) {
+        Mesh sloped = *this;
+        for (std::int64_t atom = 0; atom < own_.count; ++atom) {
+            const double* const d = displacements + 3 * atom;
+            weights_of(offsets_[3 * atom + axis], true, &sloped.weights_[(3 * atom + axis) * width_]);
+            scaled[atom] = charges[atom] * multiply({d[0], d[1], d[2]}, to_coordinates_)[axis];
+        }
+        const auto part = sloped.spread(scaled.data());
+        for (std::size_t point = 0; point < result.size(); ++point) result[point] += part[point];
+    }
+    return result;
+}
+
 // The mesh with the beginning of each line repeated behind its end.
 std::vector<double> Mesh::padded(const std::vector<double>& mesh) const {
     const std::int64_t row = shape_[2] + width_;

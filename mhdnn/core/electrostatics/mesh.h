@@ -1,4 +1,9 @@
-// Spline interpolation between atoms and the points of a mesh, and the Green's function there: mesh.py.
+// Spline interpolation between atoms and the points of a mesh, and the Green's function there.
+//
+// Charges are spread by B-splines, transformed, multiplied with the Green's function and the optimal influence factor,
+// transformed back and collected with the same splines: the particle-particle particle-mesh method of R. W. Hockney
+// and J. W. Eastwood with B-splines instead of their assignment functions. As A is then a symmetric matrix and a smooth
+// function of positions and cell, its derivatives are exact derivatives of the energies it gives.
 #pragma once
 
 #include <array>
@@ -64,6 +69,8 @@ public:
     const Rows& own() const { return own_; }
     // Charges (of own atoms) on the mesh points.
     std::vector<double> spread(const double* charges) const;
+    // The derivative of that along displacements of own atoms, 3 numbers an atom.
+    std::vector<double> spread_moved(const double* charges, const double* displacements) const;
     // Values of the mesh at own atoms.
     std::vector<double> interpolate(const std::vector<double>& mesh) const;
     // Their derivatives by the positions, 3 numbers an atom.

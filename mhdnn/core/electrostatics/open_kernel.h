@@ -1,4 +1,10 @@
-// The smooth part of the kernel of an open structure, cut off along each axis: open_kernel.py.
+// The smooth part of the kernel of an open structure, on a mesh no larger than each direction needs:
+//
+//     erf(r/√2η)/r = 2/√π ∫ exp(-t²r²) dt, t from 0 to 1/√2η, ≈ Σ_j w_j exp(-t_j²x²) exp(-t_j²y²) exp(-t_j²z²)
+//
+// A sum of products can be cut off along each axis by itself: by a window that is 1 within the structure's extent e and
+// falls to 0, as the error function, before a periodic image of any atom is reached, whose period is 2(e + m) with the
+// margin m (the cutoff of the real-space sum). So the result is that of the open structure, whatever its shape.
 #pragma once
 
 #include <array>

@@ -97,6 +97,32 @@ SmoothDerivatives ParticleMesh::derivatives(
     return result;
 }
 
+// With weights W and kernel K the smooth part is W K Wᵀ.
+void ParticleMesh::add_moved_product(const Motion& motion, const std::vector<double>& q, double* result) const {
+    const std::int64_t first = processes_.first;
+    const Spectrum charges = transformed(mesh_.shape(), spread(q));
+    const auto field = mesh_.gradients(potential(charges));
+    auto moved = mesh_.spread_moved(q.data() + first, &motion.displacements[3 * first]);
+    processes_.sum(moved.data(), num_points(mesh_.shape()));
+    Spectrum waves = transformed(mesh_.shape(), moved);
+    multiply(waves, kernel_);
+    if (!open_)
+        for_each_wave(mesh_.shape(), [&](std::int64_t wave, const WavePlace& place) {
+            const Vector3 k = green_.wave_vector(place);
+            const double change = -motion.trace() * kernel_[wave] -
+                                  2.0 * dot(k, electrostatics::multiply(k, motion.strain)) * slopes_[wave];
+            waves.real[wave] += change * charges.real[wave];
+            waves.imaginary[wave] += change * charges.imaginary[wave];
+        });
+    std::vector<double> mesh;
+    transform_back(mesh_.shape(), waves, mesh);
+    const auto values = mesh_.interpolate(mesh);
+    for (std::size_t atom = 0; atom < values.size(); ++atom) {
+        const Vector3 d = motion.displacement(first + static_cast<std::int64_t>(atom));
+        result[atom] += values[atom] + d[0] * field[3 * atom] + d[1] * field[3 * atom + 1] + d[2] * field[3 * atom + 2];
+    }
+}
+
 Voigt ParticleMesh::strain(const Spectrum& p, const Spectrum& q) const {
     std::vector<Voigt> planes(mesh_.shape()[0], Voigt{});
     for_each_wave(mesh_.shape(), [&](std::int64_t wave, const WavePlace& place) {

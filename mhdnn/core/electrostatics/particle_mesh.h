@@ -1,4 +1,4 @@
-// The smooth part on a mesh: particle_mesh.py.
+// The smooth part on a mesh.
 #pragma once
 
 #include <optional>
@@ -21,6 +21,7 @@ public:
     void add_product(const std::vector<double>& q, double* result) const override;
     SmoothDerivatives derivatives(
         const std::vector<double>& p, const std::vector<double>& q, bool per_atom) const override;
+    void add_moved_product(const Motion& motion, const std::vector<double>& q, double* result) const override;
 
 private:
     // Charges of the atoms of all processes on the mesh.

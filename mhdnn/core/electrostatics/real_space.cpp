@@ -76,6 +76,30 @@ void RealSpace::add_to_matrix(double* matrix) const {
     }
 }
 
+void RealSpace::add_moved_product(
+    const Motion& motion, const std::vector<double>& charges, Rows own, double* result) const {
+    const std::int64_t skipped = own.first - neighbors_.rows.first;
+    const double *const slopes = slopes_.data(), *const q = charges.data(), *const moved = motion.displacements.data();
+    const std::int32_t* const atom = neighbors_.atom.data();
+    const Matrix3& e = motion.strain;
+#pragma omp parallel for schedule(static)
+    for (std::int64_t row = skipped; row < skipped + own.count; ++row) {
+        const Vector3 from = motion.displacement(neighbors_.rows.first + row);
+        const std::int64_t start = neighbors_.starts[row], end = neighbors_.starts[row + 1];
+        double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+        for (std::int64_t pair = start; pair < end; ++pair) {
+            const Vector3 r = neighbors_.vector(row, pair);
+            const double* const to = moved + 3 * atom[pair];
+            const double along = r[0] * (to[0] - from[0]) + r[1] * (to[1] - from[1]) + r[2] * (to[2] - from[2]);
+            const double stretched = r[0] * r[0] * e[0][0] + r[1] * r[1] * e[1][1] + r[2] * r[2] * e[2][2] +
+                                     2.0 * (r[1] * r[2] * e[1][2] + r[0] * r[2] * e[0][2] + r[0] * r[1] * e[0][1]);
+            sum += 2.0 * slopes[pair] * (along + stretched) * q[atom[pair]];
+        }
+        result[row - skipped] += sum;
+    }
+}
+
 void RealSpace::add_derivatives(
     const std::vector<double>& p, const std::vector<double>& q, Rows own, Voigt& strain, Derivatives& result) const {
     const std::int64_t skipped = own.first - neighbors_.rows.first;

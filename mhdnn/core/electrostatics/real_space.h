@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "charge_system.h"
+#include "motion.h"
 #include "neighbors.h"
 
 namespace mhdnn::electrostatics {
@@ -16,6 +17,8 @@ public:
     // Adds its part of (A q) of some of the rows.
     void add_product(const std::vector<double>& charges, Rows own, double* result) const;
     void add_to_matrix(double* matrix) const;
+    // Adds the derivative of its part of (A q) along a motion.
+    void add_moved_product(const Motion& motion, const std::vector<double>& charges, Rows own, double* result) const;
     // Adds the derivatives of p A q of some of the rows; each atom has half of the strain derivative of its pairs.
     void add_derivatives(
         const std::vector<double>& p, const std::vector<double>& q, Rows own, Voigt& strain, Derivatives& result) const;

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "motion.h"
 #include "vectors.h"
 
 namespace mhdnn::electrostatics {
@@ -21,6 +22,8 @@ public:
     virtual void add_product(const std::vector<double>& q, double* result) const = 0;
     virtual SmoothDerivatives derivatives(
         const std::vector<double>& p, const std::vector<double>& q, bool per_atom) const = 0;
+    // Adds the derivative of its part of (A q) along a motion; without strain for an open structure.
+    virtual void add_moved_product(const Motion& motion, const std::vector<double>& q, double* result) const = 0;
 };
 
 }  // namespace mhdnn::electrostatics

@@ -1,4 +1,7 @@
-// Cardinal B-splines: splines.py.
+// Cardinal B-splines, M_p(x) = x/(p-1) M_p-1(x) + (p-x)/(p-1) M_p-1(x-1): weights with which a charge is spread over
+// the points of a mesh (U. Essmann et al., J. Chem. Phys. 103, 8577 (1995), https://doi.org/10.1063/1.470117), and the
+// influence factor that belongs to them (V. Ballenegger, J. J. Cerdà, O. Lenz and C. Holm, J. Chem. Phys. 128, 034109
+// (2008), https://doi.org/10.1063/1.2816570).
 #pragma once
 
 #include <cstdint>

@@ -51,7 +51,9 @@ StructureFactors::StructureFactors(
     for (const auto& wave : waves_) {
         const Vector3 k = wave_vector(reciprocal, wave);
         const double squared = dot(k, k);
-        vectors_.insert(vectors_.end(), k.begin(), k.end());
+        x_.push_back(k[0]);
+        y_.push_back(k[1]);
+        z_.push_back(k[2]);
         weights_.push_back(scale * std::exp(-0.5 * smearing * smearing * squared) / squared);
         for (int c = 0; c < 6; ++c) {
             const int row = voigt_row[c], column = voigt_column[c];
@@ -160,9 +162,9 @@ void StructureFactors::add_derivatives(
         for (std::int64_t wave = 0; wave < num_waves(); ++wave) {
             const double slope =
                 weights_[wave] * (cosine_[row + wave] * of_q.sine[wave] - sine_[row + wave] * of_q.cosine[wave]);
-            x += slope * vectors_[3 * wave];
-            y += slope * vectors_[3 * wave + 1];
-            z += slope * vectors_[3 * wave + 2];
+            x += slope * x_[wave];
+            y += slope * y_[wave];
+            z += slope * z_[wave];
         }
         result.positions[3 * atom] += charge * x;
         result.positions[3 * atom + 1] += charge * y;
@@ -173,6 +175,43 @@ void StructureFactors::add_derivatives(
             for (int c = 0; c < 6; ++c)
                 result.strain_per_atom[6 * atom + c] += 0.5 * charge * value * strain_[6 * wave + c];
         }
+    }
+}
+
+// With S the sum of charges times exp(ik·r) and f = k·d of the displacements d, S' is the sum of i f q exp(ik·r).
+// Phases don't change under strain, weights do.
+void StructureFactors::add_moved_product(const Motion& motion, const std::vector<double>& q, double* result) const {
+    const Sums of_q = sums(q);
+    Sums moved{std::vector<double>(num_waves(), 0.0), std::vector<double>(num_waves(), 0.0)};
+    std::vector<double> changes(num_waves(), 0.0);  // of the logarithms of the weights
+    for (std::int64_t wave = 0; wave < num_waves(); ++wave)
+        for (int c = 0; c < 6; ++c)
+            changes[wave] += (c < 3 ? 1.0 : 2.0) * strain_[6 * wave + c] * motion.strain[voigt_row[c]][voigt_column[c]];
+    for (std::int64_t atom = 0; atom < processes_.num_atoms; ++atom) {
+        const double *const cosine = &cosine_[atom * num_waves()], *const sine = &sine_[atom * num_waves()];
+        const Vector3 d = motion.displacement(atom);
+        const double charge = q[atom];
+#pragma omp simd
+        for (std::int64_t wave = 0; wave < num_waves(); ++wave) {
+            const double phase = charge * (x_[wave] * d[0] + y_[wave] * d[1] + z_[wave] * d[2]);
+            moved.cosine[wave] -= phase * sine[wave];
+            moved.sine[wave] += phase * cosine[wave];
+        }
+    }
+#pragma omp parallel for schedule(static)
+    for (std::int64_t atom = 0; atom < processes_.num_local; ++atom) {
+        const std::int64_t row = (processes_.first + atom) * num_waves();
+        const Vector3 d = motion.displacement(processes_.first + atom);
+        double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+        for (std::int64_t wave = 0; wave < num_waves(); ++wave) {
+            const double cosine = cosine_[row + wave], sine = sine_[row + wave];
+            const double phase = x_[wave] * d[0] + y_[wave] * d[1] + z_[wave] * d[2];
+            const double by_cosine = moved.cosine[wave] + changes[wave] * of_q.cosine[wave] + phase * of_q.sine[wave];
+            const double by_sine = moved.sine[wave] + changes[wave] * of_q.sine[wave] - phase * of_q.cosine[wave];
+            sum += weights_[wave] * (cosine * by_cosine + sine * by_sine);
+        }
+        result[atom] += sum;
     }
 }
 

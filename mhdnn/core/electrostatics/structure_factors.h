@@ -1,4 +1,4 @@
-// The smooth part by explicit wave vectors: ewald.py and periodic.py. Every process has those of all atoms.
+// The smooth part by explicit wave vectors: formulas in electrostatics/ewald.py. Every process has those of all atoms.
 #pragma once
 
 #include <vector>
@@ -19,6 +19,7 @@ public:
     void add_product(const std::vector<double>& q, double* result) const override;
     SmoothDerivatives derivatives(
         const std::vector<double>& p, const std::vector<double>& q, bool per_atom) const override;
+    void add_moved_product(const Motion& motion, const std::vector<double>& q, double* result) const override;
     // Its part of A, the lower triangle, eV/e².
     DenseMatrix matrix() const;
 
@@ -35,7 +36,7 @@ private:
 
     const Processes& processes_;
     std::vector<std::array<std::int64_t, 3>> waves_;  // numbers of the reciprocal vectors: one of each k and -k
-    std::vector<double> vectors_;                     // k, 3 numbers each
+    std::vector<double> x_, y_, z_;                   // components of k
     std::vector<double> weights_;                     // eV/e²
     std::vector<double> strain_;                      // derivatives of the logarithms of the weights, 6 numbers each
     std::vector<double> cosine_, sine_;               // of k·r: a row for each atom
