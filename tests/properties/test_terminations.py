@@ -7,6 +7,7 @@ from ase.build import bulk
 
 from mhdnn.cli import main
 from mhdnn.errors import ConfigError
+from mhdnn.properties.interfaces import area_of
 from mhdnn.properties.structures.crystals import compound_crystal
 from mhdnn.properties.structures.terminations import surface_report, terminated_slab
 
@@ -61,3 +62,15 @@ def test_command_and_errors(tmp_path, monkeypatch, capsys):
         terminated_slab(bulk("Cu"), [1, 0, 0], layers=0)
     with pytest.raises(ConfigError, match="`miller`"):
         terminated_slab(bulk("Cu"), [0, 0, 0])
+
+
+@pytest.mark.parametrize("noise", [0.001, 0.003, 0.005])
+def test_a_crystal_that_repeats_itself_only_nearly(noise):
+    """Displaced atoms: whatever cell is found, the slab has the crystal's atoms for its area, and none twice."""
+    for seed in range(6):
+        silicon = bulk("Si", cubic=True, a=5.431)
+        silicon.rattle(noise, seed=seed)
+        slab = terminated_slab(silicon, [1, 1, 1], 2)
+        cells = area_of(slab) / (5.431**2 * np.sqrt(3) / 4)
+        assert len(slab) == 4 * round(cells)
+        assert np.sort(slab.get_all_distances(mic=True), axis=1)[:, 1].min() > 2.2

@@ -13,6 +13,8 @@ from mhdnn.errors import ConfigError
 
 SAME_PLACE = 0.01
 """Å within which atoms are on the places of others after a translation."""
+ONE_ATOM = 0.2
+"""Å within which images of atoms by several such translations are one atom."""
 
 
 def surface_slab(crystal: Atoms, miller: Sequence[int], layers: int = 1, vacuum: float = 10.0) -> Atoms:
@@ -37,7 +39,7 @@ def surface_slab(crystal: Atoms, miller: Sequence[int], layers: int = 1, vacuum:
 
 
 def smallest_plane_cell(slab: Atoms) -> Atoms:
-    """The slab in the smallest cell in the plane of x and y by which it repeats itself.
+    """The slab in the smallest cell in the plane of x and y by which it repeats itself; as it is if it does not quite.
 
     :param slab: its first two vectors in this plane, periodic
     """
@@ -57,9 +59,10 @@ def smallest_plane_cell(slab: Atoms) -> Atoms:
     for index in np.lexsort(np.round(fractions, 4).T):
         offsets = fractions[kept] - fractions[index]
         offsets[:, :2] -= np.round(offsets[:, :2])
-        if not len(kept) or np.linalg.norm(offsets @ cell, axis=1).min() > SAME_PLACE:
+        if not len(kept) or np.linalg.norm(offsets @ cell, axis=1).min() > ONE_ATOM:
             kept.append(int(index))
-    assert len(kept) == round(number)
+    if len(kept) != round(number):  # it repeats itself only nearly
+        return slab
     result = Atoms(slab.numbers[kept], fractions[kept] @ cell, cell=cell, pbc=slab.pbc)
     # about z: turned from vector to vector, one along -x would be turned upside down
     result.rotate(-np.degrees(np.arctan2(first[1], first[0])), "z", rotate_cell=True)
