@@ -25,6 +25,8 @@ from mhdnn.properties.report import Report
 from mhdnn.units import JOULE_PER_SQUARE_METER_PER_EV_PER_SQUARE_ANGSTROM as NEWTON_PER_METER
 
 IN_PLANE = (0, 1, 5)
+LEAST_VACUUM = 4.0
+"""Å without nuclei along z; of a layer that touches its images a force per length has no meaning."""
 
 
 def layer_elastic_constants(
@@ -113,6 +115,14 @@ def _check_layer(atoms: Atoms) -> None:
             "`atoms`: expected a layer that is periodic in x and y and has a third cell vector along z, got pbc "
             f"{atoms.pbc.tolist()} and cell {np.round(cell, 3).tolist()}; turn it and add vacuum (`atoms.center`)"
         )
+    if atoms.pbc[2]:
+        heights = np.sort(atoms.get_scaled_positions()[:, 2]) * cell[2, 2]
+        widest = float(np.diff(np.append(heights, heights[0] + cell[2, 2])).max())
+        if widest < LEAST_VACUUM:
+            raise ConfigError(
+                f"`atoms`: expected a layer with at least {LEAST_VACUUM:g} Å of vacuum along z, got {widest:.3g} Å "
+                "between its atoms and their images; add some (`atoms.center`), or ask `elasticity` for a crystal's"
+            )
 
 
 def _figure(stiffness: np.ndarray, errors: np.ndarray, formula: str) -> Figure:

@@ -111,7 +111,8 @@ def test_unstable_layer():
 
 
 def test_bad_input(monkeypatch):
-    for atoms in (bulk("Cu"), Atoms("Cu", cell=[3, 3, 0], pbc=(1, 1, 0)), Atoms("Cu", cell=[3, 3, 9])):
+    touching = bulk("Cu", cubic=True)
+    for atoms in (bulk("Cu"), Atoms("Cu", cell=[3, 3, 0], pbc=(1, 1, 0)), Atoms("Cu", cell=[3, 3, 9]), touching):
         with pytest.raises(ConfigError, match="expected a layer"):
             layer_elastic_constants(atoms, EMT())
     monkeypatch.setitem(sys.modules, "spglib", None)
