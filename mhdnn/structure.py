@@ -55,6 +55,11 @@ class Structure:
         return len(self.atomic_numbers)
 
 
+def family_of(group: str) -> str:
+    """The family of a group: the text before the first ``/`` (``slab/17`` → ``slab``)."""
+    return group.partition("/")[0]
+
+
 def cell_volume(cell: np.ndarray) -> float:
     """Volume of a cell, zero of one without three vectors, Å³.
 

@@ -16,7 +16,7 @@ from mhdnn.data.consistency import Consistency
 from mhdnn.data.store import StoreReader
 from mhdnn.errors import DataError
 from mhdnn.neighbors import find_pairs
-from mhdnn.structure import LABELS, Structure
+from mhdnn.structure import LABELS, Structure, family_of
 from mhdnn.units import BOHR, GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
 
 CLOSE_RATIO = 0.6
@@ -127,7 +127,7 @@ class _Survey:
         self.report.num_atoms = int(reader.num_atoms.sum())
         groups = reader.groups
         self.report.num_groups = len(set(groups))
-        self.report.families = Counter(group.split("/", 1)[0] for group in groups)
+        self.report.families = Counter(map(family_of, groups))
         try:
             self.report.split = Counter(() if reader.split is None else reader.split.tolist())
         except DataError as error:

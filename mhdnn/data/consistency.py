@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mhdnn.neighbors import complete_cell
-from mhdnn.structure import VOIGT, Structure, cell_volume
+from mhdnn.structure import VOIGT, Structure, cell_volume, family_of
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
 
 LARGEST_DISPLACEMENT = 0.4
@@ -265,12 +265,8 @@ def _pair(old: _Kept, new: _Kept, moves: np.ndarray, box: np.ndarray) -> Pair | 
         abs(stress_work) + abs(stress_change),
         volume * float(np.linalg.norm(strain)),
         volume * float(np.trace(strain)),
-        _family(a) if _family(a) == _family(b) else None,
+        family_of(a.group) if family_of(a.group) == family_of(b.group) else None,
     )
-
-
-def _family(structure: Structure) -> str:
-    return structure.group.partition("/")[0]
 
 
 def _virial(structure: Structure) -> np.ndarray:

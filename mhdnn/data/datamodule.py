@@ -17,7 +17,7 @@ from mhdnn.data.sampling import FractionSampler
 from mhdnn.data.split import assign_split
 from mhdnn.data.store import StoreReader
 from mhdnn.errors import ConfigError, DataError
-from mhdnn.structure import Batch
+from mhdnn.structure import Batch, family_of
 from mhdnn.typed import suggestion
 
 SAMPLE_BATCH_ATOMS = 200
@@ -319,7 +319,7 @@ def weights_of(reader: Reader, of_groups: Mapping[str, float]) -> np.ndarray:
     weights = reader.weights()
     if of_groups:
         groups = np.array(reader.groups, dtype=str)
-        families = np.char.partition(groups, "/")[:, 0]
+        families = np.array([family_of(group) for group in reader.groups], dtype=str)
         for name, weight in of_groups.items():
             weights = np.where((groups == name) | (families == name), weight * weights, weights)
     return weights
@@ -332,7 +332,7 @@ def check_groups(names: Iterable[str], readers: Mapping[str, Reader]) -> None:
     """
     names = list(names)
     groups = {group for reader in readers.values() for group in reader.groups} if names else set()
-    known = sorted(groups | {group.partition("/")[0] for group in groups})
+    known = sorted(groups | set(map(family_of, groups)))
     for name in names:
         if name not in known:
             raise ConfigError(f"`data.weights.{name}`: no such group or family{suggestion(name, known)}")

@@ -18,6 +18,7 @@ from mhdnn.data.schema import SPLITS
 from mhdnn.data.store import StoreReader, StoreWriter
 from mhdnn.data.writer import STRING
 from mhdnn.errors import DataError
+from mhdnn.structure import family_of
 
 GROUPS_PER_PART = 2
 """A family is split on its own if it has this many groups for each part held out, and one more, so
@@ -111,7 +112,7 @@ def write_parts(path: str | Path, split: np.ndarray, folder: str | Path) -> dict
 
 def _by_structure(groups: Sequence[str], fractions: dict[str, float], seed: int) -> np.ndarray:
     """Every n-th structure of a list sorted by family, and within a family by hash."""
-    order = sorted(range(len(groups)), key=lambda index: (_family(groups[index]), _hash(seed, str(index))))
+    order = sorted(range(len(groups)), key=lambda index: (family_of(groups[index]), _hash(seed, str(index))))
     split = np.full(len(groups), "train", dtype="<U10")
     remaining = np.array(order, dtype=int)
     for part, fraction in fractions.items():
@@ -133,7 +134,7 @@ def _by_group(sizes: Counter[str], fractions: dict[str, float], seed: int) -> di
         return {}
     families: defaultdict[str, list[str]] = defaultdict(list)
     for group in sizes:
-        families[_family(group)].append(group)
+        families[family_of(group)].append(group)
     pooled: list[str] = []
     part_of: dict[str, str] = {}
     for family in sorted(families):
@@ -170,10 +171,6 @@ def _hold_out(groups: list[str], sizes: Counter[str], fractions: dict[str, float
         part_of |= dict.fromkeys(chosen, part)
         remaining = [group for group in remaining if group not in chosen]
     return part_of
-
-
-def _family(group: str) -> str:
-    return group.split("/", 1)[0]
 
 
 def _hash(seed: int, name: str) -> str:

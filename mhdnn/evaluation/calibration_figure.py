@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mhdnn.evaluation.calibration import force_calibration
-from mhdnn.evaluation.plots import MAE_COLOR, style_axes
+from mhdnn.evaluation.plots import MAE_COLOR, new_figure, style_axes
 from mhdnn.evaluation.predictions import Predictions
 from mhdnn.evaluation.table import format_number
 
@@ -21,7 +21,7 @@ def calibration_figure(predictions: Predictions, title: str) -> Figure | None:
     order = np.argsort(found.expected)
     bins = np.array_split(order, NUM_BINS)
     centers = [np.median(found.expected[b]) for b in bins]
-    figure = Figure(figsize=(5.0, 4.2), layout="constrained")
+    figure = new_figure(5.0, 4.2)
     axes = figure.subplots()
     style_axes(axes)
     shown = np.maximum(found.error, 1e-3 * np.median(found.expected))

@@ -7,14 +7,10 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 
 from mhdnn.errors import DataError
+from mhdnn.structure import family_of
 
 UNNAMED_FAMILY = "unnamed"
 NO_COLUMNS = ("num_atoms", "groups", "forces_quantile", "energy_quantile")
-
-
-def family_of(group: str) -> str:
-    """The family of a group: the text before the first ``/`` (``slab/17`` → ``slab``)."""
-    return group.split("/", 1)[0].strip() or UNNAMED_FAMILY
 
 
 @dataclass
@@ -90,7 +86,7 @@ class Predictions:
     @property
     def families(self) -> list[str]:
         """Family of each structure, length S."""
-        return [family_of(group) for group in self.groups]
+        return [family_of(group).strip() or UNNAMED_FAMILY for group in self.groups]
 
     def select(self, structures: np.ndarray) -> Predictions:
         """The same for some of the structures.

@@ -19,7 +19,7 @@ from mhdnn.evaluation.errors import (
     worst_structures,
     write_errors,
 )
-from mhdnn.evaluation.predictions import Predictions, family_of
+from mhdnn.evaluation.predictions import Predictions
 
 ALL_KEYS = {
     "num_structures", "num_atoms", "energy_mae_mev_per_atom", "energy_rmse_mev_per_atom",
@@ -161,8 +161,8 @@ def test_selection_keeps_atoms_with_their_structure() -> None:
 
 
 @pytest.mark.parametrize(("group", "family"), [("a/b/c", "a"), ("a", "a"), ("", "unnamed"), ("/b", "unnamed")])
-def test_family_of(group: str, family: str) -> None:
-    assert family_of(group) == family
+def test_families(group: str, family: str) -> None:
+    assert Predictions(np.array([1]), [group], np.array([6])).families == [family]
 
 
 def test_wrong_shapes_are_refused() -> None:
