@@ -45,12 +45,14 @@ class FineTuning(Initialization):
         self.elements = Elements(model.atomic_numbers, numbers)
 
     def scale_functions(self) -> None:
+        """With the weights of the model."""
         functions = transplant(self.model.potential, self.potential, self.elements)
         if self.elements.added:
             console.print(f"new elements: {self.elements.words()}, to begin with", soft_wrap=True)
         scale_new_functions(self.potential, functions, self.scaling_sample())
 
     def known_distances(self) -> torch.Tensor | None:
+        """Those of the model's data."""
         return known_distances(self.model.potential, self.elements)
 
     def charges(self) -> None:

@@ -131,6 +131,7 @@ class Initialization:
             forget_functions(self.potential)
 
     def scale_functions(self) -> None:
+        """From the spread of the functions."""
         fit_scaling(self.potential, self.scaling_sample())
 
     def scaling_sample(self) -> Iterator[Batch]:
