@@ -76,6 +76,19 @@ def check_geometry(
         )
 
 
+def check_variables(cell: torch.Tensor, widths: torch.Tensor) -> None:
+    """Raise if a gradient is wanted that would be missing.
+
+    :raises DataError: naming the tensor
+    """
+    for name, tensor in (("cell", cell), ("widths", widths)):
+        if tensor.requires_grad and torch.is_grad_enabled():
+            raise DataError(
+                f"`{name}`: expected a tensor without gradient, got one that requires it; detach it, and give `strain` "
+                "for the stress"
+            )
+
+
 def check_cells(cell: torch.Tensor, pbc: torch.Tensor) -> None:
     """Raise if the vectors of periodic directions are zero or dependent: structure by structure, which takes time.
 

@@ -17,7 +17,13 @@ from typing import Any
 
 import torch
 
-from mhdnn.electrostatics.checks import check_cells, check_geometry, check_positive, check_total_charge
+from mhdnn.electrostatics.checks import (
+    check_cells,
+    check_geometry,
+    check_positive,
+    check_total_charge,
+    check_variables,
+)
 from mhdnn.electrostatics.ewald import choose_splitting
 from mhdnn.electrostatics.field import open_potential_at, periodic_potential_at
 from mhdnn.electrostatics.reference import ReferenceStructures
@@ -247,7 +253,7 @@ def build_coulomb(
         cell follow
     :raises ConfigError: if accuracy or solver is out of range
     :raises DataError: if an array has another shape, a width is not positive, a periodic direction has no
-        cell vector, or one direction is periodic
+        cell vector, or one direction is periodic; if cell or widths require a gradient
     :raises ElectrostaticsError: if there is too little memory
     """
     if solver not in SOLVERS:
@@ -258,6 +264,7 @@ def build_coulomb(
         raise ConfigError(f"`smearing`: expected a positive number in Å, got {smearing}; leave it out")
     positions, cell, widths = (tensor.to(torch.float64) for tensor in (positions, cell, widths))
     check_positive("widths", widths, len(positions), "Å")
+    check_variables(cell, widths)
     check_geometry(positions, cell, pbc, structure_index, num_structures)
     index = structure_index.cpu()
     order = None if bool((index[1:] >= index[:-1]).all()) else torch.argsort(index, stable=True)

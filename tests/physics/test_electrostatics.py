@@ -321,6 +321,8 @@ def arguments(**changes):
         ({"cell": torch.zeros(1, 3, 3)}, DataError, ["`cell`", "give the cell"]),
         ({"cell": torch.zeros(1, 3, 3), "pbc": torch.tensor([[True, True, False]])}, DataError, ["`cell`"]),
         ({"cell": torch.zeros(3, 3)}, DataError, ["`cell`", "(1, 3, 3)"]),
+        ({"cell": torch.eye(3)[None].requires_grad_()}, DataError, ["`cell`", "without gradient", "`strain`"]),
+        ({"widths": torch.ones(6).requires_grad_()}, DataError, ["`widths`", "without gradient"]),
         ({"positions": torch.full((6, 3), torch.nan)}, DataError, ["`positions`", "NaN"]),
         ({"solver": "fast"}, ConfigError, ["`solver`", "auto, dense, iterative", "'fast'"]),
         ({"accuracy": 0.5}, ConfigError, ["`accuracy`", "0.5"]),
