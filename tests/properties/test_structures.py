@@ -371,6 +371,8 @@ def test_tungsten_in_the_middle_of_blocks(formula, central):
         assert (across_edges[tungsten] == 0).all()
         middle = (across_edges == 0) & (atoms.get_tags() == OCTAHEDRAL)
         assert middle.sum() == 2 * central
+    with pytest.raises(ConfigError, match="`order`: central needs two metals in the octahedra, got Nb alone"):
+        shear_phase("Nb12WO33", order="central")
     with pytest.raises(ConfigError, match="`order`: expected one of random, central"):
         shear_phase(formula, order="sorted")
 

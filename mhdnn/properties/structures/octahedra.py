@@ -140,10 +140,12 @@ def with_metals(atoms: Atoms, shares: Mapping[str, int], seed: int = 0, order: s
     :param shares: of each metal, as whole numbers
     :param order: ``random``, or ``central`` for shear phases: the last metal nearest to the axes of the blocks, at
         random among octahedra that are as near
-    :raises ConfigError: if the number of octahedra is not a multiple of their sum, or for another order
+    :raises ConfigError: if the number of octahedra is not a multiple of their sum, or for an order that can't be
     """
     if order not in ORDERS:
         raise ConfigError(f"`order`: expected one of {', '.join(ORDERS)}, got {order!r}")
+    if order == "central" and len(shares) == 1:
+        raise ConfigError(f"`order`: central needs two metals in the octahedra, got {', '.join(shares)} alone; leave it out")
     sites = np.flatnonzero(atoms.get_tags() == OCTAHEDRAL)
     total = sum(shares.values())
     if not shares or min(shares.values()) < 1 or len(sites) % total:
