@@ -145,7 +145,9 @@ def with_metals(atoms: Atoms, shares: Mapping[str, int], seed: int = 0, order: s
     if order not in ORDERS:
         raise ConfigError(f"`order`: expected one of {', '.join(ORDERS)}, got {order!r}")
     if order == "central" and len(shares) == 1:
-        raise ConfigError(f"`order`: central needs two metals in the octahedra, got {', '.join(shares)} alone; leave it out")
+        raise ConfigError(
+            f"`order`: central needs two metals in the octahedra, got {', '.join(shares)} alone; leave it out"
+        )
     sites = np.flatnonzero(atoms.get_tags() == OCTAHEDRAL)
     total = sum(shares.values())
     if not shares or min(shares.values()) < 1 or len(sites) % total:
