@@ -9,7 +9,7 @@ and gives the ratio of their CPU times for an epoch; the least of the epochs, as
 Else: about 30 functions for one element, two hidden layers of 20 nodes, everything else as `mhdnn train` has it, but
 all structures that are not marked as validation or test are trained on. Without an argument: the bundled set. An
 epoch is timed from its start to the start of the next (with logs and checkpoints); the median leaves out the
-first, in which neighbours are searched for. Where other processes use the cores, set OMP_WAIT_POLICY=PASSIVE.
+first, in which neighbours are searched for.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ def flags_for(architecture: str) -> list[str]:
 
 
 def threads() -> list[str]:
-    """Flags for threads, of compiler and linker."""
-    return [] if sys.platform == "darwin" else ["-fopenmp"]  # Apple's clang has no OpenMP
+    """Flags for threads, of compiler and linker; OpenMP's say how many there are, and have loops for vectors."""
+    return [] if sys.platform == "darwin" else ["-fopenmp", "-pthread"]  # Apple's clang has no OpenMP
 
 
 def cache_root() -> Path:

@@ -10,6 +10,7 @@ import torch
 from mhdnn.electrostatics import ChargeHistory, CoulombSystem, build_coulomb
 from mhdnn.electrostatics.system import errors_of_core
 from mhdnn.errors import DataError
+from mhdnn.kernels.threads import only_functions_in_parallel
 from mhdnn.potential import forces_from_pairs, pair_virials, virials_from_pairs
 from mhdnn.segments import segment_sum
 from mhdnn.structure import VOIGT, Geometry
@@ -89,7 +90,7 @@ def predict(
     :raises DataError: if a potential with charges is given a structure without total charge
     """
     # TorchScript's optimiser makes the first calls slow and gains nothing after them
-    with torch.enable_grad(), torch.jit.optimized_execution(False):
+    with only_functions_in_parallel(), torch.enable_grad(), torch.jit.optimized_execution(False):
         if not has_charges(potential):
             atoms = SeenAtoms(potential, geometry)
             if guard:

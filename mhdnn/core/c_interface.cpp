@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <stdexcept>
 
@@ -24,8 +25,26 @@ thread_local std::string last_error;
 
 constexpr int voigt_row[6] = {0, 1, 2, 1, 0, 0}, voigt_column[6] = {0, 1, 2, 2, 2, 1};
 
+// Whether a pair counts; what is wrong with it is thrown.
+bool is_within(const mhdnn_atoms& atoms, std::int64_t pair, double cutoff) {
+    for (int side = 0; side < 2; ++side)
+        if (atoms.pairs[2 * pair + side] < 0 || atoms.pairs[2 * pair + side] >= atoms.num_atoms)
+            throw std::runtime_error(
+                "pair " + std::to_string(pair) + ": expected atoms 0 to " + std::to_string(atoms.num_atoms - 1) +
+                ", got " + std::to_string(atoms.pairs[2 * pair + side]));
+    const double square = squared_length(atoms.vectors + 3 * pair);
+    if (!std::isfinite(square))
+        throw std::runtime_error("pair " + std::to_string(pair) + ": its vector is not a number");
+    return square < cutoff * cutoff;
+}
+
 // Pairs in the order of their centres.
 void set_pairs(mhdnn_model& self, const mhdnn_atoms& atoms) {
+    if (atoms.num_atoms < 0 || atoms.num_atoms > std::numeric_limits<int>::max() || atoms.num_pairs < 0)
+        throw std::runtime_error(
+            "expected 0 to " + std::to_string(std::numeric_limits<int>::max()) + " atoms and their pairs, got " +
+            std::to_string(atoms.num_atoms) + " and " + std::to_string(atoms.num_pairs));
+    const double cutoff = self.model->metadata().cutoff;
     Pairs& pairs = self.pairs;
     const std::vector<int> before = pairs.element;
     pairs.num_centers = atoms.num_atoms;
@@ -40,19 +59,14 @@ void set_pairs(mhdnn_model& self, const mhdnn_atoms& atoms) {
     }
     if (pairs.element != before) self.history.forget();  // other atoms
     pairs.first.assign(atoms.num_atoms + 1, 0);
-    for (std::int64_t pair = 0; pair < atoms.num_pairs; ++pair) {
-        for (int side = 0; side < 2; ++side)
-            if (atoms.pairs[2 * pair + side] < 0 || atoms.pairs[2 * pair + side] >= atoms.num_atoms)
-                throw std::runtime_error(
-                    "pair " + std::to_string(pair) + ": expected atoms 0 to " + std::to_string(atoms.num_atoms - 1) +
-                    ", got " + std::to_string(atoms.pairs[2 * pair + side]));
-        ++pairs.first[atoms.pairs[2 * pair] + 1];
-    }
+    for (std::int64_t pair = 0; pair < atoms.num_pairs; ++pair)
+        if (is_within(atoms, pair, cutoff)) ++pairs.first[atoms.pairs[2 * pair] + 1];
     for (std::int64_t i = 0; i < atoms.num_atoms; ++i) pairs.first[i + 1] += pairs.first[i];
-    pairs.neighbor.resize(atoms.num_pairs);
-    pairs.vectors.resize(3 * atoms.num_pairs);
+    pairs.neighbor.resize(pairs.first.back());
+    pairs.vectors.resize(3 * pairs.first.back());
     std::vector<std::int64_t> next(pairs.first.begin(), pairs.first.end() - 1);
     for (std::int64_t pair = 0; pair < atoms.num_pairs; ++pair) {
+        if (!is_within(atoms, pair, cutoff)) continue;
         const std::int64_t place = next[atoms.pairs[2 * pair]]++;
         pairs.neighbor[place] = static_cast<int>(atoms.pairs[2 * pair + 1]);
         std::copy_n(atoms.vectors + 3 * pair, 3, &pairs.vectors[3 * place]);
@@ -179,6 +193,7 @@ extern "C" {
 mhdnn_model* mhdnn_open(const char* path, const char* dtype) {
     mhdnn_model* result = nullptr;
     mhdnn::guarded([&] {
+        if (!path || !dtype) throw std::runtime_error("expected a path and a dtype, got NULL");
         auto opened = std::make_unique<mhdnn_model>();
         opened->model = mhdnn::open_plain_model(path, dtype);
         int element = 0;

@@ -23,11 +23,21 @@ ChargeStep::ChargeStep(
       history_(history), positions_(positions), external_(widths.size()) {
     for (std::size_t atom = 0; atom < external_.size(); ++atom)
         for (int axis = 0; axis < 3; ++axis) external_[atom] -= field_[axis] * positions_[3 * atom + axis];
-    positions_all_ = gathered(*processes_, positions, 3);
+    std::vector<double> rows, widths_all, hardness_all;
+    for (std::size_t atom = 0; atom < widths.size(); ++atom)
+        rows.insert(
+            rows.end(),
+            {positions[3 * atom], positions[3 * atom + 1], positions[3 * atom + 2], widths[atom], hardness[atom]});
+    rows = gathered(*processes_, rows, 5);
+    for (std::size_t row = 0; row < rows.size(); row += 5) {
+        positions_all_.insert(positions_all_.end(), &rows[row], &rows[row] + 3);
+        widths_all.push_back(rows[row + 3]);
+        hardness_all.push_back(rows[row + 4]);
+    }
     history_.predict(box, positions_all_);
     system_ = std::make_unique<ChargeSystem>(
-        box, positions_all_, gathered(*processes_, widths, 1), gathered(*processes_, hardness, 1), settings.accuracy,
-        settings.solver, *processes_);
+        box, positions_all_, std::move(widths_all), std::move(hardness_all), settings.accuracy, settings.solver,
+        *processes_);
 }
 
 std::vector<double> ChargeStep::equilibrate(

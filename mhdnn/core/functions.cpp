@@ -10,12 +10,6 @@ namespace {
 template <class T>
 using Group = std::unique_ptr<FunctionGroup<T>>;
 
-AngularFunctions angular_functions(const Weights& weights, const std::string& prefix) {
-    return {
-        weights.integers(prefix + ".radial_index"), weights.integers(prefix + ".zetas"),
-        weights.integers(prefix + ".lambdas")};
-}
-
 template <class T>
 struct Maker {
     const GroupSource<T>& source;
@@ -36,7 +30,7 @@ struct Maker {
     }
 
     Group<T> triplets(bool narrow) const {
-        const auto lists = std::make_shared<const MergedPowers>(angular_functions(source.weights, prefix));
+        const auto lists = std::make_shared<const MergedPowers>(angular_functions(source.weights, prefix, num_radial));
         const TripletShape shape{
             source.num_elements,
             num_channels,
@@ -58,7 +52,7 @@ struct Maker {
         const int max_degree = weights.integer(prefix + ".max_degree");
         Group<T> sums;
         if (max_degree <= max_degree_limit) sums = moments(max_degree, false, false);
-        const auto shape = weights.shape(prefix + ".coefficients");
+        const auto shape = weights.shape(prefix + ".coefficients", 2);
         const Matrix<T> combinations{
             int(shape[0]), int(shape[1]), weights.template numbers<T>(prefix + ".coefficients")};
         const int num_blocks = num_unordered_pairs(num_channels);
@@ -78,7 +72,8 @@ Group<T> make_group(const GroupSource<T>& source, const std::string& prefix) {
     if (kind == "radial") return maker.radial();
     if (kind == "legendre")
         return maker.moments(
-            weights.integer(prefix + ".max_degree"), weights.integer(prefix + ".cross_terms") != 0, true);
+            weights.integer(prefix + ".max_degree", 0, max_degree_limit), weights.integer(prefix + ".cross_terms") != 0,
+            true);
     if (kind == "narrow") return maker.triplets(true);
     if (kind == "wide") return maker.wide();
     throw std::runtime_error(

@@ -11,7 +11,7 @@ namespace {
 
 template <class T>
 DensityShape density_shape(const GroupSource<T>& source, const std::string& prefix, int max_degree) {
-    const auto shape = source.weights.shape(prefix + ".coefficients");
+    const auto shape = source.weights.shape(prefix + ".coefficients", 4);
     return {source.num_elements, int(shape[2]), int(shape[3]), max_degree};
 }
 
@@ -77,10 +77,11 @@ template <class T>
 class ContractedAngular : public FunctionGroup<T> {
 public:
     ContractedAngular(const GroupSource<T>& source, const std::string& prefix)
-        : density_shape_(density_shape(source, prefix, source.weights.integer(prefix + ".max_degree"))),
+        : density_shape_(
+              density_shape(source, prefix, source.weights.integer(prefix + ".max_degree", 0, max_degree_limit))),
           four_body_(
-              source.weights.integer(prefix + ".four_body_degree"),
-              source.weights.integer(prefix + ".four_body_densities")),
+              source.weights.integer(prefix + ".four_body_degree", 0, density_shape_.max_degree),
+              source.weights.integer(prefix + ".four_body_densities", 0, density_shape_.num_densities)),
           shape_{density_shape_.num_densities, density_shape_.max_degree, four_body_.shape()},
           densities_(source, prefix, density_shape_), invariants_(shape_), by_moments_(shape_.num_moments()) {}
 

@@ -17,15 +17,15 @@ Group<T> make_listed_group(const GroupSource<T>& source, const std::string& pref
     const auto basis = std::make_shared<const OwnBasis<T>>(weights, prefix);
     const double cutoff = weights.number(prefix + ".cutoff");
     const int num_elements = source.num_elements, num_radial = basis->basis.num_radial;
-    const Integers elements = weights.integers(prefix + ".elements");
+    const Integers elements = weights.indices(prefix + ".elements", num_elements);
+    const std::size_t num_listed = std::size_t(num_radial) * (kind == "radial" ? 1 : 2);
+    if (elements.size() != num_listed) weights.refuse(prefix + ".elements", "has another size than its functions");
     if (kind == "radial") {
         const auto kept = std::make_shared<const Integers>(elements);
         const RadialListShape shape{num_elements, num_elements, num_radial, kept->data()};
         return std::make_unique<KernelGroup<T, RadialListShape, Integers>>(source, cutoff, basis, shape, kept);
     }
-    const AngularFunctions functions{
-        weights.integers(prefix + ".radial_index"), weights.integers(prefix + ".zetas"),
-        weights.integers(prefix + ".lambdas")};
+    const AngularFunctions functions = angular_functions(weights, prefix, num_radial);
     const auto lists =
         std::make_shared<const ElementLists>(num_elements, num_radial, functions, elements, kind == "narrow");
     Group<T> triplets = std::make_unique<KernelGroup<T, TripletListShape, ElementLists>>(
@@ -37,7 +37,7 @@ Group<T> make_listed_group(const GroupSource<T>& source, const std::string& pref
         return std::make_unique<WideGroup<T>>(std::move(triplets), nullptr, Matrix<T>{}, 1, fewest, element);
     const auto of_moments = std::make_shared<const OwnBasis<T>>(weights, prefix, "moment_");
     const MomentShape shape{num_elements, num_elements, of_moments->basis.num_radial, max_degree, false, false};
-    const auto size = weights.shape(prefix + ".coefficients");
+    const auto size = weights.shape(prefix + ".coefficients", 2);
     const Matrix<T> combinations{int(size[0]), int(size[1]), weights.template numbers<T>(prefix + ".coefficients")};
     return std::make_unique<WideGroup<T>>(
         std::move(triplets), std::make_unique<KernelGroup<T, MomentShape>>(source, cutoff, of_moments, shape),
@@ -53,10 +53,14 @@ public:
         for (int element = 0; element < source.num_elements; ++element) {
             const std::string own = prefix + "." + std::to_string(element);
             Center& center = centers_[element];
-            center.columns = source.weights.integers(own + ".columns");
+            center.columns = source.weights.indices(own + ".columns", num_functions_);
             most = std::max(most, center.columns.size());
+            std::size_t found = 0;
             for (int group = 0; group < source.weights.integer(own + ".num_groups"); ++group)
                 center.groups.push_back(make_listed_group<T>(source, own + "." + std::to_string(group), element));
+            for (const auto& group : center.groups) found += std::size_t(group->num_functions());
+            if (found != center.columns.size())
+                source.weights.refuse(own + ".columns", "has no number for each function");
         }
         values_.resize(most);
     }

@@ -15,7 +15,8 @@ extern "C" {
 
 typedef struct mhdnn_model mhdnn_model;
 
-/* Atoms, and each pair twice: from either atom to the other, periodic images included, nearer than the cutoff. */
+/* Atoms, and each pair twice: from either atom to the other, periodic images included. All that are nearer than the
+ * cutoff are needed; others are left out. */
 typedef struct {
     int64_t num_atoms;
     const int* atomic_numbers; /* (num_atoms) */

@@ -25,8 +25,8 @@ std::vector<std::shared_ptr<const Layer<T>>> Network<T>::read_layers(
     std::vector<std::shared_ptr<const Layer<T>>> result;
     for (const std::string& function : weights.words(prefix + ".functions")) {
         const std::string own = prefix + "." + std::to_string(result.size());
-        const auto shape = weights.shape(own + ".weight");
-        if (shape.size() != 2 || (!result.empty() && shape[1] != result.back()->weight.num_rows))
+        const auto shape = weights.shape(own + ".weight", 2);
+        if (!result.empty() && shape[1] != result.back()->weight.num_rows)
             throw std::runtime_error("`" + own + ".weight` of the plain weights doesn't fit to the layer before it");
         auto layer = std::make_shared<Layer<T>>();
         layer->weight = {int(shape[0]), int(shape[1]), weights.numbers<T>(own + ".weight")};
@@ -44,8 +44,7 @@ std::vector<std::shared_ptr<const Layer<T>>> Network<T>::read_layers(
 template <class T>
 void Network<T>::read_shared(const Weights& weights, const std::string& prefix) {
     const int num_members = weights.integer(prefix + ".num_members");
-    const auto shape = weights.shape(prefix + ".species");
-    const int num_species = int(shape.back());
+    const int num_species = int(weights.shape(prefix + ".species", 2)[1]);
     const auto species = weights.numbers<T>(prefix + ".species", elements_.size() * num_species);
     scale_ = scale_ / T(num_members);
     for (int member = 0; member < num_members; ++member) {
@@ -98,7 +97,7 @@ void Network<T>::read_separate(const Weights& weights, const std::string& prefix
 
 template <class T>
 void Network<T>::read_linear(const Weights& weights, const std::string& prefix) {
-    const int num_blocks = int(weights.shape(prefix + ".linear_table").back()), size = 1 + num_inputs_;
+    const int num_blocks = int(weights.shape(prefix + ".linear_table", 2)[1]), size = 1 + num_inputs_;
     const auto table = weights.numbers<T>(prefix + ".linear_table", elements_.size() * num_blocks);
     const auto blocks = weights.numbers<T>(prefix + ".linear_weight", std::size_t(num_blocks) * size);
     for (std::size_t element = 0; element < elements_.size(); ++element) {

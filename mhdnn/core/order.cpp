@@ -5,8 +5,7 @@
 namespace mhdnn {
 namespace {
 
-// Atoms that are sorted together: neighbours in the list are neighbours in space, and their data are in the cache.
-constexpr std::int64_t atoms_sorted_together = 1024;
+using cpu::atoms_sorted_together;
 constexpr int elements_counted = 4;
 
 // Numbers of neighbours of the first elements, 8 bits each, and in the lower half the place in the list.

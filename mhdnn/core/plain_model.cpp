@@ -4,10 +4,6 @@
 #include <cmath>
 #include <stdexcept>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 #include "charge_terms.h"
 #include "functions.h"
 #include "model.h"
@@ -15,26 +11,11 @@
 #include "order.h"
 #include "repulsion.h"
 #include "rigidity.h"
+#include "threads.h"
 #include "training_domain.h"
 
 namespace mhdnn {
 namespace {
-
-int most_threads() {
-#ifdef _OPENMP
-    return omp_get_max_threads();
-#else
-    return 1;
-#endif
-}
-
-int this_thread() {
-#ifdef _OPENMP
-    return omp_get_thread_num();
-#else
-    return 0;
-#endif
-}
 
 // The working space of a thread.
 template <class T>
@@ -167,7 +148,7 @@ PlainModel<T>::PlainModel(Weights weights, const std::string& dtype) : weights_(
         upper_.emplace_back(domain_.upper(element), domain_.upper(element) + num_functions_);
     }
     repulsion_ = Repulsion(weights_, num_elements());
-    error_model_ = read_error_model(weights_);
+    error_model_ = read_error_model(weights_, num_elements());
     if (!error_model_.offset.empty()) rigidity_ = Rigidity<T>(weights_, num_elements(), num_functions_);
     if (!metadata_.charges) return;
     charge_terms_ = ChargeTerms(weights_, num_elements());
@@ -188,8 +169,7 @@ void PlainModel<T>::for_each_block(Action action) {
         workers_.push_back(std::make_unique<Worker<T>>(weights_, num_elements()));
     for (auto& worker : workers_)
         for (auto& group : worker->groups) group->choose(order_.counts());
-#pragma omp parallel for schedule(dynamic, 4) num_threads(num_threads) if (num_threads > 1)
-    for (std::int64_t block = 0; block < num_blocks; ++block) action(*workers_[this_thread()], block);
+    for_each_piece(num_blocks, num_threads, [&](int thread, std::int64_t block) { action(*workers_[thread], block); });
 }
 
 template <class T>

@@ -31,13 +31,27 @@ struct OwnBasis {
     OwnBasis(const OwnBasis&) = delete;
 };
 
+// Radial function, ζ and λ of each function of pairs of neighbours.
+inline AngularFunctions angular_functions(const Weights& weights, const std::string& prefix, int num_radial) {
+    AngularFunctions result{
+        weights.indices(prefix + ".radial_index", num_radial), weights.integers(prefix + ".zetas"),
+        weights.integers(prefix + ".lambdas")};
+    const std::size_t size = result.radial_index.size();
+    if (result.zetas.size() != size || result.lambdas.size() != size)
+        weights.refuse(prefix + ".zetas", "and .lambdas: expected " + std::to_string(size) + " numbers");
+    for (std::size_t f = 0; f < size; ++f)
+        if (result.zetas[f] < 1 || std::abs(result.lambdas[f]) != 1)
+            weights.refuse(prefix + ".zetas", "and .lambdas: expected powers of at least 1, and 1 or -1");
+    return result;
+}
+
 // Weights of elements in channels.
 template <class T>
 struct Channels {
     int num_channels;
     std::vector<Lanes<T>> weights;
 
-    Channels(const Weights& given, int num_elements) : num_channels(int(given.shape("descriptor.channels").back())) {
+    Channels(const Weights& given, int num_elements) : num_channels(int(given.shape("descriptor.channels", 2)[1])) {
         for (const T value : given.numbers<T>("descriptor.channels", std::size_t(num_elements) * num_channels))
             weights.push_back(Lanes<T>(value));
     }
@@ -92,7 +106,11 @@ public:
         Group triplets, Group sums, const Matrix<T>& combinations, int num_blocks, double fewest_neighbors, int element)
         : triplets_(std::move(triplets)), sums_(std::move(sums)), combinations_(combinations.transposed()),
           transposed_(combinations), num_blocks_(num_blocks), fewest_neighbors_(fewest_neighbors), element_(element),
-          values_(sums_ ? sums_->num_functions() : 0) {}
+          values_(sums_ ? sums_->num_functions() : 0) {
+        if (sums_ && (num_blocks * combinations.num_rows != sums_->num_functions() ||
+                      num_blocks * combinations.num_columns != triplets_->num_functions()))
+            throw std::runtime_error("`coefficients` of the plain weights have another size than the functions");
+    }
 
     int num_functions() const override { return triplets_->num_functions(); }
     void choose(const Counts& counts) override {

@@ -5,23 +5,28 @@
 
 namespace mhdnn {
 
-ErrorModel read_error_model(const Weights& weights) {
+ErrorModel read_error_model(const Weights& weights, int num_elements) {
     if (!weights.has("uncertainty.offset")) return {};
-    return {weights.numbers<double>("uncertainty.offset"),     weights.numbers<double>("uncertainty.least_error"),
-            weights.numbers<double>("uncertainty.weights", 4), weights.number("uncertainty.force_floor"),
-            weights.number("uncertainty.largest_error"),       weights.number("uncertainty.outside_factor")};
+    return {
+        weights.numbers<double>("uncertainty.offset", num_elements),
+        weights.numbers<double>("uncertainty.least_error", num_elements),
+        weights.numbers<double>("uncertainty.weights", 4),
+        weights.number("uncertainty.force_floor"),
+        weights.number("uncertainty.largest_error"),
+        weights.number("uncertainty.outside_factor")};
 }
 
 template <class T>
 Rigidity<T>::Rigidity(const Weights& weights, int num_elements, int num_functions) : num_functions_(num_functions) {
-    const int num_axes = int(weights.shape("uncertainty.axes").back()), size = 1 + num_axes;
+    const int num_axes = int(weights.shape("uncertainty.axes", 2)[1]), size = 1 + num_axes;
     const Matrix<T> axes{
         num_functions, num_axes, weights.numbers<T>("uncertainty.axes", std::size_t(num_functions) * num_axes)};
     axes_ = axes.transposed();
     inverse_penalty_ = T(weights.number("uncertainty.inverse_penalty"));
     const auto factors = weights.numbers<T>("uncertainty.atomic_factor", std::size_t(num_elements) * size * size);
-    const auto landmarks = weights.numbers<T>("uncertainty.landmarks");
-    const int num_landmarks = int(weights.shape("uncertainty.landmarks")[1]);
+    const int num_landmarks = int(weights.shape("uncertainty.landmarks", 3)[1]);
+    const auto landmarks =
+        weights.numbers<T>("uncertainty.landmarks", std::size_t(num_elements) * num_landmarks * num_axes);
     const auto largest = weights.numbers<double>("uncertainty.largest_grade", num_elements);
     const auto radius = weights.numbers<double>("uncertainty.radius", num_elements);
     const auto residuals = weights.numbers<T>("uncertainty.residual_weights", std::size_t(num_elements) * size);

@@ -10,7 +10,7 @@
 namespace mhdnn {
 
 // What a model file says of its errors beside that; empty if nothing is known.
-ErrorModel read_error_model(const Weights& weights);
+ErrorModel read_error_model(const Weights& weights, int num_elements);
 
 template <class T>
 class Rigidity {

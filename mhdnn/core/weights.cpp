@@ -120,7 +120,12 @@ std::vector<std::string> Weights::words(const std::string& name) const {
     return {std::istream_iterator<std::string>(stream), std::istream_iterator<std::string>()};
 }
 
-std::vector<std::int64_t> Weights::shape(const std::string& name) const { return array(name).shape; }
+std::vector<std::int64_t> Weights::shape(const std::string& name, std::size_t num_axes) const {
+    const auto& shape = array(name).shape;
+    if (shape.size() != num_axes)
+        refuse(name, "has " + std::to_string(shape.size()) + " axes, expected " + std::to_string(num_axes));
+    return shape;
+}
 
 template <class Stored, class T>
 std::vector<T> Weights::converted(const Array& array) const {
@@ -154,9 +159,7 @@ template <class T>
 std::vector<T> Weights::numbers(const std::string& name, std::size_t size) const {
     auto result = numbers<T>(name);
     if (result.size() != size)
-        fail(
-            "`" + name + "` of its plain weights has " + std::to_string(result.size()) + " numbers, expected " +
-            std::to_string(size));
+        refuse(name, "has " + std::to_string(result.size()) + " numbers, expected " + std::to_string(size));
     return result;
 }
 
@@ -167,16 +170,37 @@ template std::vector<double> Weights::numbers<double>(const std::string&, std::s
 
 std::vector<std::int64_t> Weights::integers(const std::string& name) const {
     const Array& found = array(name);
-    if (found.type != Type::int64) fail("`" + name + "` of its plain weights are no integers");
+    if (found.type != Type::int64) refuse(name, "are no integers");
     return converted<std::int64_t, std::int64_t>(found);
+}
+
+std::vector<std::int64_t> Weights::indices(const std::string& name, std::int64_t limit) const {
+    const auto found = integers(name);
+    for (const std::int64_t index : found)
+        if (index < 0 || index >= limit)
+            refuse(name, "has the number " + std::to_string(index) + ", expected 0 to " + std::to_string(limit - 1));
+    return found;
+}
+
+int Weights::integer(const std::string& name, int lowest, int highest) const {
+    const int found = integer(name);
+    if (found < lowest || found > highest)
+        refuse(
+            name,
+            "is " + std::to_string(found) + ", expected " + std::to_string(lowest) + " to " + std::to_string(highest));
+    return found;
 }
 
 double Weights::number(const std::string& name) const { return numbers<double>(name, 1)[0]; }
 
 int Weights::integer(const std::string& name) const {
     const auto found = integers(name);
-    if (found.size() != 1) fail("`" + name + "` of its plain weights is no single number");
+    if (found.size() != 1) refuse(name, "is no single number");
     return static_cast<int>(found[0]);
+}
+
+void Weights::refuse(const std::string& name, const std::string& why) const {
+    fail("`" + name + "` of its plain weights " + why);
 }
 
 void Weights::fail(const std::string& what) const { throw std::runtime_error(path_ + ": " + what); }

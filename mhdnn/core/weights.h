@@ -17,16 +17,22 @@ public:
     bool has(const std::string& name) const { return arrays_.count(name) != 0 || texts_.count(name) != 0; }
     const std::string& text(const std::string& name) const;
     std::vector<std::string> words(const std::string& name) const;
-    std::vector<std::int64_t> shape(const std::string& name) const;
+    // Of an array with so many axes.
+    std::vector<std::int64_t> shape(const std::string& name, std::size_t num_axes) const;
     double number(const std::string& name) const;
     int integer(const std::string& name) const;
     std::vector<std::int64_t> integers(const std::string& name) const;
+    // Integers that are at least 0 and below a limit.
+    std::vector<std::int64_t> indices(const std::string& name, std::int64_t limit) const;
+    int integer(const std::string& name, int lowest, int highest) const;
     // Floating-point numbers in another precision.
     template <class T>
     std::vector<T> numbers(const std::string& name) const;
     // The same, of which a certain number is needed.
     template <class T>
     std::vector<T> numbers(const std::string& name, std::size_t size) const;
+    // Ends with a sentence on one of the names.
+    [[noreturn]] void refuse(const std::string& name, const std::string& why) const;
 
 private:
     enum class Type { float32, float64, int64 };

@@ -37,6 +37,7 @@ CPU_SOURCES = (
     "operators_contracted_common.cpp", "operators_contracted_cpu.cpp", "operators_electrostatics.cpp",
 )  # fmt: skip
 CUDA_SOURCES = ("operators_cuda.cu", "operators_contracted_cuda.cu")
+CORE_FILES = ("threads.cpp", "threads.h", "buffer.cpp", "buffer.h")
 
 
 def cuda_compiler() -> str | None:
@@ -51,13 +52,18 @@ def cuda_compiler() -> str | None:
 
 def sources(with_cuda: bool) -> list[Path]:
     names = CPU_SOURCES + (CUDA_SOURCES if with_cuda else ())
-    return [*(SOURCE_FOLDER / name for name in names), *sorted(ELECTROSTATICS.glob("*.cpp"))]
+    return [*(SOURCE_FOLDER / name for name in names), *(path for path in core_files() if path.suffix == ".cpp")]
+
+
+def core_files() -> list[Path]:
+    """What of the core the operators are made of."""
+    return sorted([*ELECTROSTATICS.rglob("*.*"), *(CORE_FOLDER / name for name in CORE_FILES)])
 
 
 def library_path() -> Path:
     """Where the operators for this machine are, or would be."""
-    core = source_digest(ELECTROSTATICS, [])
-    digest = digest_of(SOURCE_FOLDER, [torch.__version__, str(cuda_compiler()), core])
+    core = [path.read_text(encoding="utf-8") for path in core_files()]
+    digest = digest_of(SOURCE_FOLDER, [torch.__version__, str(cuda_compiler()), *core])
     return cache_root() / f"{LIBRARY_NAME}_{digest}" / f"{LIBRARY_NAME}.so"
 
 
@@ -101,7 +107,7 @@ def build_for_wheel(level: str, folder: Path) -> Path:
     :raises BuildError: with the compiler's message
     """
     library = folder / library_name(level, torch.__version__)
-    newest = max(path.stat().st_mtime for folder in (SOURCE_FOLDER, ELECTROSTATICS) for path in folder.rglob("*"))
+    newest = max(path.stat().st_mtime for path in (*SOURCE_FOLDER.rglob("*"), *core_files()))
     if library.is_file() and library.stat().st_mtime > newest:
         return library
     folder.mkdir(parents=True, exist_ok=True)

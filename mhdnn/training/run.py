@@ -27,6 +27,7 @@ from mhdnn.deploy.model_file import first_line
 from mhdnn.errors import ConfigError, DataError, MHDNNError, NotFiniteError
 from mhdnn.factory import build_potential
 from mhdnn.files import unwritable
+from mhdnn.kernels.threads import only_functions_in_parallel
 from mhdnn.training.assembly import build_module, build_trainer, model_settings, provenance
 from mhdnn.training.automatic import decided
 from mhdnn.training.callbacks import settle_average
@@ -63,6 +64,7 @@ def main(config: DictConfig) -> None:
         sys.exit(INTERRUPTED)
 
 
+@only_functions_in_parallel()
 def train(config: DictConfig, folder: Path) -> Path:
     """Train a potential; returns the path of the model file.
 

@@ -62,6 +62,7 @@ public:
     }
 
     void sum(double* values, std::int64_t count) const override {
+        ++exchanges;
         const auto parts = exchange_.all_of(rank_, {values, values + count});
         std::fill_n(values, count, 0.0);
         for (const auto& part : parts)
@@ -69,9 +70,12 @@ public:
     }
 
     void gather(const double* local, double* all, int width) const override {
+        ++exchanges;
         for (const auto& part : exchange_.all_of(rank_, {local, local + width * num_local}))
             all = std::copy(part.begin(), part.end(), all);
     }
+
+    mutable int exchanges = 0;
 
 private:
     Exchange& exchange_;
@@ -93,14 +97,15 @@ struct Input {
 
 struct Output {
     double *charges, *potential, *adjoint, *derivatives, *strain, *strain_per_atom;
-    int iterations[2];
+    int iterations[2], exchanges[2];  // of charges and adjoint charges
 };
 
 }  // extern "C"
 
 namespace {
 
-void run(const Input& in, const Output& out, int* iterations, const mhdnn::Processes& processes) {
+// counts: of iterations and exchanges.
+void run(const Input& in, const Output& out, int* counts, const Threads& processes) {
     const auto all = [&](const double* values, int width) {
         return std::vector<double>(values, values + width * in.num_atoms);
     };
@@ -112,12 +117,15 @@ void run(const Input& in, const Output& out, int* iterations, const mhdnn::Proce
     mhdnn::ChargeSystem system(
         box, all(in.positions, 3), all(in.widths, 1), all(in.hardness, 1), in.accuracy,
         static_cast<mhdnn::SolverChoice>(in.solver), processes);
+    const int before = processes.exchanges;
     system.equilibrate(in.electronegativity + processes.first, in.total_charge, in.start);
+    counts[2] = processes.exchanges - before;
     const auto& charges = system.charges();
     const auto potential = system.potential_local();
-    iterations[0] = system.iterations();
+    counts[0] = system.iterations();
     const auto adjoint = system.adjoint(in.gradient + processes.first);
-    iterations[1] = system.iterations();
+    counts[1] = system.iterations();
+    counts[3] = processes.exchanges - before - counts[2];
     const auto result = system.derivatives(all(in.p, 1), all(in.q, 1), true);
     const auto plain = system.derivatives(all(in.p, 1), all(in.q, 1), false);
     if (!plain.strain_per_atom.empty() || plain.positions != result.positions || plain.strain != result.strain)
@@ -141,19 +149,20 @@ extern "C" {
 int solve(const Input* in, Output* out, char* error, int error_size) {
     Exchange exchange(in->num_processes);
     std::vector<std::string> errors(in->num_processes);
-    std::vector<std::vector<int>> iterations(in->num_processes, std::vector<int>(2));
+    std::vector<std::vector<int>> counts(in->num_processes, std::vector<int>(4));
     std::vector<std::thread> threads;
     for (int rank = 0; rank < in->num_processes; ++rank)
         threads.emplace_back([&, rank] {
             try {
                 const Threads processes(exchange, rank, in->num_processes, in->num_atoms);
-                run(*in, *out, iterations[rank].data(), processes);
+                run(*in, *out, counts[rank].data(), processes);
             } catch (const std::exception& problem) {
                 errors[rank] = problem.what();
             }
         });
     for (auto& thread : threads) thread.join();
-    std::copy_n(iterations[0].begin(), 2, out->iterations);
+    std::copy_n(counts[0].begin(), 2, out->iterations);
+    std::copy_n(counts[0].begin() + 2, 2, out->exchanges);
     std::snprintf(error, error_size, "%s", errors[0].c_str());
     return static_cast<int>(
         std::count_if(errors.begin(), errors.end(), [](const auto& text) { return !text.empty(); }));

@@ -35,7 +35,11 @@ class Input(ctypes.Structure):
 
 
 class Output(ctypes.Structure):
-    _fields_ = (*((name, DOUBLES) for name in OUTPUT_WIDTHS), ("iterations", ctypes.c_int * 2))
+    _fields_ = (
+        *((name, DOUBLES) for name in OUTPUT_WIDTHS),
+        ("iterations", ctypes.c_int * 2),
+        ("exchanges", ctypes.c_int * 2),
+    )
 
 
 class ChargeSystemError(RuntimeError):
@@ -46,13 +50,15 @@ def build() -> Path:
     """The library, from the cache if it was compiled before."""
     arguments = [str(compiler()), *compiler_flags(), "-std=c++17", "-fPIC", "-Wall", "-Wextra", "-Werror", "-Wno-psabi"]
     arguments += [f"-I{CORE_FOLDER}", f"-I{KERNEL_FOLDER}"]
-    digest = digest_of(ELECTROSTATICS, [DRIVER.read_text(), source_digest(KERNEL_FOLDER, [])])
+    shared = [CORE_FOLDER / f"{name}.{kind}" for name in ("threads", "buffer") for kind in ("cpp", "h")]
+    texts = [path.read_text() for path in (DRIVER, *shared)]
+    digest = digest_of(ELECTROSTATICS, [*texts, source_digest(KERNEL_FOLDER, [])])
     folder = cache_root() / "mhdnn_tests" / digest
     library = folder / "electrostatics.so"
     with only_one(folder):
         if library.exists():
             return library
-        sources = [DRIVER, *sorted(ELECTROSTATICS.glob("*.cpp"))]
+        sources = [DRIVER, *shared[::2], *sorted(ELECTROSTATICS.glob("*.cpp"))]
         objects = [folder / f"{source.stem}.o" for source in sources]
         with ThreadPoolExecutor(2) as pool:
             commands = [
@@ -130,4 +136,4 @@ class Engine:
         if thrown:
             assert thrown == num_processes, "some processes threw, others would wait for them"
             raise ChargeSystemError(message.value.decode())
-        return {**results, "iterations": list(output.iterations)}
+        return {**results, "iterations": list(output.iterations), "exchanges": list(output.exchanges)}

@@ -171,6 +171,27 @@ def test_package_of_lammps(own_lammps, tmp_path):
         write_package(folder)
 
 
+AS_LAMMPS_INCLUDES_IT = """\
+#include "pair_mhdnn.h"
+namespace LAMMPS_NS { Pair* made(LAMMPS* lmp) { return
+#define PAIR_CLASS
+#define PairStyle(key, Class) new Class(lmp)
+#include "pair_mhdnn.h"
+#undef PAIR_CLASS
+} }
+"""
+
+
+def test_pair_style_of_the_package_is_found(own_lammps, tmp_path):
+    """LAMMPS includes the header once for the class, and once for its name; the latter must not be left out."""
+    folder = write_package(tmp_path / "MHDNN")
+    source = tmp_path / "style.cpp"
+    source.write_text(AS_LAMMPS_INCLUDES_IT)
+    arguments = [f"-I{folder}", f"-I{Path(sys.prefix) / 'include'}", f"-I{own_lammps.include}", "-std=c++17"]
+    result = compiled([*arguments, "-march=native", "-Wno-psabi"], source)
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.slow
 def test_package_compiles(own_lammps, tmp_path):
     """The files that see LAMMPS, without the folders that they come from."""

@@ -213,6 +213,18 @@ def test_processes(engine, name, solver, num_processes):
     assert several["iterations"] == one["iterations"]
 
 
+def test_processes_wait_once_in_an_iteration(engine):
+    """For the rows of the product; before and after, the right side, the first residual and the check of the last."""
+    case = more_cases()["triclinic, many atoms"]
+    vectors = vectors_of(case, "gradient")
+    for accuracy in (1e-3, 1e-8):
+        found = engine.solve(case, accuracy, "iterative", num_processes=2, **vectors)
+        assert min(found["iterations"]) > 2
+        of_charges, of_adjoint = found["exchanges"]
+        assert of_charges == 1 + 1 + found["iterations"][0] + 1  # the total charge makes a first residual
+        assert of_adjoint == 1 + found["iterations"][1] + 1
+
+
 def test_images_of_atoms(engine):
     """Atoms that left the cell, and not only by one vector."""
     case = cases()["triclinic"]

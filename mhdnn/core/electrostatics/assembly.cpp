@@ -22,9 +22,6 @@ struct Atoms {
 
     std::int64_t count() const { return static_cast<std::int64_t>(widths.size()); }
     double largest_pair_width() const { return std::sqrt(2.0) * *std::max_element(widths.begin(), widths.end()); }
-    std::vector<double> local(const std::vector<double>& values) const {
-        return {values.begin() + processes.first, values.begin() + processes.first + processes.num_local};
-    }
 };
 
 Assembly dense(std::unique_ptr<CoulombMatrix> matrix, double constant, const Processes& processes) {
@@ -118,20 +115,19 @@ MeshPlan open_plan(const Atoms& atoms) {
 }
 
 std::unique_ptr<Solver> iterative_solver(
-    const CoulombMatrix& matrix, const MeshPlan& plan, const Atoms& atoms, const std::vector<double>& hardness_all,
+    const CoulombMatrix& matrix, const MeshPlan& plan, const Atoms& atoms, const std::vector<double>& hardness,
     double tolerance) {
-    const auto hardness = atoms.local(hardness_all);
-    auto diagonal = atoms.local(atoms.widths);
+    std::vector<double> diagonal = hardness;
     for (std::size_t atom = 0; atom < diagonal.size(); ++atom)
-        diagonal[atom] = hardness[atom] + coulomb_constant / (diagonal[atom] * std::sqrt(pi));
-    const MeshPreconditioner smooth(plan.vectors, atoms.positions, plan.splitting.smearing, diagonal, atoms.processes);
+        diagonal[atom] += coulomb_constant / (atoms.widths[atom] * std::sqrt(pi));
+    const MeshPreconditioner smooth(plan.vectors, atoms.positions, plan.splitting.smearing, diagonal);
     const auto simple = [diagonal](std::vector<double> residual) {
         for (std::size_t atom = 0; atom < residual.size(); ++atom) residual[atom] /= diagonal[atom];
         return residual;
     };
     return std::make_unique<IterativeSolver>(
         [&matrix](const std::vector<double>& q) { return matrix.multiply(q); }, hardness,
-        std::vector<IterativeSolver::Product>{smooth, simple}, tolerance, atoms.processes);
+        std::vector<IterativeSolver::Preconditioner>{smooth, simple}, tolerance, atoms.processes);
 }
 
 Assembly on_mesh(const MeshPlan& plan, const Atoms& atoms) {

@@ -59,6 +59,8 @@ ChargeSystem::~ChargeSystem() = default;
 
 void ChargeSystem::equilibrate(const double* electronegativity, double total_charge, const double* start) {
     charges_ = solve("electronegativity", electronegativity, total_charge, start);
+    const std::vector<double>* const known = solver_->product();
+    potential_ = known ? local(*known) : matrix_->multiply(charges_);
 }
 
 std::vector<double> ChargeSystem::adjoint(const double* gradient, const double* start) {
@@ -66,15 +68,11 @@ std::vector<double> ChargeSystem::adjoint(const double* gradient, const double* 
 }
 
 std::vector<double> ChargeSystem::solve(const char* name, const double* values, double total, const double* start) {
-    std::vector<double> right_side(values, values + processes_.num_local);
-    double wrong = 0.0;
-    for (double& value : right_side) {
-        value = -value;
-        if (!std::isfinite(value)) wrong += 1.0;
-    }
-    if (!std::isfinite(total)) wrong += 1.0;
-    processes_.sum(&wrong, 1);
-    if (wrong > 0.0)
+    std::vector<double> right_side(processes_.num_atoms);
+    processes_.gather(values, right_side.data(), 1);
+    for (double& value : right_side) value = -value;
+    const auto finite = [](double value) { return std::isfinite(value); };
+    if (!std::isfinite(total) || !std::all_of(right_side.begin(), right_side.end(), finite))
         throw std::runtime_error(
             std::string(name) +
             ": expected finite numbers and a finite total charge, got NaN or infinity; the model "
@@ -82,7 +80,9 @@ std::vector<double> ChargeSystem::solve(const char* name, const double* values, 
     return solver_->solve(right_side, total, start);
 }
 
-std::vector<double> ChargeSystem::potential_local() const { return matrix_->multiply(charges_); }
+std::vector<double> ChargeSystem::local(const std::vector<double>& all) const {
+    return {all.begin() + processes_.first, all.begin() + processes_.first + processes_.num_local};
+}
 
 Derivatives ChargeSystem::derivatives(const std::vector<double>& p, const std::vector<double>& q, bool per_atom) const {
     return matrix_->derivatives(p, q, per_atom);

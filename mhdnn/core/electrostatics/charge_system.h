@@ -63,7 +63,7 @@ public:
     void equilibrate(const double* electronegativity_local, double total_charge, const double* start_all);
     const std::vector<double>& charges() const { return charges_; }  // all
     // (A q) of own atoms, eV/e.
-    std::vector<double> potential_local() const;
+    const std::vector<double>& potential_local() const { return potential_; }
     // Adjoint charges λ of all atoms: (A + J) λ + µ = -gradient, with the sum zero; `start_all` as above.
     std::vector<double> adjoint(const double* gradient_local, const double* start_all = nullptr);
     // Derivatives of p A q, and their strain split over atoms if asked for.
@@ -72,12 +72,13 @@ public:
     int iterations() const;
 
 private:
+    std::vector<double> local(const std::vector<double>& all) const;
     std::vector<double> solve(const char* name, const double* values_local, double total, const double* start_all);
 
     const Processes& processes_;  // must outlive the system
     std::unique_ptr<electrostatics::CoulombMatrix> matrix_;
     std::unique_ptr<electrostatics::Solver> solver_;
-    std::vector<double> charges_;
+    std::vector<double> charges_, potential_;
 };
 
 }  // namespace mhdnn

@@ -5,6 +5,7 @@
 
 #include "cpu/rows.h"
 #include "lanes.h"
+#include "threads.h"
 
 namespace mhdnn::electrostatics {
 namespace {
@@ -13,18 +14,18 @@ using Row = Lanes<double>;
 constexpr std::int64_t lanes = Row::width;
 constexpr std::int64_t panel = 64;  // columns that are eliminated together
 constexpr std::int64_t rows_at_once = 4;
+constexpr std::int64_t rows_worth_threads = 64;
 
 // Columns of B in rows of lanes: place (block of lanes, k).
 std::vector<Row> in_columns(const std::vector<double>& rows, std::int64_t width) {
     const auto count = static_cast<std::int64_t>(rows.size()) / width, blocks = (count + lanes - 1) / lanes;
     std::vector<Row> result(blocks * width);
-#pragma omp parallel for schedule(static)
-    for (std::int64_t block = 0; block < blocks; ++block) {
+    for_each_of(blocks, 32, [&](std::int64_t block) {
         std::int64_t numbers[lanes];
         for (int lane = 0; lane < lanes; ++lane) numbers[lane] = block * lanes + lane;
         const int some = static_cast<int>(std::min<std::int64_t>(lanes, count - block * lanes));
         cpu::load_rows(rows.data(), static_cast<int>(width), numbers, some, &result[block * width]);
-    }
+    });
     return result;
 }
 
@@ -53,8 +54,8 @@ void add_square(
     const auto count = static_cast<std::int64_t>(rows.size()) / width;
     std::vector<Row> columns = in_columns(rows, width);
     columns.resize(columns.size() + width, Row(0.0));  // an odd number of blocks has an empty one beside the last
-#pragma omp parallel for schedule(dynamic, 4)
-    for (std::int64_t start = 0; start < count; start += rows_at_once) {
+    const auto add_rows = [&](int, std::int64_t piece) {
+        const std::int64_t start = piece * rows_at_once;
         const std::int64_t some = std::min(rows_at_once, count - start);
         for (std::int64_t column = 0; column < start + some; column += 2 * lanes) {
             double* to[rows_at_once];
@@ -68,7 +69,9 @@ void add_square(
             for (std::int64_t i = 0; i < some; ++i)
                 add_tile<1>(&rows[(start + i) * width], width, one, one + width, sign, to + i, num_columns);
         }
-    }
+    };
+    const int num_threads = count < rows_worth_threads ? 1 : most_threads();
+    for_each_piece((count + rows_at_once - 1) / rows_at_once, num_threads, add_rows);
 }
 
 double factorize(DenseMatrix& matrix) {
@@ -95,8 +98,7 @@ double factorize(DenseMatrix& matrix) {
             if (!(pivot > 0.0)) return std::isnan(pivot) ? 0.0 : std::min(pivot, 0.0);
             pivot = std::sqrt(pivot);
         }
-#pragma omp parallel for schedule(static)
-        for (std::int64_t i = end; i < size; ++i) eliminate(start, end, i);
+        for_each_of(size - end, rows_worth_threads, [&](std::int64_t i) { eliminate(start, end, end + i); });
         std::vector<double> rows;
         for (std::int64_t i = end; i < size; ++i) rows.insert(rows.end(), matrix.row(i) + start, matrix.row(i) + end);
         if (end < size) add_square(matrix, end, rows, end - start, -1.0);

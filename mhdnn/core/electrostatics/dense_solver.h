@@ -19,10 +19,9 @@ public:
     DenseSolver(DenseMatrix matrix, const std::vector<double>& hardness, const Processes& processes);
 
     std::vector<double> solve(
-        const std::vector<double>& right_side_local, double total, const double* start_all) override;
+        const std::vector<double>& right_side_all, double total, const double* start_all) override;
 
 private:
-    const Processes& processes_;
     DenseMatrix factor_;
     std::vector<double> response_;  // to a potential of one for all atoms
 };

@@ -4,11 +4,19 @@
 
 #include "cpu/rows.h"
 #include "line_transform.h"
+#include "threads.h"
 
 namespace mhdnn::electrostatics {
 namespace {
 
 constexpr int width = Row::width;
+constexpr std::int64_t points_worth_a_thread = 1 << 14;
+
+// Of a mesh of that many points; small ones are not worth it.
+int threads_for(std::int64_t num_points) {
+    return static_cast<int>(
+        std::min<std::int64_t>(most_threads(), std::max<std::int64_t>(1, num_points / points_worth_a_thread)));
+}
 
 struct Lines {
     std::vector<ComplexRow> values, other;
@@ -42,16 +50,16 @@ void transform_lines(
 void transform_axis(std::int64_t length, bool forward, Spectrum& spectrum, std::int64_t num_planes, std::int64_t size) {
     const LineTransform& transform = LineTransform::of_length(length);
     const std::int64_t blocks = (size + width - 1) / width;
-#pragma omp parallel
-    {
-        Lines lines(length);
-#pragma omp for schedule(static)
-        for (std::int64_t block = 0; block < num_planes * blocks; ++block) {
-            const std::int64_t start = block % blocks * width;
-            const int count = int(std::min<std::int64_t>(width, size - start));
-            transform_lines(transform, forward, spectrum, block / blocks * length * size + start, size, count, lines);
-        }
-    }
+    for_ranges(
+        num_planes * blocks, 1, threads_for(num_planes * size * length), [&](std::int64_t begin, std::int64_t end) {
+            Lines lines(length);
+            for (std::int64_t block = begin; block < end; ++block) {
+                const std::int64_t start = block % blocks * width;
+                const int count = int(std::min<std::int64_t>(width, size - start));
+                transform_lines(
+                    transform, forward, spectrum, block / blocks * length * size + start, size, count, lines);
+            }
+        });
 }
 
 // Two rows of the mesh are one line, as real and imaginary part: rows 2 i and 2 i + 1 of up to 16.
@@ -77,12 +85,10 @@ std::int64_t num_blocks(std::int64_t num_rows) { return (num_rows + 2 * width - 
 void transform_rows(const MeshShape& shape, const std::vector<double>& mesh, Spectrum& spectrum) {
     const std::int64_t length = shape[2], half = length / 2 + 1, num_rows = shape[0] * shape[1];
     const LineTransform& transform = LineTransform::of_length(length);
-#pragma omp parallel
-    {
+    for_ranges(num_blocks(num_rows), 1, threads_for(num_rows * length), [&](std::int64_t begin, std::int64_t end) {
         Lines lines(length);
         std::vector<Row> a(length), b(length), a_imaginary(half), b_imaginary(half);
-#pragma omp for schedule(static)
-        for (std::int64_t block = 0; block < num_blocks(num_rows); ++block) {
+        for (std::int64_t block = begin; block < end; ++block) {
             const RowPairs rows(block, num_rows);
             cpu::load_rows(mesh.data(), int(length), rows.even, rows.num_even, a.data());
             cpu::load_rows(mesh.data(), int(length), rows.odd, rows.num_odd, b.data());
@@ -100,19 +106,17 @@ void transform_rows(const MeshShape& shape, const std::vector<double>& mesh, Spe
             cpu::store_rows(b.data(), int(half), rows.odd, rows.num_odd, spectrum.real.data());
             cpu::store_rows(b_imaginary.data(), int(half), rows.odd, rows.num_odd, spectrum.imaginary.data());
         }
-    }
+    });
 }
 
 // And back. Of a row of real numbers the first wave and the last one have no imaginary part.
 void transform_rows_back(const MeshShape& shape, const Spectrum& spectrum, std::vector<double>& mesh) {
     const std::int64_t length = shape[2], half = length / 2 + 1, num_rows = shape[0] * shape[1];
     const LineTransform& transform = LineTransform::of_length(length);
-#pragma omp parallel
-    {
+    for_ranges(num_blocks(num_rows), 1, threads_for(num_rows * length), [&](std::int64_t begin, std::int64_t end) {
         Lines lines(length);
         std::vector<Row> a(length), b(length), a_imaginary(half), b_imaginary(half);
-#pragma omp for schedule(static)
-        for (std::int64_t block = 0; block < num_blocks(num_rows); ++block) {
+        for (std::int64_t block = begin; block < end; ++block) {
             const RowPairs rows(block, num_rows);
             cpu::load_rows(spectrum.real.data(), int(half), rows.even, rows.num_even, a.data());
             cpu::load_rows(spectrum.imaginary.data(), int(half), rows.even, rows.num_even, a_imaginary.data());
@@ -131,7 +135,7 @@ void transform_rows_back(const MeshShape& shape, const Spectrum& spectrum, std::
             cpu::store_rows(a.data(), int(length), rows.even, rows.num_even, mesh.data());
             cpu::store_rows(b.data(), int(length), rows.odd, rows.num_odd, mesh.data());
         }
-    }
+    });
 }
 
 }  // namespace
@@ -156,11 +160,13 @@ void transform_back(const MeshShape& shape, Spectrum& spectrum, std::vector<doub
 void multiply(Spectrum& spectrum, const std::vector<double>& kernel) {
     const auto count = static_cast<std::int64_t>(kernel.size());
     double *const real = spectrum.real.data(), *const imaginary = spectrum.imaginary.data();
-#pragma omp parallel for simd schedule(static)
-    for (std::int64_t wave = 0; wave < count; ++wave) {
-        real[wave] *= kernel[wave];
-        imaginary[wave] *= kernel[wave];
-    }
+    for_ranges(count, points_worth_a_thread, most_threads(), [&](std::int64_t first, std::int64_t last) {
+#pragma omp simd
+        for (std::int64_t wave = first; wave < last; ++wave) {
+            real[wave] *= kernel[wave];
+            imaginary[wave] *= kernel[wave];
+        }
+    });
 }
 
 void convolve(const MeshShape& shape, const std::vector<double>& kernel, std::vector<double>& mesh) {

@@ -8,56 +8,52 @@
 #include "parameters.h"
 
 namespace mhdnn::electrostatics {
+namespace {
+
+using Vector = IterativeSolver::Vector;
+
+double product_of(const Vector& a, const Vector& b) { return std::inner_product(a.begin(), a.end(), b.begin(), 0.0); }
+
+double norm_of(const Vector& a) { return std::sqrt(product_of(a, a)); }
+
+// Adds the same to all so that they have a sum: the projection onto charges with it.
+void shift_sum(Vector& x, double total) {
+    const double excess = std::accumulate(x.begin(), x.end(), 0.0) - total;
+    for (double& value : x) value -= excess / static_cast<double>(x.size());
+}
+
+}  // namespace
 
 IterativeSolver::IterativeSolver(
-    Product product, std::vector<double> hardness, std::vector<Product> preconditioners, double tolerance,
+    Product product, Vector hardness, std::vector<Preconditioner> preconditioners, double tolerance,
     const Processes& processes)
     : product_(std::move(product)), hardness_(std::move(hardness)), preconditioners_(std::move(preconditioners)),
       tolerance_(std::max(tolerance, smallest_tolerance)), processes_(processes) {}
 
-std::vector<double> IterativeSolver::gather(const std::vector<double>& x) const {
-    std::vector<double> all(processes_.num_atoms);
-    processes_.gather(x.data(), all.data(), 1);
-    return all;
-}
-
-std::vector<double> IterativeSolver::multiply(const std::vector<double>& x) const {
-    auto result = product_(gather(x));
-    for (std::size_t atom = 0; atom < x.size(); ++atom) result[atom] += hardness_[atom] * x[atom];
+// A x.
+Vector IterativeSolver::multiply(const Vector& x) const {
+    Vector result(x.size());
+    processes_.gather(product_(x).data(), result.data(), 1);
     return result;
 }
 
-double IterativeSolver::sum(double value) const {
-    processes_.sum(&value, 1);
-    return value;
-}
-
-double IterativeSolver::product_of(const std::vector<double>& a, const std::vector<double>& b) const {
-    return sum(std::inner_product(a.begin(), a.end(), b.begin(), 0.0));
-}
-
-// Adds the same to all so that they have a sum: the projection onto charges with it.
-void IterativeSolver::shift_sum(std::vector<double>& x, double total) const {
-    const double excess = sum(std::accumulate(x.begin(), x.end(), 0.0)) - total;
-    for (double& value : x) value -= excess / static_cast<double>(processes_.num_atoms);
-}
-
-std::vector<double> IterativeSolver::residual_of(
-    const std::vector<double>& right_side, const std::vector<double>& x) const {
-    auto residual = multiply(x);
-    for (std::size_t atom = 0; atom < x.size(); ++atom) residual[atom] = right_side[atom] - residual[atom];
+// Remembers A x.
+Vector IterativeSolver::residual_of(const Vector& right_side, const Vector& x) {
+    product_of_x_ = multiply(x);
+    Vector residual = right_side;
+    for (std::size_t atom = 0; atom < x.size(); ++atom)
+        residual[atom] -= product_of_x_[atom] + hardness_[atom] * x[atom];
     return residual;
 }
 
-std::vector<double> IterativeSolver::solve(
-    const std::vector<double>& right_side, double total, const double* start_all) {
-    std::vector<double> x(processes_.num_local, total / static_cast<double>(processes_.num_atoms));
-    auto residual = total != 0.0 ? residual_of(right_side, x) : right_side;
-    const double round_off = smallest_tolerance * std::sqrt(product_of(residual, residual));
+Vector IterativeSolver::solve(const Vector& right_side, double total, const double* start) {
+    Vector x(right_side.size(), total / static_cast<double>(right_side.size()));
+    Vector residual = total != 0.0 ? residual_of(right_side, x) : right_side;
+    const double round_off = smallest_tolerance * norm_of(residual);
     shift_sum(residual, 0.0);
-    const double scale = std::sqrt(product_of(residual, residual));
-    if (start_all != nullptr && scale > 0.0) {
-        x.assign(start_all + processes_.first, start_all + processes_.first + processes_.num_local);
+    const double scale = norm_of(residual);
+    if (start != nullptr && scale > 0.0) {
+        x.assign(start, start + x.size());
         shift_sum(x, total);
         residual = residual_of(right_side, x);
         shift_sum(residual, 0.0);
@@ -70,8 +66,8 @@ std::vector<double> IterativeSolver::solve(
         x = iterate(std::move(x), std::move(residual), target, preconditioner);
         residual = residual_of(right_side, x);  // not the recurrence, which drifts
         shift_sum(residual, 0.0);
-        left = std::sqrt(product_of(residual, residual));
-        if (left <= 10.0 * target) return gather(x);
+        left = norm_of(residual);
+        if (left <= 10.0 * target) return x;
     }
     char text[400];
     std::snprintf(
@@ -84,19 +80,19 @@ std::vector<double> IterativeSolver::solve(
 }
 
 // Until the norm of the residual is below the target, or this preconditioner is given up.
-std::vector<double> IterativeSolver::iterate(
-    std::vector<double> x, std::vector<double> residual, double target, const Product& preconditioner) {
-    std::vector<double> direction(x.size(), 0.0);
+Vector IterativeSolver::iterate(Vector x, Vector residual, double target, const Preconditioner& preconditioner) {
+    Vector direction(x.size(), 0.0);
     double previous = 1.0;
     for (int iteration = 0; iteration < most_iterations; ++iteration) {
-        if (std::sqrt(product_of(residual, residual)) <= target) break;
-        auto step = preconditioner(residual);
+        if (norm_of(residual) <= target) break;
+        Vector step = preconditioner(residual);
         shift_sum(step, 0.0);
         const double product = product_of(residual, step);
         if (!(product > 0.0)) break;
         const double kept = iteration > 0 ? product / previous : 0.0;
         for (std::size_t atom = 0; atom < x.size(); ++atom) direction[atom] = step[atom] + kept * direction[atom];
-        const auto image = multiply(direction);
+        Vector image = multiply(direction);
+        for (std::size_t atom = 0; atom < x.size(); ++atom) image[atom] += hardness_[atom] * direction[atom];
         const double curvature = product_of(direction, image);
         if (!(curvature > 0.0)) throw indefinite("charges that add up to zero");
         for (std::size_t atom = 0; atom < x.size(); ++atom) {

@@ -3,6 +3,9 @@
 // Residuals and search directions are projected onto charges that add up to zero, so that the sum stays as it is and
 // the matrix has to be positive definite only there, as it is for slabs too (N. I. M. Gould, M. E. Hribar and
 // J. Nocedal, SIAM J. Sci. Comput. 23, 1376 (2001), https://doi.org/10.1137/S1064827598345667).
+//
+// Vectors of the iteration are those of all atoms on every process: for a few numbers of each atom that costs less than
+// it takes processes to wait for each other. They do so once in an iteration, for the rows of the product.
 #pragma once
 
 #include <functional>
@@ -16,30 +19,28 @@ namespace mhdnn::electrostatics {
 // By conjugate gradients within the charges that add up to zero.
 class IterativeSolver : public Solver {
 public:
-    using Product = std::function<std::vector<double>(const std::vector<double>&)>;  // of own atoms' values
+    using Vector = std::vector<double>;
+    // Own rows of A x, for x of all atoms.
+    using Product = std::function<Vector(const Vector&)>;
+    // An approximate inverse of A + J times a residual, both of all atoms.
+    using Preconditioner = std::function<Vector(const Vector&)>;
 
-    // product: A x of own atoms for x of all.
     IterativeSolver(
-        Product product, std::vector<double> hardness_local, std::vector<Product> preconditioners, double tolerance,
+        Product product, Vector hardness_all, std::vector<Preconditioner> preconditioners, double tolerance,
         const Processes& processes);
 
-    std::vector<double> solve(
-        const std::vector<double>& right_side_local, double total, const double* start_all) override;
+    Vector solve(const Vector& right_side_all, double total, const double* start_all) override;
+    const Vector* product() const override { return &product_of_x_; }
     int iterations() const override { return iterations_; }
 
 private:
-    std::vector<double> gather(const std::vector<double>& x) const;
-    std::vector<double> multiply(const std::vector<double>& x) const;
-    double sum(double value) const;
-    double product_of(const std::vector<double>& a, const std::vector<double>& b) const;
-    void shift_sum(std::vector<double>& x, double total) const;
-    std::vector<double> residual_of(const std::vector<double>& right_side, const std::vector<double>& x) const;
-    std::vector<double> iterate(
-        std::vector<double> x, std::vector<double> residual, double target, const Product& preconditioner);
+    Vector multiply(const Vector& x) const;
+    Vector residual_of(const Vector& right_side, const Vector& x);
+    Vector iterate(Vector x, Vector residual, double target, const Preconditioner& preconditioner);
 
     Product product_;
-    std::vector<double> hardness_;
-    std::vector<Product> preconditioners_;
+    Vector hardness_, product_of_x_;  // the latter: A times the last solution
+    std::vector<Preconditioner> preconditioners_;
     double tolerance_;
     const Processes& processes_;
     int iterations_ = 0;

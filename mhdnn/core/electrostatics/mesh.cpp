@@ -5,12 +5,10 @@
 
 #include "splines.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 namespace mhdnn::electrostatics {
 namespace {
+
+constexpr std::int64_t atoms_worth_a_thread = 64, lines_worth_a_thread = 256;
 
 int row_width(int order) { return order <= 4 ? 4 : order <= 8 ? 8 : 12; }
 
@@ -46,15 +44,15 @@ Influence::Influence(const MeshShape& shape, int order) {
     for (int axis = 0; axis < 3; ++axis) factors_[axis] = influence_factor(shape[axis], order);
 }
 
-Mesh::Mesh(const Matrix3& cell, const MeshShape& shape, int order, const std::vector<double>& positions, Rows own)
-    : shape_(shape), order_(order), width_(row_width(order)), own_(own), to_coordinates_(inverse(cell)),
-      coefficients_(spline_coefficients(order)), offsets_(3 * own.count), starts_(3 * own.count),
-      weights_(3 * own.count * width_) {
+Mesh::Mesh(const Matrix3& cell, const MeshShape& shape, int order, const std::vector<double>& positions)
+    : shape_(shape), order_(order), width_(row_width(order)),
+      num_atoms_(static_cast<std::int64_t>(positions.size() / 3)), to_coordinates_(inverse(cell)),
+      coefficients_(spline_coefficients(order)), offsets_(3 * num_atoms_), starts_(3 * num_atoms_),
+      weights_(3 * num_atoms_ * width_) {
     for (auto& row : to_coordinates_)
         for (int axis = 0; axis < 3; ++axis) row[axis] *= static_cast<double>(shape[axis]);
-#pragma omp parallel for schedule(static)
-    for (std::int64_t atom = 0; atom < own.count; ++atom) {
-        const double* const position = &positions[3 * (own.first + atom)];
+    for_each_of(num_atoms_, atoms_worth_a_thread, [&](std::int64_t atom) {
+        const double* const position = &positions[3 * atom];
         const Vector3 coordinates = multiply({position[0], position[1], position[2]}, to_coordinates_);
         for (int axis = 0; axis < 3; ++axis) {
             const double first = std::floor(coordinates[axis]);
@@ -64,7 +62,7 @@ Mesh::Mesh(const Matrix3& cell, const MeshShape& shape, int order, const std::ve
             starts_[3 * atom + axis] = static_cast<std::int32_t>(start - size * std::floor(start / size));
             weights_of(offsets_[3 * atom + axis], false, &weights_[(3 * atom + axis) * width_]);
         }
-    }
+    });
 }
 
 // Ascending points have descending pieces of the spline.
@@ -79,9 +77,10 @@ void Mesh::weights_of(double offset, bool derivative, double* weights) const {
 }
 
 template <int width>
-void Mesh::spread_planes(const double* charges, std::int64_t first, std::int64_t last, double* padded) const {
+void Mesh::spread_planes(
+    const std::vector<double>& charges, std::int64_t first, std::int64_t last, double* padded) const {
     const std::int64_t row = shape_[2] + width;
-    for (std::int64_t atom = 0; atom < own_.count; ++atom) {
+    for (std::int64_t atom = 0; atom < num_atoms_; ++atom) {
         const double* const weights = &weights_[3 * atom * width];
         const std::int32_t* const start = &starts_[3 * atom];
         double z[width];
@@ -99,53 +98,50 @@ void Mesh::spread_planes(const double* charges, std::int64_t first, std::int64_t
     }
 }
 
-// Each thread has planes of its own, so that the order of sums doesn't depend on the threads.
-std::vector<double> Mesh::spread(const double* charges) const {
+// Each range of planes is one thread's, so that the order of sums doesn't depend on the threads.
+std::vector<double> Mesh::spread(const std::vector<double>& charges) const {
     const std::int64_t row = shape_[2] + width_;
-    std::vector<double> padded(shape_[0] * shape_[1] * row, 0.0), mesh(num_points(shape_));
-#pragma omp parallel
-    {
-#ifdef _OPENMP
-        const std::int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
-#else
-        const std::int64_t thread = 0, threads = 1;
-#endif
-        const std::int64_t first = shape_[0] * thread / threads, last = shape_[0] * (thread + 1) / threads;
+    Buffer<double> padded(shape_[0] * shape_[1] * row);
+    std::vector<double> mesh(num_points(shape_));
+    const int num_threads = most_threads();
+    const std::int64_t fewest_planes = std::max<std::int64_t>(order_, shape_[0] / (2 * num_threads));
+    for_ranges(shape_[0], fewest_planes, num_threads, [&](std::int64_t first, std::int64_t last) {
+        std::fill(padded.data() + first * shape_[1] * row, padded.data() + last * shape_[1] * row, 0.0);
         with_width(width_, [&](auto width) { spread_planes<width()>(charges, first, last, padded.data()); });
         for (std::int64_t line = first * shape_[1]; line < last * shape_[1]; ++line) {
             double* const points = &padded[line * row];
             for (int k = 0; k < width_; ++k) points[k] += points[shape_[2] + k];
             std::copy_n(points, shape_[2], &mesh[line * shape_[2]]);
         }
-    }
+    });
     return mesh;
 }
 
 // For each axis its weights are replaced by their slopes.
-std::vector<double> Mesh::spread_moved(const double* charges, const double* displacements) const {
-    std::vector<double> result(num_points(shape_), 0.0), scaled(own_.count);
+std::vector<double> Mesh::spread_moved(
+    const std::vector<double>& charges, const std::vector<double>& displacements) const {
+    std::vector<double> result(num_points(shape_), 0.0), scaled(num_atoms_);
     for (int axis = 0; axis < 3; ++axis) {
         Mesh sloped = *this;
-        for (std::int64_t atom = 0; atom < own_.count; ++atom) {
-            const double* const d = displacements + 3 * atom;
+        for (std::int64_t atom = 0; atom < num_atoms_; ++atom) {
+            const double* const d = &displacements[3 * atom];
             weights_of(offsets_[3 * atom + axis], true, &sloped.weights_[(3 * atom + axis) * width_]);
             scaled[atom] = charges[atom] * multiply({d[0], d[1], d[2]}, to_coordinates_)[axis];
         }
-        const auto part = sloped.spread(scaled.data());
+        const auto part = sloped.spread(scaled);
         for (std::size_t point = 0; point < result.size(); ++point) result[point] += part[point];
     }
     return result;
 }
 
 // The mesh with the beginning of each line repeated behind its end.
-std::vector<double> Mesh::padded(const std::vector<double>& mesh) const {
+Buffer<double> Mesh::padded(const std::vector<double>& mesh) const {
     const std::int64_t row = shape_[2] + width_;
-    std::vector<double> result(shape_[0] * shape_[1] * row);
-#pragma omp parallel for schedule(static)
-    for (std::int64_t line = 0; line < shape_[0] * shape_[1]; ++line) {
+    Buffer<double> result(shape_[0] * shape_[1] * row);
+    for_each_of(shape_[0] * shape_[1], lines_worth_a_thread, [&](std::int64_t line) {
         std::copy_n(&mesh[line * shape_[2]], shape_[2], &result[line * row]);
         std::copy_n(&mesh[line * shape_[2]], width_, &result[line * row + shape_[2]]);
-    }
+    });
     return result;
 }
 
@@ -199,27 +195,28 @@ Vector3 Mesh::gradient(std::int64_t atom, const double* padded, const double* sl
     return result;
 }
 
-std::vector<double> Mesh::interpolate(const std::vector<double>& mesh) const {
+std::vector<double> Mesh::interpolate(const std::vector<double>& mesh, Rows rows) const {
     const auto points = padded(mesh);
-    std::vector<double> result(own_.count);
+    std::vector<double> result(rows.count);
     with_width(width_, [&](auto width) {
-#pragma omp parallel for schedule(static)
-        for (std::int64_t atom = 0; atom < own_.count; ++atom) result[atom] = value<width()>(atom, points.data());
+        for_each_of(rows.count, atoms_worth_a_thread, [&](std::int64_t row) {
+            result[row] = value<width()>(rows.first + row, points.data());
+        });
     });
     return result;
 }
 
-std::vector<double> Mesh::gradients(const std::vector<double>& mesh) const {
+std::vector<double> Mesh::gradients(const std::vector<double>& mesh, Rows rows) const {
     const auto points = padded(mesh);
-    std::vector<double> result(3 * own_.count);
+    std::vector<double> result(3 * rows.count);
     with_width(width_, [&](auto width) {
-#pragma omp parallel for schedule(static)
-        for (std::int64_t atom = 0; atom < own_.count; ++atom) {
+        for_each_of(rows.count, atoms_worth_a_thread, [&](std::int64_t row) {
+            const std::int64_t atom = rows.first + row;
             double slopes[3 * width()];
             for (int axis = 0; axis < 3; ++axis) weights_of(offsets_[3 * atom + axis], true, slopes + axis * width());
             const Vector3 gradient = this->gradient<width()>(atom, points.data(), slopes);
-            std::copy(gradient.begin(), gradient.end(), &result[3 * atom]);
-        }
+            std::copy(gradient.begin(), gradient.end(), &result[3 * row]);
+        });
     });
     return result;
 }

@@ -10,9 +10,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "buffer.h"
 #include "fourier.h"
 #include "neighbors.h"
 #include "parameters.h"
+#include "threads.h"
 
 namespace mhdnn::electrostatics {
 
@@ -53,47 +55,47 @@ private:
 // Calls function(number of the wave, place) for every wave of a spectrum, the planes of the first axis in parallel.
 template <typename Function>
 void for_each_wave(const MeshShape& shape, const Function& function) {
-#pragma omp parallel for schedule(static)
-    for (std::int64_t a = 0; a < shape[0]; ++a)
+    for_each_of(shape[0], 1, [&](std::int64_t a) {
         for (std::int64_t b = 0; b < shape[1]; ++b)
             for (std::int64_t c = 0; c <= shape[2] / 2; ++c)
                 function((a * shape[1] + b) * (shape[2] / 2 + 1) + c, WavePlace{a, b, c});
+    });
 }
 
-// Splines of own atoms on a mesh.
+// Splines of all atoms on a mesh, which every process has.
 class Mesh {
 public:
-    Mesh(const Matrix3& cell, const MeshShape& shape, int order, const std::vector<double>& positions, Rows own);
+    Mesh(const Matrix3& cell, const MeshShape& shape, int order, const std::vector<double>& positions);
 
     const MeshShape& shape() const { return shape_; }
-    const Rows& own() const { return own_; }
-    // Charges (of own atoms) on the mesh points.
-    std::vector<double> spread(const double* charges) const;
-    // The derivative of that along displacements of own atoms, 3 numbers an atom.
-    std::vector<double> spread_moved(const double* charges, const double* displacements) const;
-    // Values of the mesh at own atoms.
-    std::vector<double> interpolate(const std::vector<double>& mesh) const;
+    // Charges on the mesh points.
+    std::vector<double> spread(const std::vector<double>& charges) const;
+    // The derivative of that along displacements, 3 numbers an atom.
+    std::vector<double> spread_moved(
+        const std::vector<double>& charges, const std::vector<double>& displacements) const;
+    // Values of the mesh at some atoms.
+    std::vector<double> interpolate(const std::vector<double>& mesh, Rows rows) const;
     // Their derivatives by the positions, 3 numbers an atom.
-    std::vector<double> gradients(const std::vector<double>& mesh) const;
+    std::vector<double> gradients(const std::vector<double>& mesh, Rows rows) const;
 
 private:
     template <int width>
-    void spread_planes(const double* charges, std::int64_t first, std::int64_t last, double* padded) const;
+    void spread_planes(const std::vector<double>& charges, std::int64_t first, std::int64_t last, double* padded) const;
     template <int width>
     double value(std::int64_t atom, const double* padded) const;
     template <int width>
     Vector3 gradient(std::int64_t atom, const double* padded, const double* slopes) const;
     void weights_of(double offset, bool derivative, double* weights) const;
-    std::vector<double> padded(const std::vector<double>& mesh) const;
+    Buffer<double> padded(const std::vector<double>& mesh) const;
 
     MeshShape shape_;
     int order_, width_;  // numbers of a row of weights: the order and zeros, for vector instructions
-    Rows own_;
+    std::int64_t num_atoms_;
     Matrix3 to_coordinates_;            // from positions to units of the spacing
     std::vector<double> coefficients_;  // of the splines
-    std::vector<double> offsets_;       // of own atoms above a point, 3 numbers an atom
-    std::vector<std::int32_t> starts_;  // of own atoms: first points, 3 numbers an atom
-    std::vector<double> weights_;       // of own atoms, 3 rows an atom
+    std::vector<double> offsets_;       // of atoms above a point, 3 numbers an atom
+    std::vector<std::int32_t> starts_;  // of atoms: first points, 3 numbers an atom
+    std::vector<double> weights_;       // of atoms, 3 rows an atom
 };
 
 }  // namespace mhdnn::electrostatics

@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 
+#include "threads.h"
+
 namespace mhdnn::electrostatics {
 namespace {
 
@@ -150,24 +152,23 @@ Neighbors neighbors_within(const Matrix3& cell, const std::vector<double>& posit
     Bins bins = make_bins(cell, positions, cutoff);
     const std::int64_t num_blocks = (rows.count + rows_at_once - 1) / rows_at_once;
     std::vector<Found> found(num_blocks);
-#pragma omp parallel for schedule(dynamic)
-    for (std::int64_t block = 0; block < num_blocks; ++block)
+    for_each_piece(num_blocks, most_threads(), [&](int, std::int64_t block) {
         for (std::int64_t row = block * rows_at_once; row < std::min((block + 1) * rows_at_once, rows.count); ++row) {
             const auto before = static_cast<std::int64_t>(found[block].atom.size());
             collect_row(bins, rows.first + row, cutoff, found[block]);
             found[block].counts.push_back(static_cast<std::int64_t>(found[block].atom.size()) - before);
         }
+    });
     Neighbors result{rows, {0}, {}, {}, std::move(bins.shifts), std::move(bins.wrapped)};
     for (const auto& block : found)
         for (const auto count : block.counts) result.starts.push_back(result.starts.back() + count);
     result.atom.resize(result.starts.back());
     result.image.resize(result.starts.back());
-#pragma omp parallel for schedule(static)
-    for (std::int64_t block = 0; block < num_blocks; ++block) {
+    for_each_of(num_blocks, 4, [&](std::int64_t block) {
         const std::int64_t start = result.starts[block * rows_at_once];
         std::copy(found[block].atom.begin(), found[block].atom.end(), result.atom.begin() + start);
         std::copy(found[block].image.begin(), found[block].image.end(), result.image.begin() + start);
-    }
+    });
     return result;
 }
 

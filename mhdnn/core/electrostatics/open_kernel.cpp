@@ -6,6 +6,7 @@
 #include "cpu/rows.h"
 #include "line_transform.h"
 #include "splines.h"
+#include "threads.h"
 
 namespace mhdnn::electrostatics {
 namespace {
@@ -115,8 +116,7 @@ const double* OpenKernel::factors(int axis, int power, std::int64_t place) const
 std::vector<double> OpenKernel::sum(const std::vector<double>& weights, const Powers& powers) const {
     const std::int64_t num_nodes = static_cast<std::int64_t>(nodes_.size()), depth = shape_[2] / 2 + 1;
     std::vector<double> result(num_waves(shape_));
-#pragma omp parallel for schedule(static)
-    for (std::int64_t a = 0; a < shape_[0]; ++a) {
+    for_each_of(shape_[0], 1, [&](std::int64_t a) {
         std::vector<double> products(num_nodes);
         const double* const x = factors(0, powers[0], a);
         for (std::int64_t b = 0; b < shape_[1]; ++b) {
@@ -135,7 +135,7 @@ std::vector<double> OpenKernel::sum(const std::vector<double>& weights, const Po
                 result[(a * shape_[1] + b) * depth + c] = value;
             }
         }
-    }
+    });
     return result;
 }
 

@@ -17,9 +17,7 @@ ParticleMesh::ParticleMesh(
     const Matrix3& cell, const std::vector<double>& positions, double smearing, const MeshResolution& resolution,
     const std::optional<OpenBox>& box, const Processes& processes)
     : processes_(processes), green_(cell, mesh_shape(cell, smearing, resolution), smearing),
-      mesh_(
-          cell, mesh_shape(cell, smearing, resolution), resolution.order, positions,
-          {processes.first, processes.num_local}),
+      mesh_(cell, mesh_shape(cell, smearing, resolution), resolution.order, positions),
       influence_(mesh_.shape(), resolution.order) {
     if (!box) {
         set_periodic_kernel();
@@ -55,16 +53,10 @@ std::vector<double> ParticleMesh::strain_kernel(int component) const {
     return result;
 }
 
-std::vector<double> ParticleMesh::spread(const std::vector<double>& q) const {
-    auto mesh = mesh_.spread(q.data() + processes_.first);
-    processes_.sum(mesh.data(), num_points(mesh_.shape()));
-    return mesh;
-}
-
 void ParticleMesh::add_product(const std::vector<double>& q, double* result) const {
-    auto mesh = spread(q);
+    auto mesh = mesh_.spread(q);
     convolve(mesh_.shape(), kernel_, mesh);
-    const auto values = mesh_.interpolate(mesh);
+    const auto values = mesh_.interpolate(mesh, own());
     for (std::size_t atom = 0; atom < values.size(); ++atom) result[atom] += values[atom];
 }
 
@@ -79,11 +71,13 @@ std::vector<double> ParticleMesh::potential(const Spectrum& charges) const {
 SmoothDerivatives ParticleMesh::derivatives(
     const std::vector<double>& p, const std::vector<double>& q, bool per_atom) const {
     const std::int64_t first = processes_.first, count = processes_.num_local;
-    const Spectrum p_waves = transformed(mesh_.shape(), spread(p)), q_waves = transformed(mesh_.shape(), spread(q));
+    const Spectrum p_waves = transformed(mesh_.shape(), mesh_.spread(p)),
+                   q_waves = transformed(mesh_.shape(), mesh_.spread(q));
     // atoms of an open structure move without the box: the strain follows from the positions
     const Voigt together = open_ ? Voigt{} : strain(p_waves, q_waves);
     SmoothDerivatives result{std::vector<double>(3 * count), together, {}};
-    const auto field_q = mesh_.gradients(potential(q_waves)), field_p = mesh_.gradients(potential(p_waves));
+    const auto field_q = mesh_.gradients(potential(q_waves), own()),
+               field_p = mesh_.gradients(potential(p_waves), own());
     for (std::int64_t atom = 0; atom < count; ++atom)
         for (int axis = 0; axis < 3; ++axis) {
             const std::int64_t place = 3 * atom + axis;
@@ -100,11 +94,9 @@ SmoothDerivatives ParticleMesh::derivatives(
 // With weights W and kernel K the smooth part is W K Wᵀ.
 void ParticleMesh::add_moved_product(const Motion& motion, const std::vector<double>& q, double* result) const {
     const std::int64_t first = processes_.first;
-    const Spectrum charges = transformed(mesh_.shape(), spread(q));
-    const auto field = mesh_.gradients(potential(charges));
-    auto moved = mesh_.spread_moved(q.data() + first, &motion.displacements[3 * first]);
-    processes_.sum(moved.data(), num_points(mesh_.shape()));
-    Spectrum waves = transformed(mesh_.shape(), moved);
+    const Spectrum charges = transformed(mesh_.shape(), mesh_.spread(q));
+    const auto field = mesh_.gradients(potential(charges), own());
+    Spectrum waves = transformed(mesh_.shape(), mesh_.spread_moved(q, motion.displacements));
     multiply(waves, kernel_);
     if (!open_)
         for_each_wave(mesh_.shape(), [&](std::int64_t wave, const WavePlace& place) {
@@ -116,7 +108,7 @@ void ParticleMesh::add_moved_product(const Motion& motion, const std::vector<dou
         });
     std::vector<double> mesh;
     transform_back(mesh_.shape(), waves, mesh);
-    const auto values = mesh_.interpolate(mesh);
+    const auto values = mesh_.interpolate(mesh, own());
     for (std::size_t atom = 0; atom < values.size(); ++atom) {
         const Vector3 d = motion.displacement(first + static_cast<std::int64_t>(atom));
         result[atom] += values[atom] + d[0] * field[3 * atom] + d[1] * field[3 * atom + 1] + d[2] * field[3 * atom + 2];
@@ -146,7 +138,7 @@ void ParticleMesh::add_strain_per_atom(
         Spectrum waves = q_waves;
         multiply(waves, strain_kernel(c));
         transform_back(mesh_.shape(), waves, mesh);
-        const auto values = mesh_.interpolate(mesh);
+        const auto values = mesh_.interpolate(mesh, own());
         for (std::size_t atom = 0; atom < values.size(); ++atom)
             result[6 * atom + c] += 0.5 * p[processes_.first + atom] * values[atom];
     }

@@ -24,8 +24,7 @@ public:
     void add_moved_product(const Motion& motion, const std::vector<double>& q, double* result) const override;
 
 private:
-    // Charges of the atoms of all processes on the mesh.
-    std::vector<double> spread(const std::vector<double>& q) const;
+    Rows own() const { return {processes_.first, processes_.num_local}; }
     std::vector<double> potential(const Spectrum& charges) const;
     void set_periodic_kernel();
     // Derivatives of the kernel by strain at all waves.

@@ -7,11 +7,10 @@ namespace mhdnn::electrostatics {
 
 // Woodbury's formula with a uniform density c of 1/D: 1/D - 1/D W G/(1 + c G) W^T 1/D.
 MeshPreconditioner::MeshPreconditioner(
-    const Matrix3& cell, const std::vector<double>& positions, double smearing, const std::vector<double>& diagonal,
-    const Processes& processes)
-    : processes_(processes), mesh_(
-                                 cell, mesh_shape(cell, coarsening * smearing, preconditioner_resolution),
-                                 preconditioner_resolution.order, positions, {processes.first, processes.num_local}),
+    const Matrix3& cell, const std::vector<double>& positions, double smearing, const std::vector<double>& diagonal)
+    : mesh_(
+          cell, mesh_shape(cell, coarsening * smearing, preconditioner_resolution), preconditioner_resolution.order,
+          positions),
       inverse_(diagonal.size()), kernel_(num_waves(mesh_.shape())) {
     for (std::size_t atom = 0; atom < diagonal.size(); ++atom) inverse_[atom] = 1.0 / diagonal[atom];
     const Green green(cell, mesh_.shape(), coarsening * smearing);
@@ -31,8 +30,7 @@ double MeshPreconditioner::largest_density(const Green& green, double smearing) 
         const Vector3 k = green.wave_vector(place);
         smear[wave] = std::exp(-2.0 * smearing * smearing * dot(k, k));
     });
-    auto density = mesh_.spread(inverse_.data());
-    processes_.sum(density.data(), num_points(mesh_.shape()));
+    auto density = mesh_.spread(inverse_);
     convolve(mesh_.shape(), smear, density);
     return *std::max_element(density.begin(), density.end());
 }
@@ -40,10 +38,9 @@ double MeshPreconditioner::largest_density(const Green& green, double smearing) 
 std::vector<double> MeshPreconditioner::operator()(const std::vector<double>& residual) const {
     std::vector<double> result(residual.size());
     for (std::size_t atom = 0; atom < residual.size(); ++atom) result[atom] = inverse_[atom] * residual[atom];
-    auto mesh = mesh_.spread(result.data());
-    processes_.sum(mesh.data(), num_points(mesh_.shape()));
+    auto mesh = mesh_.spread(result);
     convolve(mesh_.shape(), kernel_, mesh);
-    const auto long_waves = mesh_.interpolate(mesh);
+    const auto long_waves = mesh_.interpolate(mesh, {0, static_cast<std::int64_t>(residual.size())});
     for (std::size_t atom = 0; atom < residual.size(); ++atom) result[atom] -= inverse_[atom] * long_waves[atom];
     return result;
 }

@@ -4,11 +4,20 @@
 #include <cmath>
 
 #include "gaussians.h"
+#include "threads.h"
 
 namespace mhdnn::electrostatics {
 namespace {
 
 constexpr std::int64_t rows_at_once = 32;
+constexpr std::int64_t rows_worth_a_thread = 64;
+
+double sum_of_products(std::int64_t count, const double* values, const std::int32_t* atom, const double* q) {
+    double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t pair = 0; pair < count; ++pair) sum += values[pair] * q[atom[pair]];
+    return sum;
+}
 
 }  // namespace
 
@@ -21,22 +30,20 @@ RealSpace::RealSpace(Neighbors neighbors, const std::vector<double>& widths, dou
 // Several rows at once, for long vectors.
 void RealSpace::evaluate(const std::vector<double>& widths, double smearing) {
     const std::int64_t num_blocks = (neighbors_.rows.count + rows_at_once - 1) / rows_at_once;
-#pragma omp parallel
-    {
-        std::vector<double> squared, gamma;
-#pragma omp for schedule(dynamic)
-        for (std::int64_t block = 0; block < num_blocks; ++block) {
-            const std::int64_t end = std::min((block + 1) * rows_at_once, neighbors_.rows.count);
-            const std::int64_t start = neighbors_.starts[block * rows_at_once], count = neighbors_.starts[end] - start;
-            squared.resize(count);
-            gamma.resize(count);
-            for (std::int64_t row = block * rows_at_once; row < end; ++row) {
-                self_[row] = self_value(widths[neighbors_.rows.first + row], smearing);
-                measure(row, widths, squared.data() - start, gamma.data() - start);
-            }
-            pair_values(count, squared.data(), gamma.data(), smearing, values_.data() + start, slopes_.data() + start);
+    const int num_threads = most_threads();
+    std::vector<std::vector<double>> squared(num_threads), gamma(num_threads);
+    for_each_piece(num_blocks, num_threads, [&](int thread, std::int64_t block) {
+        const std::int64_t end = std::min((block + 1) * rows_at_once, neighbors_.rows.count);
+        const std::int64_t start = neighbors_.starts[block * rows_at_once], count = neighbors_.starts[end] - start;
+        squared[thread].resize(count);
+        gamma[thread].resize(count);
+        double *const squares = squared[thread].data(), *const widths_of_pairs = gamma[thread].data();
+        for (std::int64_t row = block * rows_at_once; row < end; ++row) {
+            self_[row] = self_value(widths[neighbors_.rows.first + row], smearing);
+            measure(row, widths, squares - start, widths_of_pairs - start);
         }
-    }
+        pair_values(count, squares, widths_of_pairs, smearing, values_.data() + start, slopes_.data() + start);
+    });
 }
 
 // Squared distances and widths of the pairs of a row.
@@ -57,14 +64,12 @@ void RealSpace::add_product(const std::vector<double>& charges, Rows own, double
     const std::int64_t skipped = own.first - neighbors_.rows.first;
     const double *const values = values_.data(), *const q = charges.data();
     const std::int32_t* const atom = neighbors_.atom.data();
-#pragma omp parallel for schedule(static)
-    for (std::int64_t row = skipped; row < skipped + own.count; ++row) {
-        double sum = self_[row] * q[neighbors_.rows.first + row];
-        const std::int64_t start = neighbors_.starts[row], end = neighbors_.starts[row + 1];
-#pragma omp simd reduction(+ : sum)
-        for (std::int64_t pair = start; pair < end; ++pair) sum += values[pair] * q[atom[pair]];
-        result[row - skipped] += sum;
-    }
+    for_each_of(own.count, rows_worth_a_thread, [&](std::int64_t local) {
+        const std::int64_t row = skipped + local;
+        const std::int64_t start = neighbors_.starts[row], count = neighbors_.starts[row + 1] - start;
+        result[local] +=
+            self_[row] * q[neighbors_.rows.first + row] + sum_of_products(count, values + start, atom + start, q);
+    });
 }
 
 void RealSpace::add_to_matrix(double* matrix) const {
@@ -82,8 +87,8 @@ void RealSpace::add_moved_product(
     const double *const slopes = slopes_.data(), *const q = charges.data(), *const moved = motion.displacements.data();
     const std::int32_t* const atom = neighbors_.atom.data();
     const Matrix3& e = motion.strain;
-#pragma omp parallel for schedule(static)
-    for (std::int64_t row = skipped; row < skipped + own.count; ++row) {
+    for_each_of(own.count, rows_worth_a_thread, [&](std::int64_t local) {
+        const std::int64_t row = skipped + local;
         const Vector3 from = motion.displacement(neighbors_.rows.first + row);
         const std::int64_t start = neighbors_.starts[row], end = neighbors_.starts[row + 1];
         double sum = 0.0;
@@ -96,8 +101,8 @@ void RealSpace::add_moved_product(
                                      2.0 * (r[1] * r[2] * e[1][2] + r[0] * r[2] * e[0][2] + r[0] * r[1] * e[0][1]);
             sum += 2.0 * slopes[pair] * (along + stretched) * q[atom[pair]];
         }
-        result[row - skipped] += sum;
-    }
+        result[local] += sum;
+    });
 }
 
 void RealSpace::add_derivatives(
@@ -106,8 +111,7 @@ void RealSpace::add_derivatives(
     const double *const left = p.data(), *const right = q.data(), *const slopes = slopes_.data();
     const std::int32_t* const others = neighbors_.atom.data();
     std::vector<Voigt> parts(own.count);
-#pragma omp parallel for schedule(static)
-    for (std::int64_t local = 0; local < own.count; ++local) {
+    for_each_of(own.count, rows_worth_a_thread, [&](std::int64_t local) {
         const std::int64_t row = skipped + local, atom = own.first + local;
         const std::int64_t start = neighbors_.starts[row], end = neighbors_.starts[row + 1];
         const double own_p = left[atom], own_q = right[atom];
@@ -131,7 +135,7 @@ void RealSpace::add_derivatives(
         result.positions[3 * local + 1] += y;
         result.positions[3 * local + 2] += z;
         parts[local] = {xx, yy, zz, yz, xz, xy};
-    }
+    });
     for (std::int64_t local = 0; local < own.count; ++local)
         for (int c = 0; c < 6; ++c) {
             strain[c] += parts[local][c];

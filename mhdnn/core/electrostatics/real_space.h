@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "buffer.h"
 #include "charge_system.h"
 #include "motion.h"
 #include "neighbors.h"
@@ -28,8 +29,8 @@ private:
     void measure(std::int64_t row, const std::vector<double>& widths, double* squared, double* gamma) const;
 
     Neighbors neighbors_;
-    std::vector<double> values_, slopes_;  // of the pairs: eV/e², and by r²
-    std::vector<double> self_;             // of the rows
+    Buffer<double> values_, slopes_;  // of the pairs: eV/e², and by r²
+    std::vector<double> self_;        // of the rows
 };
 
 }  // namespace mhdnn::electrostatics

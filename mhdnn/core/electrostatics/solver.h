@@ -10,9 +10,11 @@ namespace mhdnn::electrostatics {
 class Solver {
 public:
     virtual ~Solver() = default;
-    // x of all atoms; the start is a guess of it, or null.
+    // x of all atoms, from a right side of all; the start is a guess of it, or null.
     virtual std::vector<double> solve(
-        const std::vector<double>& right_side_local, double total, const double* start_all) = 0;
+        const std::vector<double>& right_side_all, double total, const double* start_all) = 0;
+    // A x of all atoms for the last solution x; null if it isn't known.
+    virtual const std::vector<double>* product() const { return nullptr; }
     virtual int iterations() const { return 0; }
 };
 

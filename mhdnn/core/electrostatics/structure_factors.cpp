@@ -5,11 +5,13 @@
 #include <complex>
 
 #include "parameters.h"
+#include "threads.h"
 
 namespace mhdnn::electrostatics {
 namespace {
 
 constexpr std::int64_t waves_at_once = 256;  // of a matrix
+constexpr std::int64_t atoms_worth_a_thread = 16;
 
 // Highest numbers of reciprocal vectors up to a cutoff.
 std::array<std::int64_t, 3> highest_waves(const Matrix3& cell, double cutoff) {
@@ -72,8 +74,7 @@ void StructureFactors::set_waves(const Matrix3& cell, const std::vector<double>&
         for (int axis = 0; axis < 3; ++axis) most[axis] = std::max(most[axis], std::abs(wave[axis]));
     cosine_.resize(num_atoms * num_waves());
     sine_.resize(num_atoms * num_waves());
-#pragma omp parallel for schedule(static)
-    for (std::int64_t atom = 0; atom < num_atoms; ++atom) {
+    for_each_of(num_atoms, 1, [&](std::int64_t atom) {
         const double* const r = &positions[3 * atom];
         std::vector<std::complex<double>> powers[3];
         for (int axis = 0; axis < 3; ++axis)
@@ -90,7 +91,7 @@ void StructureFactors::set_waves(const Matrix3& cell, const std::vector<double>&
             cosine_[atom * num_waves() + wave] = real * c.real() - imaginary * c.imag();
             sine_[atom * num_waves() + wave] = real * c.imag() + imaginary * c.real();
         }
-    }
+    });
 }
 
 DenseMatrix StructureFactors::matrix() const {
@@ -125,15 +126,14 @@ StructureFactors::Sums StructureFactors::sums(const std::vector<double>& charges
 
 void StructureFactors::add_product(const std::vector<double>& q, double* result) const {
     const Sums of_q = sums(q);
-#pragma omp parallel for schedule(static)
-    for (std::int64_t atom = 0; atom < processes_.num_local; ++atom) {
+    for_each_of(processes_.num_local, atoms_worth_a_thread, [&](std::int64_t atom) {
         const std::int64_t row = (processes_.first + atom) * num_waves();
         double sum = 0.0;
 #pragma omp simd reduction(+ : sum)
         for (std::int64_t wave = 0; wave < num_waves(); ++wave)
             sum += weights_[wave] * (cosine_[row + wave] * of_q.cosine[wave] + sine_[row + wave] * of_q.sine[wave]);
         result[atom] += sum;
-    }
+    });
 }
 
 SmoothDerivatives StructureFactors::derivatives(
@@ -153,8 +153,7 @@ SmoothDerivatives StructureFactors::derivatives(
 // Of own atoms with p in the potential of all with q: the position's, and half of the strain's.
 void StructureFactors::add_derivatives(
     const std::vector<double>& p, const Sums& of_q, bool per_atom, SmoothDerivatives& result) const {
-#pragma omp parallel for schedule(static)
-    for (std::int64_t atom = 0; atom < processes_.num_local; ++atom) {
+    for_each_of(processes_.num_local, atoms_worth_a_thread, [&](std::int64_t atom) {
         const std::int64_t row = (processes_.first + atom) * num_waves();
         const double charge = p[processes_.first + atom];
         double x = 0.0, y = 0.0, z = 0.0;
@@ -175,7 +174,7 @@ void StructureFactors::add_derivatives(
             for (int c = 0; c < 6; ++c)
                 result.strain_per_atom[6 * atom + c] += 0.5 * charge * value * strain_[6 * wave + c];
         }
-    }
+    });
 }
 
 // With S the sum of charges times exp(ik·r) and f = k·d of the displacements d, S' is the sum of i f q exp(ik·r).
@@ -198,8 +197,7 @@ void StructureFactors::add_moved_product(const Motion& motion, const std::vector
             moved.sine[wave] += phase * cosine[wave];
         }
     }
-#pragma omp parallel for schedule(static)
-    for (std::int64_t atom = 0; atom < processes_.num_local; ++atom) {
+    for_each_of(processes_.num_local, atoms_worth_a_thread, [&](std::int64_t atom) {
         const std::int64_t row = (processes_.first + atom) * num_waves();
         const Vector3 d = motion.displacement(processes_.first + atom);
         double sum = 0.0;
@@ -212,7 +210,7 @@ void StructureFactors::add_moved_product(const Motion& motion, const std::vector
             sum += weights_[wave] * (cosine * by_cosine + sine * by_sine);
         }
         result[atom] += sum;
-    }
+    });
 }
 
 }  // namespace mhdnn::electrostatics

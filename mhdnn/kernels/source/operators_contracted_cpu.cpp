@@ -10,14 +10,14 @@ namespace {
 template <class Real, class T>
 void evaluate_in_parallel(const DensityShape& shape, const Arguments<T>& arguments) {
     const std::vector<std::int64_t> order = cpu::order_of_atoms(arguments, 1);
-    at::parallel_for(0, cpu::num_groups<T>(arguments.num_atoms), 1, [&](std::int64_t first, std::int64_t last) {
+    cpu::for_groups<T>(arguments.num_atoms, [&](std::int64_t first, std::int64_t last) {
         cpu::evaluate_densities<Real>(shape, arguments, order, first, last);
     });
 }
 
 template <class Real, class T>
 void evaluate_in_parallel(const InvariantShape& shape, const InvariantArguments<T>& arguments) {
-    at::parallel_for(0, cpu::num_groups<T>(arguments.num_atoms), 1, [&](std::int64_t first, std::int64_t last) {
+    cpu::for_groups<T>(arguments.num_atoms, [&](std::int64_t first, std::int64_t last) {
         cpu::evaluate_invariants<Real>(shape, arguments, first, last);
     });
 }

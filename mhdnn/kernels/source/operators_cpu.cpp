@@ -1,6 +1,4 @@
 // The operators on the CPU.
-#include <ATen/Parallel.h>
-
 #include "cpu/evaluate.h"
 #include "cpu/order.h"
 #include "operators_registration.h"
@@ -11,7 +9,7 @@ namespace {
 template <class Real, class Shape, class T>
 void evaluate_in_parallel(const Shape& shape, const Arguments<T>& arguments) {
     const std::vector<std::int64_t> order = cpu::order_of_atoms(arguments, shape.num_elements);
-    at::parallel_for(0, cpu::num_groups<T>(arguments.num_atoms), 1, [&](std::int64_t first, std::int64_t last) {
+    cpu::for_groups<T>(arguments.num_atoms, [&](std::int64_t first, std::int64_t last) {
         cpu::evaluate_groups<Real>(shape, arguments, order, first, last);
     });
 }
@@ -58,6 +56,10 @@ Outputs evaluate_cpu(
 }
 
 }  // namespace
+
+TORCH_LIBRARY_FRAGMENT(mhdnn, library) {
+    library.def("set_num_threads(int count) -> ()", [](std::int64_t count) { choose_threads(int(count)); });
+}
 
 TORCH_LIBRARY_IMPL(mhdnn, CPU, library) { DeviceOperators<evaluate_cpu>::register_in(library); }
 

@@ -77,9 +77,8 @@ Result<T> evaluate(
         result.vector_gradient.data(),
         of_groups.data(),
         s.center_element.data()};
-    std::vector<std::uint64_t> keys;
-    for (std::int64_t atom = 0; atom < s.num_atoms(); ++atom) keys.push_back(neighbor_key(arguments, 1, atom));
-    const auto order = order_of_keys(keys);
+    std::vector<std::int64_t> order(s.num_atoms());
+    sort_atoms(arguments, 1, 0, s.num_atoms(), order.data());
     if (has_tangents) {
         evaluate_densities<Dual<Lanes<T>>>(shape, arguments, order, 0, groups);
     } else {

@@ -63,11 +63,8 @@ Result<T> evaluate(
         result.functions.data(),
         result.vector_gradient.data(),
         result.table_gradient.data()};
-    std::vector<std::uint64_t> keys;
-    for (std::int64_t atom = 0; atom < system.num_atoms(); ++atom) {
-        keys.push_back(cpu::neighbor_key(arguments, num_elements, atom));
-    }
-    const auto order = cpu::order_of_keys(keys);
+    std::vector<std::int64_t> order(system.num_atoms());
+    cpu::sort_atoms(arguments, num_elements, 0, system.num_atoms(), order.data());
     if (tangents.empty()) {
         cpu::evaluate_groups<Lanes<T>>(shape, arguments, order, 0, groups);
     } else {

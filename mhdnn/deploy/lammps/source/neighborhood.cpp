@@ -3,6 +3,7 @@
 #include "atom.h"
 #include "neigh_list.h"
 #include "neighbor.h"
+#include "threads.h"
 
 namespace mhdnn {
 namespace {
@@ -10,6 +11,8 @@ namespace {
 using LAMMPS_NS::Atom;
 using LAMMPS_NS::Neighbor;
 using LAMMPS_NS::NeighList;
+
+constexpr std::int64_t centers_worth_a_thread = 256;
 
 // Whether a fix has excluded the atom from interactions with all atoms, itself included.
 bool is_taken_out(int mask, const Neighbor& neighbor) {
@@ -65,8 +68,7 @@ void Neighborhood::collect_pairs(const NeighList& list, const Atom& atom, double
     near_.resize(place[num_centers]);
     std::vector<std::int64_t>& first = pairs_.first;
     first.assign(num_centers + 1, 0);
-#pragma omp parallel for schedule(static)
-    for (int row = 0; row < num_centers; ++row) {
+    for_each_of(num_centers, centers_worth_a_thread, [&](std::int64_t row) {
         const int i = rows_[row], num_neighbors = list.numneigh[i];
         const int* const neighbors = list.firstneigh[i];
         const double* const center = x[i];
@@ -81,13 +83,12 @@ void Neighborhood::collect_pairs(const NeighList& list, const Atom& atom, double
             count += static_cast<int>(squared_length(vector) < limit) & static_cast<int>(node[j] >= 0);
         }
         first[row + 1] = count;
-    }
+    });
     for (int row = 0; row < num_centers; ++row) first[row + 1] += first[row];
     const auto num_pairs = static_cast<std::size_t>(first[num_centers]);
     pairs_.neighbor.resize(num_pairs);
     pairs_.vectors.resize(3 * num_pairs);
-#pragma omp parallel for schedule(static)
-    for (int row = 0; row < num_centers; ++row) {
+    for_each_of(num_centers, centers_worth_a_thread, [&](std::int64_t row) {
         const int* const near = near_.data() + place[row];
         const double* const center = x[rows_[row]];
         const int* const node = node_.data();
@@ -98,7 +99,7 @@ void Neighborhood::collect_pairs(const NeighList& list, const Atom& atom, double
             neighbor[pair] = node[j];
             subtract(x[j], center, vectors + 3 * pair);
         }
-    }
+    });
 }
 
 }  // namespace mhdnn

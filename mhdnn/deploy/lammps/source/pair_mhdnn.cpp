@@ -84,11 +84,7 @@ void PairMHDNN::coeff(int narg, char** arg) {
             atom->ntypes);
     allocate();
     map_element2type(narg - 3, arg + 3);
-    try {
-        model_ = open_model(arg[2], settings_);
-    } catch (const std::exception& problem) {
-        error->all(FLERR, "pair_style mhdnn: {}", problem.what());
-    }
+    read_model(arg[2]);
     if (!model_->metadata().charges) settings_.refuse_charges(lmp);
     if (settings_.grade_limit > 0.0 && !has_grades())
         error->all(
@@ -99,6 +95,20 @@ void PairMHDNN::coeff(int narg, char** arg) {
     // where energies of atoms stand in virials is known for the short range only
     centroidstressflag = model_->metadata().charges ? CENTROID_NOTAVAIL : CENTROID_AVAIL;
     print_model();
+}
+
+// A file may be there for some processes only: then nobody waits for those that have failed.
+void PairMHDNN::read_model(const char* path) {
+    std::string problem;
+    try {
+        model_ = open_model(path, settings_);
+    } catch (const std::exception& thrown) {
+        problem = thrown.what();
+    }
+    int own = problem.empty() ? 0 : 1, everywhere = 0;
+    MPI_Allreduce(&own, &everywhere, 1, MPI_INT, MPI_MIN, world);
+    if (everywhere) error->all(FLERR, "pair_style mhdnn: {}", problem);
+    if (own) error->one(FLERR, "pair_style mhdnn: {}", problem);
 }
 
 void PairMHDNN::map_elements() {
@@ -359,43 +369,4 @@ void PairMHDNN::add_charge_derivatives(const mhdnn::Derivatives& derivatives) {
     // the same on all processes, and LAMMPS adds them up
     if (vflag_global && comm->me == 0)
         for (int c = 0; c < 6; ++c) virial[c] -= energy_unit_ * derivatives.strain[voigt_of[c]];
-}
-
-int PairMHDNN::pack_forward_comm(int n, int* indices, double* values, int, int*) {
-    for (int i = 0; i < n; ++i)
-        for (int k = 0; k < width_; ++k) *values++ = buffer_[width_ * indices[i] + k];
-    return width_ * n;
-}
-
-void PairMHDNN::unpack_forward_comm(int n, int first, double* values) {
-    for (int i = 0; i < width_ * n; ++i) buffer_[width_ * first + i] = values[i];
-}
-
-int PairMHDNN::pack_reverse_comm(int n, int first, double* values) {
-    for (int i = 0; i < width_ * n; ++i) values[i] = buffer_[width_ * first + i];
-    return width_ * n;
-}
-
-void PairMHDNN::unpack_reverse_comm(int n, int* indices, double* values) {
-    for (int i = 0; i < n; ++i)
-        for (int k = 0; k < width_; ++k) buffer_[width_ * indices[i] + k] += *values++;
-}
-
-void* PairMHDNN::extract_peratom(const char* name, int& num_columns) {
-    if (strcmp(name, "grade") == 0 && model_ && has_grades()) {
-        num_columns = 0;
-        if (static_cast<int>(grade_of_atom_.size()) < atom->nmax) grade_of_atom_.resize(atom->nmax, 0.0);
-        return grade_of_atom_.data();
-    }
-    if (strcmp(name, "charge") != 0 || !model_ || !model_->metadata().charges) return nullptr;
-    num_columns = 0;
-    if (static_cast<int>(charge_of_atom_.size()) < atom->nmax) charge_of_atom_.resize(atom->nmax, 0.0);
-    return charge_of_atom_.data();
-}
-
-double PairMHDNN::memory_usage() {
-    const double num_pairs = static_cast<double>(neighborhood_.pairs().num_pairs());
-    return Pair::memory_usage() + num_pairs * (2 * sizeof(std::int64_t) + 3 * sizeof(double)) +
-           static_cast<double>(sizeof(double)) * (charge_of_atom_.capacity() + buffer_.capacity() +
-                                                  forces_before_.capacity() + grade_of_atom_.capacity());
 }

@@ -5,7 +5,9 @@
 PairStyle(mhdnn,PairMHDNN);
 // clang-format on
 #else
-#pragma once
+// LAMMPS includes this file twice, which a `pragma once` would prevent
+#ifndef LMP_PAIR_MHDNN_H
+#define LMP_PAIR_MHDNN_H
 
 #include <memory>
 #include <string>
@@ -40,6 +42,7 @@ public:
 
 private:
     void allocate();
+    void read_model(const char* path);
     void map_elements();
     void print_model() const;
     void warn_of_dispersion() const;
@@ -87,4 +90,5 @@ private:
 
 }  // namespace LAMMPS_NS
 
+#endif
 #endif

@@ -171,6 +171,10 @@ private:
     std::vector<std::int64_t> near_, pair_;
 };
 
+/// Atoms that are sorted together, so that companions have similar neighbours: neighbours in the list are neighbours in
+/// space, and their data are in the cache.
+constexpr std::int64_t atoms_sorted_together = 1024;
+
 /// Numbers of neighbours of the first four elements in the upper half (8 bits each), the atom in the lower half.
 template <class T>
 std::uint64_t neighbor_key(const Arguments<T>& arguments, int num_elements, std::int64_t atom) {
@@ -190,21 +194,15 @@ std::uint64_t neighbor_key(const Arguments<T>& arguments, int num_elements, std:
     return key << 32 | std::uint64_t(atom);
 }
 
-/// Atoms in an order in which companions have similar numbers of neighbours of each element, from their keys.
-inline std::vector<std::int64_t> order_of_keys(std::vector<std::uint64_t>& keys) {
-    std::vector<std::int64_t> order(keys.size());
-    std::uint64_t largest = 0;
-    for (const std::uint64_t key : keys) largest = std::max(largest, key >> 32);
-    if (largest < 256) {  // one element: no need to compare
-        std::vector<std::size_t> next(largest + 2, 0);
-        for (const std::uint64_t key : keys) ++next[(key >> 32) + 1];
-        for (std::size_t count = 0; count <= largest; ++count) next[count + 1] += next[count];
-        for (const std::uint64_t key : keys) order[next[key >> 32]++] = std::int64_t(key & 0xffffffffu);
-        return order;
-    }
-    if (!std::is_sorted(keys.begin(), keys.end())) std::sort(keys.begin(), keys.end());
-    for (std::size_t i = 0; i < keys.size(); ++i) order[i] = std::int64_t(keys[i] & 0xffffffffu);
-    return order;
+/// Atoms first ... first + count - 1 in an order in which companions have similar numbers of neighbours of each
+/// element.
+template <class T>
+void sort_atoms(
+    const Arguments<T>& arguments, int num_elements, std::int64_t first, std::int64_t count, std::int64_t* order) {
+    std::vector<std::uint64_t> keys(count);
+    for (std::int64_t i = 0; i < count; ++i) keys[i] = neighbor_key(arguments, num_elements, first + i);
+    std::sort(keys.begin(), keys.end());
+    for (std::int64_t i = 0; i < count; ++i) order[i] = std::int64_t(keys[i] & 0xffffffffu);
 }
 
 }  // namespace mhdnn::cpu

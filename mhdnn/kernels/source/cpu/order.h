@@ -1,16 +1,29 @@
-// The order in which the CPU evaluates atoms, and the check of their indices.
+// How the CPU evaluates atoms: in which order, and by which threads; and the check of their indices.
 #pragma once
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
 #include "neighborhood.h"
+#include "threads.h"
 
 namespace mhdnn::cpu {
 
+/// As many threads as were chosen, or as torch would take.
+inline int num_threads() {
+    if (at::in_parallel_region()) return 1;
+    return chosen_threads() > 0 ? chosen_threads() : at::get_num_threads();
+}
+
+/// function(first, last) for the groups of some atoms.
+template <class T, class Function>
+void for_groups(std::int64_t num_atoms, const Function& function) {
+    for_ranges(num_groups<T>(num_atoms), 1, num_threads(), function);
+}
+
 inline void check_elements(const at::Tensor& elements, const char* name, const char* of, int num_elements) {
     const auto* element = elements.const_data_ptr<std::int64_t>();
-    at::parallel_for(0, elements.size(0), 20000, [&](std::int64_t first, std::int64_t last) {
+    for_ranges(elements.size(0), 20000, num_threads(), [&](std::int64_t first, std::int64_t last) {
         for (std::int64_t i = first; i < last; ++i) {
             TORCH_CHECK_INDEX(
                 element[i] >= 0 && element[i] < num_elements, "`", name, "`: expected 0 to ", num_elements - 1,
@@ -35,16 +48,18 @@ inline void check_indices(const at::Tensor& first_pairs, const at::Tensor& neigh
     check_elements(neighbor_element, "neighbor_element", "pair", num_elements);
 }
 
-/// Atoms in an order in which companions have similar neighbours.
+/// Atoms in an order in which companions have similar numbers of neighbours of each element.
 template <class T>
 std::vector<std::int64_t> order_of_atoms(const Arguments<T>& arguments, int num_elements) {
-    std::vector<std::uint64_t> keys(arguments.num_atoms);
-    at::parallel_for(0, arguments.num_atoms, 1000, [&](std::int64_t first, std::int64_t last) {
-        for (std::int64_t atom = first; atom < last; ++atom) {
-            keys[atom] = neighbor_key(arguments, num_elements, atom);
-        }
+    const std::int64_t num_atoms = arguments.num_atoms;
+    std::vector<std::int64_t> order(num_atoms);
+    const std::int64_t num_blocks = (num_atoms + atoms_sorted_together - 1) / atoms_sorted_together;
+    for_each_piece(num_blocks, num_threads(), [&](int, std::int64_t block) {
+        const std::int64_t first = block * atoms_sorted_together;
+        const std::int64_t count = std::min(atoms_sorted_together, num_atoms - first);
+        sort_atoms(arguments, num_elements, first, count, order.data() + first);
     });
-    return order_of_keys(keys);
+    return order;
 }
 
 }  // namespace mhdnn::cpu
