@@ -22,7 +22,6 @@ from mhdnn.compilation import (
     digest_of,
     flags_for,
     only_one,
-    source_digest,
 )
 from mhdnn.errors import BuildError
 from mhdnn.kernels.shipped import library_name
