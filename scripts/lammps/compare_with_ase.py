@@ -30,12 +30,12 @@ INPUT = """\
 atom_style atomic
 boundary {boundary}
 atom_modify map yes
-read_data atoms.data
+read_data {folder}/atoms.data
 pair_style mhdnn extrapolation off
 pair_coeff * * {model} {elements}
 run 0
 print "ENERGY $(pe:%.17g)"
-write_dump all custom forces.dump id fx fy fz modify sort id format float %.17g
+write_dump all custom {folder}/forces.dump id fx fy fz modify sort id format float %.17g
 """
 
 
@@ -43,19 +43,20 @@ def in_lammps(atoms: Atoms, model: Path, command: str, plugin: Path | None) -> t
     """Energy (eV) and forces (eV/Å) in ASE's frame."""
     elements = sorted(set(atoms.symbols))
     prism = Prism(atoms.cell.complete()[:], pbc=atoms.pbc)
-    script = INPUT.format(
-        plugin=f"plugin load {plugin.resolve()}\n" if plugin else "",
-        boundary=" ".join("p" if periodic else "s" for periodic in atoms.pbc),
-        model=model.resolve(),
-        elements=" ".join(elements),
-    )
     with tempfile.TemporaryDirectory() as folder:
+        script = INPUT.format(
+            plugin=f"plugin load {plugin.resolve()}\n" if plugin else "",
+            boundary=" ".join("p" if periodic else "s" for periodic in atoms.pbc),
+            model=model.resolve(),
+            elements=" ".join(elements),
+            folder=folder,
+        )
         write_lammps_data(
             Path(folder) / "atoms.data", atoms, specorder=elements, masses=True, atom_style="atomic", prismobj=prism
         )
         (Path(folder) / "in.lammps").write_text(script)
-        run = [*shlex.split(command), "-in", "in.lammps", "-log", "none"]
-        result = subprocess.run(run, cwd=folder, capture_output=True, text=True, check=False)
+        run = [*shlex.split(command), "-in", f"{folder}/in.lammps", "-log", "none"]
+        result = subprocess.run(run, capture_output=True, text=True, check=False)
         if result.returncode:
             sys.exit(f"{command}: LAMMPS failed:\n{result.stdout[-2000:]}{result.stderr[-2000:]}")
         energy = next(line for line in result.stdout.splitlines() if line.startswith("ENERGY"))
