@@ -1,39 +1,39 @@
 """Labels that `mhdnn data select` needs, against as many taken at random from the same pool.
 
-    python benchmarks/active_selection.py Si.extxyz [--sizes 20 40 80] [--seeds 3] [--output F.json] [--plot F.png]
+    python benchmarks/active_selection.py Si.extxyz [--sizes 20 40 80] [--seeds 3] [--seen 6000] [--output F.json]
+                                          [--plot F.png]
 
 A tenth of the set is the test, the rest the pool; for each seed another tenth, and other first structures, which both
 ways share. From there one takes structures at random, the other those that the model trained on what it has chosen so
-far knows least. Every model is trained from nothing with the defaults, or what --override says. Printed are test
-errors, mean and standard deviation over the seeds, and how many labels at random have the force error of the chosen
-ones (by the line through the logarithms of random's errors).
+far knows least. Every model is trained from nothing with the defaults, or what --override says, for as many epochs as
+it takes to see --seen structures: few labels get no shorter a training than many. Printed are test errors, mean and
+standard deviation over the seeds, and how many labels at random have the force error of the chosen ones (by the line
+through the logarithms of random's errors).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from accuracy import divided
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from mhdnn.active.select import select
 from mhdnn.data.store import StoreReader, StoreWriter
 from mhdnn.evaluation.plots import save_figure, style_axes
+from mhdnn.training.command import train_in
 
 ERRORS = {"force_mae_ev_per_angstrom": "force MAE, eV/Å", "energy_mae_mev_per_atom": "energy MAE, meV/atom"}
 COLORS = {"random": "#8a8f98", "selected": "#d1495b"}
-
-
-def run(*command: object) -> None:
-    subprocess.run([str(word) for word in command], check=True)
 
 
 def write_part(source: Path, numbers: Sequence[int], path: Path) -> Path:
@@ -46,10 +46,11 @@ def write_part(source: Path, numbers: Sequence[int], path: Path) -> Path:
     return path
 
 
-def trained(train: Path, test: Path, folder: Path, seed: int, overrides: list[str]) -> dict[str, float]:
+def trained(train: Path, test: Path, folder: Path, seed: int, chosen: argparse.Namespace) -> dict[str, float]:
     """Test errors of a model in a folder."""
-    sets = (f"data.train={train}", f"data.test={test}", f"seed={seed}", f"hydra.run.dir={folder}")
-    run("mhdnn", "train", *sets, "report=false", *overrides)
+    epochs = f"trainer.max_epochs={round(chosen.seen / len(StoreReader(train)))}"
+    quiet = ("report=false", "trainer.enable_progress_bar=false")
+    train_in(folder, [f"data.train={train}", f"data.test={test}", f"seed={seed}", epochs, *quiet, *chosen.override])
     return json.loads((folder / "errors.json").read_text())["test"]
 
 
@@ -58,10 +59,7 @@ def chosen_next(pool: Path, known: list[int], model: Path, num: int, folder: Pat
     left = [number for number in range(len(StoreReader(pool))) if number not in known]
     rest = write_part(pool, left, folder / "rest.h5")
     labelled = write_part(pool, known, folder / "known.h5")
-    run("mhdnn", "data", "select", rest, f"model={model}", f"labelled={labelled}", f"num={num}")
-    reader, selected = StoreReader(rest), StoreReader(folder / "rest_selected.h5")
-    places = {structure.positions.tobytes(): number for structure, number in zip(reader, left, strict=True)}
-    return [places[structure.positions.tobytes()] for structure in selected]
+    return [left[number] for number in select(rest, model, num, labelled)]
 
 
 def curve(
@@ -80,7 +78,7 @@ def curve(
             known = known + chosen_next(pool, known, model, missing, here)
         else:
             known = known + [number for number in order if number not in known][:missing]
-        errors = trained(write_part(pool, known, here / "train.h5"), test, here / "run", seed, chosen.override)
+        errors = trained(write_part(pool, known, here / "train.h5"), test, here / "run", seed, chosen)
         model = here / "run/model.pt"
         records.append({"way": way, "seed": seed, "labels": len(known), **errors})
     return records
@@ -139,10 +137,12 @@ def main() -> None:
     parser.add_argument("sources", nargs="+", type=Path)
     parser.add_argument("--sizes", type=int, nargs="+", default=[20, 40, 60, 80, 120])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seen", type=int, default=6000, help="structures that each training sees, with repetition")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--override", action="append", default=[], help="of mhdnn train, e.g. cutoff=6.0")
     chosen = parser.parse_args()
+    torch.set_num_threads(1)
     records: dict[str, list[dict[str, Any]]] = {}
     for source in chosen.sources:
         name = source.parent.name or source.stem

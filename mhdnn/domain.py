@@ -9,6 +9,7 @@ An atom is outside if
 
   .. math:: n_i = \sum_j \bigl(1 - r_{ij}^2/r_c^2\bigr)^2,
 
+- an element has a smaller or a larger share in this count than it had (a metal of which only alloys were trained on),
 - its charge leaves the range of its element.
 
 Another atom of the same kind exceeds the largest of N values with a probability of 1/(N+1): were the ranges those of
@@ -41,7 +42,12 @@ def unlimited(*shape: int) -> torch.Tensor:
 
 
 def with_older_ranges(potential: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Hook of `load_state_dict`: what older weights have, ranges of all elements together, as those of each element."""
+    """Hook of `load_state_dict`: what older weights have, ranges of all elements together, as those of each element.
+
+    Those that know no shares of elements among neighbours have no limits of them.
+    """
+    shape: torch.Size = potential.domain.share_range.shape  # type: ignore[union-attr, assignment]
+    state.setdefault(f"{prefix}domain.share_range", unlimited(*shape[1:]))
     minimum, maximum = (state.pop(f"{prefix}function_{name}", None) for name in ("minimum", "maximum"))
     if minimum is None or maximum is None:
         return
@@ -90,7 +96,8 @@ class TrainingDomain(nn.Module):
     :ivar distance_range: limit and smallest distance of each pair of elements, shape
         (2, num_elements, num_elements), Å; the cutoff where none was within it
     :ivar count_range: of the smooth counts of neighbours, as `function_range`, shape (4, num_elements)
-    :ivar charge_range: the same, e
+    :ivar share_range: of elements in these counts, shape (4, num_elements, num_elements): the second is the neighbour
+    :ivar charge_range: as `count_range`, e
     :ivar total_charge_range: smallest and largest, shape (2,), e
     """
 
@@ -98,6 +105,7 @@ class TrainingDomain(nn.Module):
     function_range: torch.Tensor
     distance_range: torch.Tensor
     count_range: torch.Tensor
+    share_range: torch.Tensor
     charge_range: torch.Tensor
     total_charge_range: torch.Tensor
 
@@ -112,6 +120,7 @@ class TrainingDomain(nn.Module):
         self.register_buffer("function_range", unlimited(num_elements, len(self.function_names)))
         self.register_buffer("distance_range", torch.zeros(2, num_elements, num_elements, dtype=torch.float64))
         self.register_buffer("count_range", unlimited(num_elements))
+        self.register_buffer("share_range", unlimited(num_elements, num_elements))
         self.register_buffer("charge_range", unlimited(num_elements))
         self.register_buffer("total_charge_range", torch.tensor([-torch.inf, torch.inf], dtype=torch.float64))
 
@@ -148,7 +157,9 @@ class TrainingDomain(nn.Module):
         element_index: torch.Tensor,
         num_centers: int,
     ) -> torch.Tensor:
-        """Whether a neighbour is too close, or neighbours are too few or too many, shape (num_centers,), bool.
+        """Whether a neighbour is too close, or neighbours are too few, too many, or of unusual elements.
+
+        :return: shape (num_centers,), bool
 
         :param vectors: from centre to neighbour, shape (num_pairs, 3), Å, all within the cutoff
         :param center_index: ascending, shape (num_pairs,)
@@ -157,9 +168,18 @@ class TrainingDomain(nn.Module):
         """
         squares = squared_lengths(vectors)
         shares = squares.mul(-1.0 / self.cutoff**2).add_(1.0).square_()
-        counts = torch.zeros(num_centers, dtype=shares.dtype, device=shares.device).index_add(0, center_index, shares)
-        known = self.count_range.index_select(1, element_index[:num_centers])
+        num_elements, own = len(self.symbols), element_index[:num_centers]
+        rows = center_index
+        if num_elements > 1:
+            rows = center_index * num_elements + element_index.index_select(0, neighbor_index)
+        parts = torch.zeros(num_centers * num_elements, dtype=shares.dtype, device=shares.device)
+        parts = parts.index_add(0, rows, shares).view(num_centers, num_elements)
+        counts, known = parts.sum(1), self.count_range.index_select(1, own)
         result = (counts < known[0]) | (counts > known[3])
+        if num_elements > 1:
+            parts = parts / counts.clamp(min=1e-30).unsqueeze(1)
+            limits = self.share_range.index_select(1, own)
+            result = result | ((parts < limits[0]) | (parts > limits[3])).any(1)
         limits = self.distance_range[0].square().flatten()
         suspects = torch.nonzero(squares < limits.max()).squeeze(1)  # few: the elements of the others need no look
         if suspects.numel() > 0:
@@ -216,14 +236,28 @@ class TrainingDomain(nn.Module):
                 known = "never within the cutoff"
             name = self.symbols[element] + "-" + self.symbols[int(neighbors[pair])]
             return name + " at " + rounded(float(distances[pair])) + " Å, of the training data " + known
-        count = float((1.0 - (distances / self.cutoff).square()).square().sum())
+        shares = (1.0 - (distances / self.cutoff).square()).square()
+        count = float(shares.sum())
         ranges = self.count_range[:, element]
         if float(ranges[0]) <= count and count <= float(ranges[3]):
-            return ""
+            return self._words_of_shares(element, shares, neighbors)
         if distances.numel() == 0:
             return "no neighbour within the cutoff"
         text = "neighbours (smooth count) " + rounded(count) + ", of the training data "
         return text + rounded(float(ranges[1])) + " to " + rounded(float(ranges[2]))
+
+    def _words_of_shares(self, element: int, shares: torch.Tensor, neighbors: torch.Tensor) -> str:
+        parts = torch.zeros(len(self.symbols), dtype=shares.dtype, device=shares.device)
+        parts = parts.index_add(0, neighbors, shares)
+        parts = parts / parts.sum().clamp(min=1e-30)
+        limits = self.share_range[:, element]
+        excess = torch.maximum(limits[0] - parts, parts - limits[3])
+        if len(self.symbols) == 1 or not bool((excess > 0.0).any()):
+            return ""
+        number = int(excess.argmax())
+        known = rounded(100.0 * float(limits[1, number])) + " to " + rounded(100.0 * float(limits[2, number])) + " %"
+        part = "neighbours (smooth count) that are " + self.symbols[number] + " "
+        return part + rounded(100.0 * float(parts[number])) + " %, of the training data " + known
 
     def _words_of_functions(self, element: int, values: torch.Tensor) -> str:
         limits = self.function_range[:, element]
@@ -274,6 +308,9 @@ class TrainingDomain(nn.Module):
             "distance_limit": by_element(self.distance_range[0]),
             "distance_minimum": by_element(self.distance_range[1]),
             "neighbor_count_range": by_element(self.count_range.T),
+            "neighbor_share_range": {
+                symbol: by_element(rows.T) for symbol, rows in zip(symbols, self.share_range.unbind(1), strict=True)
+            },
             "charge_range": by_element(self.charge_range.T),
             "total_charge_range": _finite(self.total_charge_range),
         }

@@ -142,7 +142,7 @@ PlainModel<T>::PlainModel(Weights weights, const std::string& dtype) : weights_(
     domain_ = TrainingDomain(weights_, metadata_.elements, num_functions_, metadata_.cutoff);
     distances_ = DistanceLimits(
         metadata_.cutoff, weights_.numbers<double>("domain.distance_range"),
-        weights_.numbers<double>("domain.count_range"));
+        weights_.numbers<double>("domain.count_range"), domain_.share_range());
     for (int element = 0; element < num_elements(); ++element) {
         lower_.emplace_back(domain_.lower(element), domain_.lower(element) + num_functions_);
         upper_.emplace_back(domain_.upper(element), domain_.upper(element) + num_functions_);

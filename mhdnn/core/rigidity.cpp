@@ -31,6 +31,11 @@ Rigidity<T>::Rigidity(const Weights& weights, int num_elements, int num_function
     const auto radius = weights.numbers<double>("uncertainty.radius", num_elements);
     const auto residuals = weights.numbers<T>("uncertainty.residual_weights", std::size_t(num_elements) * size);
     const auto limits = weights.numbers<double>("uncertainty.residual_limits", 2 * std::size_t(num_elements));
+    std::vector<T> kernels, rates(num_elements, T(0));
+    if (weights.has("uncertainty.kernel_weights")) {
+        kernels = weights.numbers<T>("uncertainty.kernel_weights", std::size_t(num_elements) * num_landmarks);
+        rates = weights.numbers<T>("uncertainty.kernel_rates", num_elements);
+    }
     power_ = weights.number("uncertainty.rigidity_power");
     for (int element = 0; element < num_elements; ++element) {
         OfElement own;
@@ -50,6 +55,11 @@ Rigidity<T>::Rigidity(const Weights& weights, int num_elements, int num_function
         own.radius = radius[element];
         own.residuals.assign(
             residuals.begin() + std::size_t(element) * size, residuals.begin() + std::size_t(element + 1) * size);
+        if (!kernels.empty())
+            own.kernels.assign(
+                kernels.begin() + std::size_t(element) * num_landmarks,
+                kernels.begin() + std::size_t(element + 1) * num_landmarks);
+        own.rate = rates[element];
         own.smallest_residual = limits[element];
         own.largest_residual = limits[num_elements + element];
         elements_.push_back(std::move(own));
@@ -81,6 +91,10 @@ void Rigidity<T>::evaluate(int element, const Lanes<T>* functions, int num_atoms
     for (const Lanes<T>& each : space.products)
         nearest = Lanes<T>(each.native < nearest.native ? each.native : nearest.native);
     nearest = at_least(nearest + explained, T(0));
+    for (std::size_t n = 0; n < own.kernels.size(); ++n) {
+        const Lanes<T> distance = at_least(space.products[n] + explained, T(0));
+        residual = residual + Lanes<T>(own.kernels[n]) * exponential(Lanes<T>(-own.rate) * distance);
+    }
     for (int lane = 0; lane < num_atoms; ++lane) {
         const double grade = std::sqrt(double(square[lane])), distance = std::sqrt(double(nearest[lane]));
         const double bounded = std::min(std::max(double(residual[lane]), own.smallest_residual), own.largest_residual);

@@ -31,6 +31,8 @@ private:
         Matrix<T> landmarks;       // -2 t
         std::vector<T> squares;    // |t|²
         std::vector<T> residuals;  // u
+        std::vector<T> kernels;    // v; empty in files of older versions
+        T rate;                    // γ
         double largest_grade, radius, smallest_residual, largest_residual;
     };
     int num_functions_ = 0;

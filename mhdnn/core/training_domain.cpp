@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace mhdnn {
 namespace {
@@ -31,22 +32,27 @@ std::string rounded(double value) {
     return (value < 0.0 ? "-" : "") + digits + tail;
 }
 
-double smooth_count(const Pairs& pairs, std::int64_t center, double cutoff) {
+SmoothCounts smooth_counts(const Pairs& pairs, std::int64_t center, double cutoff, std::size_t num_elements) {
     const double inverse = 1.0 / (cutoff * cutoff);
-    double count = 0.0;
+    SmoothCounts counts;
+    std::fill_n(counts.begin(), num_elements, 0.0);
     for (std::int64_t pair = pairs.first[center]; pair < pairs.first[center + 1]; ++pair) {
         const double share = 1.0 - squared_length(&pairs.vectors[3 * pair]) * inverse;
-        count += share * share;
+        counts[pairs.element[pairs.neighbor[pair]]] += share * share;
     }
-    return count;
+    return counts;
 }
 
 DistanceLimits::DistanceLimits(
-    double cutoff, const std::vector<double>& distance_range, const std::vector<double>& count_range)
+    double cutoff, const std::vector<double>& distance_range, const std::vector<double>& count_range,
+    const std::vector<double>& share_range)
     : cutoff(cutoff), fewest(count_range.begin(), count_range.begin() + count_range.size() / 4),
       most(count_range.end() - count_range.size() / 4, count_range.end()) {
     for (std::size_t pair = 0; pair < distance_range.size() / 2; ++pair)
         squared_distance.push_back(distance_range[pair] * distance_range[pair]);
+    if (fewest.size() == 1) return;
+    least.assign(share_range.begin(), share_range.begin() + share_range.size() / 4);
+    largest.assign(share_range.end() - share_range.size() / 4, share_range.end());
 }
 
 bool DistanceLimits::is_outside(const Pairs& pairs, std::int64_t center) const {
@@ -55,8 +61,15 @@ bool DistanceLimits::is_outside(const Pairs& pairs, std::int64_t center) const {
     bool close = false;
     for (std::int64_t pair = pairs.first[center]; pair < pairs.first[center + 1]; ++pair)
         close |= squared_length(&pairs.vectors[3 * pair]) < limits[pairs.element[pairs.neighbor[pair]]];
-    const double count = smooth_count(pairs, center, cutoff);
-    return close || count < fewest[element] || count > most[element];
+    const std::size_t n = fewest.size();
+    const SmoothCounts counts = smooth_counts(pairs, center, cutoff, n);
+    const double count = std::accumulate(counts.begin(), counts.begin() + n, 0.0);
+    bool unusual = false;
+    for (std::size_t other = 0; other < n && !least.empty(); ++other) {
+        const double share = counts[other] / std::max(count, 1e-30);
+        unusual |= share < least[element * n + other] || share > largest[element * n + other];
+    }
+    return close || unusual || count < fewest[element] || count > most[element];
 }
 
 TrainingDomain::TrainingDomain(
@@ -67,6 +80,7 @@ TrainingDomain::TrainingDomain(
     functions_ = weights.numbers<double>("domain.function_range", 4 * n * num_functions);
     distances_ = weights.numbers<double>("domain.distance_range", 2 * n * n);
     counts_ = weights.numbers<double>("domain.count_range", 4 * n);
+    if (weights.has("domain.share_range")) shares_ = weights.numbers<double>("domain.share_range", 4 * n * n);
     charges_ = weights.numbers<double>("domain.charge_range", 4 * n);
     total_charge_ = weights.numbers<double>("domain.total_charge_range", 2);
     slack_ = weights.number("domain.total_charge_slack");
@@ -108,9 +122,12 @@ std::string TrainingDomain::words_of_distances(const Pairs& pairs, std::int64_t 
         distance = own;
         other = neighbor;
     }
-    if (other < 0)
-        return words_of_count(
-            element, smooth_count(pairs, center, cutoff_), pairs.first[center] == pairs.first[center + 1]);
+    if (other < 0) {
+        const SmoothCounts counts = smooth_counts(pairs, center, cutoff_, n);
+        const double count = std::accumulate(counts.begin(), counts.begin() + n, 0.0);
+        const std::string text = words_of_count(element, count, pairs.first[center] == pairs.first[center + 1]);
+        return text.empty() ? words_of_shares(pairs, center) : text;
+    }
     const double smallest = distances_[(n + element) * n + other];
     const std::string known = smallest >= cutoff_ ? "never within the cutoff" : "at least " + rounded(smallest) + " Å";
     return elements_[element] + "-" + elements_[other] + " at " + rounded(distance) + " Å" + training_data + known;
@@ -121,6 +138,25 @@ std::string TrainingDomain::words_of_count(int element, double count, bool is_al
     if (is_alone) return "no neighbour within the cutoff";
     return "neighbours (smooth count) " + rounded(count) + training_data +
            known_range(of_element(counts_, 1, element), of_element(counts_, 2, element));
+}
+
+std::string TrainingDomain::words_of_shares(const Pairs& pairs, std::int64_t center) const {
+    const std::size_t n = elements_.size(), size = n * n, row = pairs.element[center] * n;
+    if (n == 1 || shares_.empty()) return "";
+    const SmoothCounts counts = smooth_counts(pairs, center, cutoff_, n);
+    const double count = std::max(std::accumulate(counts.begin(), counts.begin() + n, 0.0), 1e-30);
+    double largest = 0.0;
+    std::string text;
+    for (std::size_t other = 0; other < n; ++other) {
+        const double share = counts[other] / count;
+        const double excess = std::max(shares_[row + other] - share, share - shares_[3 * size + row + other]);
+        if (!(excess > largest)) continue;
+        largest = excess;
+        text = "neighbours (smooth count) that are " + elements_[other] + " " + rounded(100.0 * share) + " %" +
+               training_data +
+               known_range(100.0 * shares_[size + row + other], 100.0 * shares_[2 * size + row + other]) + " %";
+    }
+    return text;
 }
 
 std::string TrainingDomain::words_of_functions(int element, const double* values) const {

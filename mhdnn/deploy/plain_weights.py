@@ -189,15 +189,15 @@ def _write_layers(writer: _Writer, prefix: str, layers: nn.Sequential, member: i
 def _write_domain(writer: _Writer, domain: TrainingDomain) -> None:
     for number, name in enumerate(domain.function_names):
         writer.text(f"function.{number}", name)
-    names = ("num_atoms", "function_range", "distance_range", "count_range", "charge_range", "total_charge_range")
-    writer.arrays("domain", domain, *names, "total_charge_slack")
+    names = ("num_atoms", "function_range", "distance_range", "count_range", "share_range", "charge_range")
+    writer.arrays("domain", domain, *names, "total_charge_range", "total_charge_slack")
 
 
 def _write_uncertainty(writer: _Writer, potential: Potential) -> None:
     """What expected errors of forces need."""
-    names = ("axes", "atomic_factor", "inverse_penalty", "residual_weights", "residual_limits", "rigidity_power",
-             "offset", "weights", "force_floor", "least_error", "landmarks", "radius", "largest_grade",
-             "largest_error", "outside_factor")  # fmt: skip
+    names = ("axes", "atomic_factor", "inverse_penalty", "residual_weights", "residual_limits", "kernel_weights",
+             "kernel_rates", "rigidity_power", "offset", "weights", "force_floor", "least_error", "landmarks",
+             "radius", "largest_grade", "largest_error", "outside_factor")  # fmt: skip
     writer.arrays("uncertainty", potential.uncertainty, *names)
 
 

@@ -24,7 +24,6 @@ from mhdnn.errors import DataError
 from mhdnn.neighbors import squared_lengths
 from mhdnn.potential import Potential
 from mhdnn.prediction import SeenAtoms, has_charges, predict_charges
-from mhdnn.segments import segment_sum
 from mhdnn.structure import Batch
 
 THRESHOLDS = (10, 30, 100)
@@ -38,7 +37,7 @@ LARGEST_RATIO = 5.0
 DISTANCE_SLACK = 0.1, 0.01
 """At most and at least, of a smallest distance."""
 COUNT_SLACK = 0.2, 0.01
-"""At most and at least, of the smallest and the largest count of neighbours."""
+"""At most and at least, of the smallest and the largest count of neighbours, and share of an element in it."""
 ROUND_OFF = 3e-5
 """Of the largest of all functions: what is below it counts as zero."""
 CHARGE_ROUND_OFF = 1e-5
@@ -149,7 +148,7 @@ def fit_domain(potential: Potential, batches: Iterable[Batch]) -> None:
     """
     domain, num_elements = potential.domain, len(potential.domain.symbols)
     above, below = (LargestValues(num_elements, potential.descriptor.num_functions) for _ in range(2))
-    near, many = LargestValues(num_elements, num_elements + 1), LargestValues(num_elements, 1)
+    near, many = LargestValues(num_elements, 2 * num_elements + 1), LargestValues(num_elements, num_elements + 1)
     charges, totals = ChargeRanges(num_elements), [torch.zeros(0, dtype=torch.float64)]
     for batch in batches:
         with torch.no_grad():
@@ -159,12 +158,12 @@ def fit_domain(potential: Potential, batches: Iterable[Batch]) -> None:
         below.add(-functions, element)
         distances = distances_and_counts(atoms)
         near.add(-distances, element)
-        many.add(distances[:, -1:], element)
+        many.add(distances[:, num_elements:], element)
         charges.add(batch.labels.charges, element)
         totals.append(batch.geometry.total_charge)
     if not bool(above.num_rows.any()):
         raise DataError("training set: expected at least one atom, got none")
-    num_tests = 2 * above.held.shape[2] + near.held.shape[2] + 1
+    num_tests = 2 * above.held.shape[2] + near.held.shape[2] + many.held.shape[2]
     largest = float(torch.maximum(above.held[:, 0], below.held[:, 0]).max())
     domain.num_atoms.copy_(above.num_rows)
     ranges = widened_ranges(above, below, num_tests, ROUND_OFF * largest, LARGEST_RATIO, LEAST_WIDENING)
@@ -220,9 +219,9 @@ def forget_functions(potential: Potential) -> None:
 
 
 def distances_and_counts(atoms: SeenAtoms) -> torch.Tensor:
-    """Distance of the nearest neighbour of each element (infinite: none), and smooth count of all neighbours.
+    """Distance of the nearest neighbour of each element (infinite: none), smooth count, shares of elements in it.
 
-    :return: shape (num_atoms, num_elements + 1)
+    :return: shape (num_atoms, 2 · num_elements + 1)
     """
     num_elements, num_atoms = len(atoms.potential.domain.symbols), atoms.geometry.num_atoms
     vectors, center, neighbor = atoms.pairs
@@ -231,12 +230,16 @@ def distances_and_counts(atoms: SeenAtoms) -> torch.Tensor:
     nearest = torch.full((num_atoms * num_elements,), torch.inf, dtype=torch.float64)
     nearest = nearest.scatter_reduce(0, rows, distances, "amin").view(num_atoms, num_elements)
     shares = (1.0 - (distances / atoms.potential.cutoff).square()).square()
-    return torch.cat([nearest, segment_sum(shares, center, num_atoms).unsqueeze(1)], 1)
+    parts = torch.zeros(num_atoms * num_elements, dtype=torch.float64).index_add(0, rows, shares)
+    counts = parts.view(num_atoms, num_elements)
+    total = counts.sum(1, keepdim=True)
+    return torch.cat([nearest, total, counts / total.clamp(min=1e-30)], 1)
 
 
 def set_distances(domain: TrainingDomain, near: LargestValues, num_tests: int) -> None:
     """Limits of distances, from the largest of their negatives; as far as the rarer element of a pair tells."""
-    smallest, tails = -near.held[:, 0, :-1], -near.limits(num_tests)[:, :-1]
+    num_elements = len(domain.symbols)
+    smallest, tails = -near.held[:, 0, :num_elements], -near.limits(num_tests)[:, :num_elements]
     limits = torch.clamp(tails, *((1.0 - slack) * smallest for slack in DISTANCE_SLACK))
     known = torch.stack([limits, smallest])
     known = torch.minimum(known, known.transpose(1, 2))
@@ -244,10 +247,13 @@ def set_distances(domain: TrainingDomain, near: LargestValues, num_tests: int) -
 
 
 def set_counts(domain: TrainingDomain, near: LargestValues, many: LargestValues, num_tests: int) -> None:
-    """Limits of counts of neighbours, from the largest ones and the largest of their negatives."""
-    minimum, maximum = -near.held[:, 0, -1], many.held[:, 0, 0]
-    lower = torch.clamp(-near.limits(num_tests)[:, -1], *((1.0 - slack) * minimum for slack in COUNT_SLACK))
-    upper = torch.clamp(many.limits(num_tests)[:, 0], *((1.0 + slack) * maximum for slack in reversed(COUNT_SLACK)))
+    """Limits of counts of neighbours and of shares, from the largest ones and the largest of their negatives."""
+    number = len(domain.symbols)
+    minimum, maximum = -near.held[:, 0, number:], many.held[:, 0]
+    lower = torch.clamp(-near.limits(num_tests)[:, number:], *((1.0 - slack) * minimum for slack in COUNT_SLACK))
+    upper = torch.clamp(many.limits(num_tests), *((1.0 + slack) * maximum for slack in reversed(COUNT_SLACK)))
     seen = near.num_rows > 0  # the functions of other elements as centres are outside anyway
     ranges = torch.stack([lower, minimum, maximum, upper])
-    domain.count_range.copy_(torch.where(seen, ranges, unlimited(len(seen))))
+    ranges = torch.where(seen.unsqueeze(1), ranges, unlimited(*ranges.shape[1:]))
+    domain.count_range.copy_(ranges[:, :, 0])
+    domain.share_range.copy_(ranges[:, :, 1:])

@@ -24,7 +24,7 @@ from mhdnn.uncertainty.calibration import (
     positive_regression,
     upper_quantile,
 )
-from mhdnn.uncertainty.model import ErrorModel
+from mhdnn.uncertainty.model import LEAST_RADIUS, ErrorModel
 from mhdnn.uncertainty.prediction import explained_by
 
 console = Console()
@@ -35,8 +35,6 @@ FLOOR = 0.01
 LEAST_ERROR = 0.1
 """Quantile of the errors of an element below which none is expected."""
 FEWEST_STRUCTURES = 5
-LEAST_RADIUS = 1e-2
-"""Of the length of the longest landmark: where all atoms of an element are alike, or it has none."""
 SEEN_DISTANCES = 0.99
 """Quantile of the distances of structures that errors were seen on, within which nothing is foreign."""
 MOST_CANDIDATES = 100_000
@@ -75,8 +73,8 @@ def fit_error_model(
     model.largest_grade.fill_(torch.inf)  # nothing is beyond, while errors are looked at
     model.radius.fill_(torch.inf)
     fit_posterior(potential, training)
-    fit_residuals(potential, training())
     fit_landmarks(potential, training())
+    fit_residuals(potential, training())
     errors = SeenErrors.gathered(potential, calibration)
     if len(errors.force) < FEWEST_ATOMS:
         model.largest_grade.zero_()

@@ -16,10 +16,14 @@ grade** of an atom is the posterior standard deviation of its energy; what V lea
 .. math:: g_i^2 = \phi_i^T P_{Z_iZ_i}\phi_i + \bigl(|G_i|^2 - |V^TG_i|^2\bigr)/\lambda .
 
 Alone it says little about errors that come from the form of the potential. These depend on where an atom is, and the
-training set shows them: :math:`h_i = \mathbf u_{Z_i}\cdot\phi_i` is a ridge regression of the logarithms of its errors
-of forces, limited to the values that the training set has. They grow with the forces, too. With the means over an atom
-and its neighbours, :math:`\langle x\rangle_i = (x_i + \sum_j w_{ij}x_j)/(1 + \sum_j w_{ij})`,
-:math:`w_{ij} = (1 - r_{ij}^2/r_c^2)^2`, the expected error of the force on an atom is
+training set shows them:
+
+.. math:: h_i = \mathbf u_{Z_i}\cdot\phi_i + \sum_n v_{Z_in}\exp(-\gamma_{Z_i}|V^TG_i - t_n|^2)
+
+is a ridge regression of the logarithms of its errors of forces, limited to the values that the training set has, with
+the landmarks :math:`t_n` of below. They grow with the forces, too. With the means over an atom and its neighbours,
+:math:`\langle x\rangle_i = (x_i + \sum_j w_{ij}x_j)/(1 + \sum_j w_{ij})`, :math:`w_{ij} = (1 - r_{ij}^2/r_c^2)^2`, the
+expected error of the force on an atom is
 
 .. math:: \sigma_i = \max\bigl(s_Z,\;
           \exp(c_Z + a_1\ell_i + a_2\langle\ell\rangle_i + b_1 f_i + b_2\langle f\rangle_i)\bigr),
@@ -57,6 +61,8 @@ MOST_LANDMARKS = 128
 RIGIDITY_POWER = 0.1
 """The power kappa of the rigidity grade; on the validation set of the bundled data ranks were best at 0 to 0.1, and a
 small share lets the expected error grow towards what is foreign."""
+LEAST_RADIUS = 1e-2
+"""Of the length of the longest landmark, for distances from landmarks: where all atoms of an element are alike."""
 OUTSIDE_FACTOR = 2.0
 """Of the largest expected error of the training set: the least one of an atom outside its ranges."""
 
@@ -72,6 +78,8 @@ class ErrorModel(nn.Module):
     :ivar atomic_factor: of its diagonal blocks, shape (num_elements, 1 + num_axes, 1 + num_axes)
     :ivar inverse_penalty: :math:`1/\lambda`
     :ivar residual_weights: u, shape (num_elements, 1 + num_axes)
+    :ivar kernel_weights: v, shape (num_elements, num_landmarks); zero where they are not known, as in older files
+    :ivar kernel_rates: :math:`\gamma_Z`, shape (num_elements,)
     :ivar residual_limits: smallest and largest h of the training set, shape (2, num_elements)
     :ivar rigidity_power: kappa; one where u is not known, as in files of older versions
     :ivar offset: c, shape (num_elements,)
@@ -93,6 +101,8 @@ class ErrorModel(nn.Module):
     atomic_factor: torch.Tensor
     inverse_penalty: torch.Tensor
     residual_weights: torch.Tensor
+    kernel_weights: torch.Tensor
+    kernel_rates: torch.Tensor
     residual_limits: torch.Tensor
     rigidity_power: torch.Tensor
     offset: torch.Tensor
@@ -119,6 +129,8 @@ class ErrorModel(nn.Module):
         self.register_buffer("atomic_factor", torch.zeros(num_elements, size, size))
         self.register_buffer("landmarks", torch.zeros(num_elements, MOST_LANDMARKS, num_axes))
         self.register_buffer("residual_weights", torch.zeros(num_elements, size))
+        self.register_buffer("kernel_weights", torch.zeros(num_elements, MOST_LANDMARKS))
+        self.register_buffer("kernel_rates", torch.zeros(num_elements))
         self.register_buffer("rigidity_power", torch.ones((), dtype=torch.float64))
         for name, shape in (
             ("residual_limits", (2, num_elements)), ("inverse_penalty", ()),
@@ -166,8 +178,10 @@ class ErrorModel(nn.Module):
             if rows.numel() > 0:
                 own = features if self.num_elements == 1 else features.index_select(0, rows)
                 rigidity = (own @ self.atomic_factor[element]).square().sum(1)
-                values = [rigidity, self.squared_distances(own, element), own @ self.residual_weights[element]]
-                result = result.index_add(0, rows, torch.stack(values, 1))
+                squares = self.squared_distances(own, element)
+                residuals = own @ self.residual_weights[element]
+                residuals = residuals + self.kernels(squares, element) @ self.kernel_weights[element]
+                result = result.index_add(0, rows, torch.stack([rigidity, squares.amin(1), residuals], 1))
         result = result.to(torch.float64)
         return torch.cat([result[:, :2].sqrt(), result[:, 2:]], 1)
 
@@ -181,11 +195,17 @@ class ErrorModel(nn.Module):
         grades = sizes[:, 0].pow(self.rigidity_power) * residuals.exp()
         return torch.stack([grades, (sizes[:, :2] / limits).amax(1)], 1)
 
+    @torch.jit.export
     def squared_distances(self, features: torch.Tensor, element: int) -> torch.Tensor:
-        """From the nearest landmark of an element, shape (num_rows,)."""
+        """From the landmarks of an element, shape (num_rows, num_landmarks)."""
         axes, landmarks = features[:, 1:], self.landmarks[element]
         shares = torch.addmm(landmarks.square().sum(1), axes, landmarks.T, alpha=-2.0)
-        return (shares.amin(1) + axes.square().sum(1)).clamp(min=0.0)
+        return (shares + axes.square().sum(1, keepdim=True)).clamp(min=0.0)
+
+    @torch.jit.export
+    def kernels(self, squared_distances: torch.Tensor, element: int) -> torch.Tensor:
+        r""":math:`\exp(-\gamma_Z|V^TG - t_n|^2)`, shape as `squared_distances`."""
+        return (-self.kernel_rates[element] * squared_distances).exp()
 
     @torch.jit.export
     def structure_grades(

@@ -37,7 +37,8 @@ def cases() -> dict[str, Atoms]:
     close = structures()["triclinic"].repeat((2, 2, 1))  # a pair on both sides of the plane between two processes
     close.positions[8] = close.positions[0] + [0.3, 0.1, 0.0]
     apart = bulk("Si", a=14.0)
-    return {"hot": hot, "close": close, "apart": apart, "known": structures()["tiny"]}
+    pure = bulk("Si", a=5.5, cubic=True)
+    return {"hot": hot, "close": close, "apart": apart, "pure": pure, "known": structures()["tiny"]}
 
 
 @pytest.mark.parametrize("name", list(cases()))
@@ -57,6 +58,7 @@ def test_same_marks_and_words_as_in_ase(fitted, tmp_path, name, model):
         assert f"COUNT {expected}\n" in output
         if expected:
             why = str(caught[0].message).split("training data (")[1].split(");")[0]
+            assert ("that are Si 100.0 %" in why) == (name == "pure")
             assert f"{expected} atoms at step 0 are outside the range of the training data (atom" in output
             assert why in output
         else:

@@ -43,6 +43,9 @@ def give_errors(potential, batch) -> None:
     model.residual_weights.copy_(
         0.1 * torch.randn(model.residual_weights.shape, generator=torch.Generator().manual_seed(0))
     )
+    generator = torch.Generator().manual_seed(1)
+    model.kernel_weights.copy_(0.3 * torch.randn(model.kernel_weights.shape, generator=generator))
+    model.kernel_rates.copy_(torch.tensor([0.02, 0.05, 0.01]))
     model.residual_limits.copy_(torch.tensor([[-0.3, -0.2, -0.4], [0.2, 0.4, 0.3]]))
     model.rigidity_power.fill_(0.7)
     model.force_floor.fill_(0.02)

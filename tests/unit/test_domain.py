@@ -1,12 +1,14 @@
 """What is outside the training data: tails against known distributions, distances by hand, false alarms counted."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
 
-from mhdnn.domain import FALSE_ALARM_RATE, TrainingDomain, rounded
+from mhdnn.domain import FALSE_ALARM_RATE, TrainingDomain, rounded, unlimited
 from mhdnn.errors import DataError
 from mhdnn.factory import build_potential
 from mhdnn.potential import Potential
@@ -138,6 +140,45 @@ def test_neighbor_counts(potential):
     np.testing.assert_allclose(maximum, list(map(max, values)), rtol=1e-12)
     for ratio in (1 - lower / minimum, upper / maximum - 1):
         assert ((ratio > COUNT_SLACK[1] - 1e-12) & (ratio < COUNT_SLACK[0] + 1e-12)).all()
+
+
+def test_shares_of_elements_among_neighbors(potential):
+    """Worked out apart; those of an atom add up to one."""
+    values: list[list[np.ndarray]] = [[], [], []]
+    for atoms in structures().values():
+        geometry = geometry_of(atoms)
+        seen = SeenAtoms(potential, geometry)
+        weights = (1 - (seen.vectors.detach().numpy() ** 2).sum(1) / 4.5**2) ** 2
+        for atom, number in enumerate(atoms.numbers):
+            own = geometry.center_index.numpy() == atom
+            neighbors = atoms.numbers[geometry.neighbor_index.numpy()[own]]
+            shares = [weights[own][neighbors == z].sum() / weights[own].sum() for z in ELEMENTS]
+            values[ELEMENTS.index(number)].append(np.array(shares))
+    lower, minimum, maximum, upper = potential.domain.share_range.numpy()
+    np.testing.assert_allclose(minimum, [np.min(rows, axis=0) for rows in values], rtol=1e-12)
+    np.testing.assert_allclose(maximum, [np.max(rows, axis=0) for rows in values], rtol=1e-12)
+    assert ((lower <= (1 - COUNT_SLACK[1]) * minimum + 1e-12) & (upper >= (1 + COUNT_SLACK[1]) * maximum - 1e-12)).all()
+
+
+def test_a_pure_phase_is_outside_of_a_compound():
+    """Even where functions and distances say nothing."""
+    compound = bulk("SiC", "zincblende", a=4.6, cubic=True)
+    potential = random_potential([6, 14])
+    fit_domain(potential, [batch_of(compound, bulk("SiC", "zincblende", a=4.5, cubic=True))])
+    domain = potential.domain
+    domain.function_range.copy_(unlimited(*domain.function_range.shape[1:]))
+    domain.distance_range.zero_()
+    pure = compound.copy()
+    pure.numbers[:] = 14
+    for atoms, expected in ((compound, False), (pure, True)):
+        seen = SeenAtoms(potential, geometry_of(atoms))
+        vectors, center, neighbor = seen.pairs
+        pairs = (vectors.detach(), center, neighbor, seen.element_index)
+        assert bool(domain.distances_outside(*pairs, len(atoms)).all()) == expected
+    words = domain.why_outside(0, seen.symmetry_functions.detach(), *pairs)
+    assert re.fullmatch(
+        r"neighbours \(smooth count\) that are Si 100\.0 %, of the training data [\d.]+ to [\d.]+ %", words
+    ), words
 
 
 @pytest.mark.parametrize(

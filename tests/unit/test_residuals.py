@@ -4,10 +4,10 @@ import numpy as np
 import torch
 
 from mhdnn.prediction import SeenAtoms, predict
-from mhdnn.training.residuals import FEWEST_ATOMS, fit_residuals, ridge
-from mhdnn.training.uncertainty import fit_posterior
+from mhdnn.training.residuals import FEWEST_ATOMS, fit_element, fit_residuals, ridge
+from mhdnn.training.uncertainty import farthest_points, fit_landmarks, fit_posterior
 from mhdnn.uncertainty.calibration import rank_correlation
-from mhdnn.uncertainty.model import RIGIDITY_POWER
+from mhdnn.uncertainty.model import RIGIDITY_POWER, ErrorModel
 from tests.builders import batch_of, geometry_of
 from tests.unit.test_uncertainty import rattled_crystals, small_potential
 
@@ -31,6 +31,7 @@ def test_known_errors_are_found():
     model = potential.uncertainty
     fit_posterior(potential, lambda: [batch_of(*rattled_crystals(60, 0))])
     training, _ = with_known_errors(potential, 0)
+    fit_landmarks(potential, [training])
     fit_residuals(potential, [training])
     assert float(model.rigidity_power) == RIGIDITY_POWER
     model.rigidity_power.zero_()
@@ -44,6 +45,42 @@ def test_known_errors_are_found():
     far = model.grades(50.0 * seen.functions.detach(), seen.element_index)[:, 0].log()
     assert bool((far >= model.residual_limits[0, seen.element_index] - 1e-9).all())
     assert bool((far <= model.residual_limits[1, seen.element_index] + 1e-9).all())
+
+
+def test_errors_that_no_axis_tells_are_found_by_the_landmarks():
+    """They grow with the distance from a plane through the middle, on either side."""
+    generator = torch.Generator().manual_seed(0)
+    model = ErrorModel(1, 2, 4.5)
+    model.axes.copy_(torch.eye(2))
+    points = [torch.rand(400, 2, generator=generator, dtype=torch.float64) - 0.5 for _ in range(2)]
+    laws = [4.0 * own[:, 0].abs() for own in points]
+    model.landmarks[0] = farthest_points(points[0], model.landmarks.shape[1])
+    features = torch.cat([torch.ones(400, 1), points[0]], 1).double()
+    fit_element(model, 0, features, torch.rand(400, 2, generator=generator).double(), laws[0], 1e-3)
+    found = model.sizes(points[1].float(), torch.zeros(400).long())[:, 2]
+    assert rank_correlation(found.numpy(), laws[1].numpy()) > 0.95
+    np.testing.assert_allclose(found.median(), laws[1].median(), atol=0.1)
+    linear = (torch.cat([torch.ones(400, 1), points[1]], 1).float() @ model.residual_weights[0]).numpy()
+    assert abs(rank_correlation(linear, laws[1].numpy())) < 0.3
+
+
+def test_h_by_numpy():
+    potential = small_potential()
+    model = potential.uncertainty
+    fit_posterior(potential, lambda: [batch_of(*rattled_crystals(60, 0))])
+    training, _ = with_known_errors(potential, 0)
+    fit_landmarks(potential, [training])
+    fit_residuals(potential, [training])
+    seen = SeenAtoms(potential, geometry_of(*rattled_crystals(2, 5)))
+    functions, element = seen.functions.detach(), seen.element_index
+    found = model.sizes(functions, element)[:, 2].numpy()
+    for atom, number in enumerate(element.tolist()):
+        features = np.concatenate([[1.0], functions[atom].numpy() @ model.axes.numpy()])
+        squares = ((features[1:] - model.landmarks[number].numpy()) ** 2).sum(1)
+        kernels = np.exp(-float(model.kernel_rates[number]) * squares)
+        expected = features @ model.residual_weights[number].numpy() + kernels @ model.kernel_weights[number].numpy()
+        np.testing.assert_allclose(found[atom], expected, rtol=1e-8)
+    assert bool((model.kernel_weights.abs().amax(1) > 0).all())
 
 
 def test_an_element_of_few_atoms_is_as_bad_as_the_worst():
@@ -65,8 +102,9 @@ def test_an_element_of_few_atoms_is_as_bad_as_the_worst():
 def test_weights_of_older_files_have_the_grade_of_rigidity():
     potential = small_potential()
     fit_posterior(potential, lambda: [batch_of(*rattled_crystals(20, 0))])
+    left_out = ("resid", "power", "kernel")
     state = {
-        name: value for name, value in potential.state_dict().items() if "resid" not in name and "power" not in name
+        name: value for name, value in potential.state_dict().items() if not any(word in name for word in left_out)
     }
     again = small_potential(1)
     again.load_state_dict(state)

@@ -184,7 +184,9 @@ private:
             const auto domain = module_.attr("domain").toModule();
             distances_ = {
                 metadata_.cutoff, numbers(domain.attr("distance_range").toTensor()),
-                numbers(domain.attr("count_range").toTensor())};
+                numbers(domain.attr("count_range").toTensor()),
+                domain.hasattr("share_range") ? numbers(domain.attr("share_range").toTensor())
+                                              : std::vector<double>()};
         }
         if (module_.hasattr("repulsion") && module_.attr("repulsion").isModule())
             squared_reach_ =
