@@ -7,6 +7,7 @@ far, the training and the trajectories. What is finished is kept in ``journal.js
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -111,7 +112,8 @@ class Learning:
 
     def forget_training(self) -> None:
         """Leave a training with other settings that has begun, and its training set."""
-        number = sum(f"round {one}: training" in self.journal.results for one in range(self.plan.max_rounds))
+        trained = [name for name in self.journal.results if re.fullmatch(r"round \d+: training", name)]
+        number = len(trained)  # also where `max_rounds` has become less
         self.journal.results.pop(f"round {number}: training set", None)
         shutil.rmtree(self.place(number) / "run", ignore_errors=True)
 

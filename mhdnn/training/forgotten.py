@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ from rich.table import Table
 
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.data.joined import names_of_sources, source_of
-from mhdnn.errors import DataError
 from mhdnn.evaluation.errors import Errors, compute_errors, write_errors
 from mhdnn.evaluation.predictions import Predictions
 from mhdnn.evaluation.run import predict_structures
@@ -52,10 +52,11 @@ def errors_before(model: InitialModel, data: StoreDataModule, part: str) -> Pred
     """What the initial model says of the structures of a part whose elements it knows; None if there are none."""
     known = set(model.atomic_numbers)
     chosen = (item for item in data.dataset(part).in_order() if set(item[1].atomic_numbers.tolist()) <= known)
-    try:
-        return predict_structures(model.potential, chosen, model.atomic_numbers, str(data.paths()[part]))
-    except DataError:
-        return None  # no structure
+    first = next(chosen, None)
+    if first is None:
+        return None
+    items = chain([first], chosen)
+    return predict_structures(model.potential, items, model.atomic_numbers, str(data.paths()[part]))
 
 
 def tell_forgotten(

@@ -346,6 +346,17 @@ def test_a_training_with_other_settings_begins_anew(tmp_path):
     assert not (folder / "round_00/run").exists()
 
 
+def test_finished_trainings_stay_where_fewer_rounds_are_asked_for(tmp_path):
+    folder = tmp_path / "learning"
+    settings = Learning(read_plan(write_plan(tmp_path))).journal.settings
+    results = {f"round {one}: training": {"errors": {}} for one in range(3)}
+    for number in range(4):
+        (folder / f"round_{number:02d}/run").mkdir(parents=True)
+    (folder / "journal.json").write_text(json.dumps({"settings": settings, "results": results}))
+    Learning(read_plan(tmp_path / "plan.yaml", ["validation=0.3", "changed=true", "max_rounds=1"]))
+    assert [(folder / f"round_{number:02d}/run").exists() for number in range(4)] == [True, True, True, False]
+
+
 def test_pools_hold_nothing_twice(tmp_path):
     atoms, other = bulk("Cu"), bulk("Cu", a=3.7)
     structures = [structure_of(one, group="a/1") for one in (atoms, other, atoms.copy())]
