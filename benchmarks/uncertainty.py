@@ -159,10 +159,9 @@ def alarms(atoms: Atoms, model: Path, atom_steps: float, temperature: float = 30
 
 def repeated(atoms: Atoms) -> Atoms:
     """At least so many atoms, cells about as long along each periodic direction."""
+    full = atoms.pbc & (atoms.cell.lengths() < ROOM / 2)  # the others are along vacuum
     while len(atoms) < CRYSTAL_SIZE:
-        periodic = atoms.pbc & (atoms.cell.lengths() < ROOM / 2)  # not along vacuum
-        lengths = np.where(periodic, atoms.cell.lengths(), np.inf).tolist()
-        axis = lengths.index(min(lengths))
+        axis = int(np.where(full, atoms.cell.lengths(), np.inf).argmin())
         atoms = atoms.repeat([2 if number == axis else 1 for number in range(3)])
     return atoms
 
