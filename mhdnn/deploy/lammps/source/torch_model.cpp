@@ -142,9 +142,7 @@ private:
     bool is_oldest() const { return format_version_ == oldest_format; }
     bool has_parts() const { return format_version_ > without_parts; }
 
-    torch::jit::Module charge_model() const {
-        return has_parts() ? module_.attr("charge_model").toModule() : module_;
-    }
+    torch::jit::Module charge_model() const { return has_parts() ? module_.attr("charge_model").toModule() : module_; }
 
     // By which older formats ask about charges.
     Tensor elements_or_numbers(const Tensor& elements) const {
@@ -185,8 +183,7 @@ private:
             distances_ = {
                 metadata_.cutoff, numbers(domain.attr("distance_range").toTensor()),
                 numbers(domain.attr("count_range").toTensor()),
-                domain.hasattr("share_range") ? numbers(domain.attr("share_range").toTensor())
-                                              : std::vector<double>()};
+                domain.hasattr("share_range") ? numbers(domain.attr("share_range").toTensor()) : std::vector<double>()};
         }
         if (module_.hasattr("repulsion") && module_.attr("repulsion").isModule())
             squared_reach_ =
@@ -269,7 +266,8 @@ void TorchModel::set_pairs(const Pairs& pairs, Wanted) {
     element_ = indices(pairs.element);
     center_element_ = element_.slice(0, 0, num_centers_);
     symmetry_functions_ = call(
-        is_oldest() ? "scaled_functions" : "symmetry_functions", {vectors_, center_, neighbor_, element_, num_centers_});
+        is_oldest() ? "scaled_functions" : "symmetry_functions",
+        {vectors_, center_, neighbor_, element_, num_centers_});
     functions_ = is_oldest() ? symmetry_functions_ : call("scaled", {symmetry_functions_});
     leaf_ = functions_.detach().requires_grad_(true);
     electronegativities_ = by_functions_ = by_vectors_ = by_charges_ = Tensor();
