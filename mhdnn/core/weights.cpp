@@ -41,7 +41,7 @@ void check_format(const std::string& archive, const std::string& path) {
     const int version = std::atoi(format.c_str());
     if (version < lowest_format || version > highest_format)
         throw std::runtime_error(
-            path + ": format version " + format + ", this pair style reads " + std::to_string(lowest_format) + " and " +
+            path + ": format version " + format + ", this pair style reads " + std::to_string(lowest_format) + " to " +
             std::to_string(highest_format) + "; export the checkpoint again with `mhdnn export`");
 }
 

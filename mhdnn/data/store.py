@@ -41,7 +41,7 @@ LARGEST_RATIO = 1100
 """Bytes of an array for each byte of the file; compression gets no further."""
 BLOCK_ATOMS = 200_000
 """Atoms read at once when a whole file is gone through."""
-SPARSE = 6
+SPARSE = 30
 """Reading a structure by itself costs as much as so many in a block."""
 
 

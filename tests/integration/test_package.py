@@ -35,7 +35,9 @@ def source(tmp_path_factory):
     run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", folder, ROOT)
     (archive,) = folder.glob("*.tar.gz")
     with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+        if hasattr(tarfile, "data_filter"):  # Python 3.11.4, 3.10.12
+            tar.extraction_filter = tarfile.data_filter
+        tar.extractall(folder)
     return folder / archive.name.removesuffix(".tar.gz")
 
 

@@ -89,7 +89,7 @@ def test_model_of_another_version(pair_style, tmp_path):
     metadata = metadata_of(potential, model_settings(ELEMENTS), {}) | {"format_version": 1}
     save_model(potential, tmp_path / "old.pt", metadata)
     found = message(tmp_path, script_for(tmp_path, "old.pt"))
-    assert "format version 1, this pair style reads 3 and 4; export the checkpoint again" in found
+    assert "format version 1, this pair style reads 3 to 5; export the checkpoint again" in found
 
 
 @pytest.mark.parametrize(

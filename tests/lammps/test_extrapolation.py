@@ -10,6 +10,7 @@ from mhdnn import MHDNNCalculator
 from mhdnn.deploy.model_file import load_model, save_model
 from mhdnn.domain import rounded
 from mhdnn.errors import ModelError
+from mhdnn.interop.programs import eager_potential
 from tests.builders import (
     structures,
 )
@@ -143,11 +144,11 @@ def test_models_of_format_3_have_the_guard_of_then(torch_pair_style, tmp_path):
 
 def test_functions_alone_outside(fitted, tmp_path):
     """Atoms whose distances and counts are known but one function isn't; those of the other elements are inside."""
-    script, metadata = load_model(fitted / "short.pt")
-    ranges = script.domain.function_range
+    potential, metadata = eager_potential(fitted / "short.pt"), load_model(fitted / "short.pt")[1]
+    ranges = potential.domain.function_range
     ranges[3, ELEMENTS.index(14), 0] = ranges[0, ELEMENTS.index(14), 0]
     model = tmp_path / "narrow.pt"
-    save_model(script, model, metadata)
+    save_model(potential, model, metadata)
     atoms = structures()["triclinic"]
     atoms.calc = MHDNNCalculator(model)
     with pytest.warns(UserWarning, match="of the training data"):
