@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from mhdnn.data.dataset import collate
@@ -86,11 +87,10 @@ class TorchSimModel(ModelInterface):
         return collate(items).geometry.to(self._device)
 
     def _total_charges(self, num_systems: int) -> list[float]:
-        if isinstance(self.total_charge, Sequence):
-            if len(self.total_charge) != num_systems:
-                raise ConfigError(
-                    f"`total_charge`: expected one for each structure ({num_systems}), or one number for all, got "
-                    f"{len(self.total_charge)}"
-                )
-            return [float(total) for total in self.total_charge]
-        return [float(self.total_charge)] * num_systems
+        totals = np.asarray(self.total_charge, dtype=float)
+        if totals.shape not in ((), (num_systems,)):
+            raise ConfigError(
+                f"`total_charge`: expected one for each structure ({num_systems}), or one number for all, got "
+                f"{totals.size}"
+            )
+        return [float(total) for total in np.broadcast_to(totals, num_systems)]

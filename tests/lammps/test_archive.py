@@ -81,20 +81,25 @@ def test_damaged_model_files(short_range_model, tmp_path):
     assert "is a folder; expected a model file" in message(tmp_path, script_for(tmp_path, str(tmp_path)))
 
 
+def released(name):
+    """Atoms, what the version gave for them that wrote the model file, and keywords of the pair style."""
+    atoms = read(RELEASED / f"{name}.extxyz")
+    expected = dict(atoms.calc.results)
+    if not atoms.pbc.any():
+        atoms.center(8.0)
+    return atoms, expected, "extrapolation off" + (" total_charge 1" if "charges" in name else "")
+
+
 @pytest.mark.parametrize("name", ["short_format3", "charges_format3"])
 def test_released_model_files(pair_style, name, tmp_path):
     """The numbers that the version gave which wrote the file, once it has been written again with plain weights."""
-    atoms = read(RELEASED / f"{name}.extxyz")
-    expected, charges = dict(atoms.calc.results), "charges" in name
-    style = "extrapolation off" + (" total_charge 1" if charges else "")
-    if not atoms.pbc.any():
-        atoms.center(8.0)
+    atoms, expected, style = released(name)
     old = message(tmp_path, script_for(tmp_path, RELEASED / f"{name}.pt"))
     assert "has no plain weights" in old
     assert "`mhdnn export checkpoint=MODEL.pt output=NEW.pt`" in old
     assert "`mhdnn lammps build torch=true`" in old
     model = export_checkpoint(RELEASED / f"{name}.pt", tmp_path / "new.pt")
-    found = evaluate(tmp_path / "run", atoms, model, charges=charges, style=style)
+    found = evaluate(tmp_path / "run", atoms, model, charges="charges" in name, style=style)
     assert found.energy == pytest.approx(expected["energy"], abs=2e-5)
     np.testing.assert_allclose(found.forces, expected["forces"], atol=2e-5)
 
@@ -102,11 +107,7 @@ def test_released_model_files(pair_style, name, tmp_path):
 @pytest.mark.parametrize("name", ["short_format4", "charges_format4"])
 def test_released_model_files_with_plain_weights(pair_style, name, tmp_path):
     """As they are: the plain weights have not changed."""
-    atoms = read(RELEASED / f"{name}.extxyz")
-    expected, charges = dict(atoms.calc.results), "charges" in name
-    style = "extrapolation off" + (" total_charge 1" if charges else "")
-    if not atoms.pbc.any():
-        atoms.center(8.0)
-    found = evaluate(tmp_path, atoms, RELEASED / f"{name}.pt", charges=charges, style=style)
+    atoms, expected, style = released(name)
+    found = evaluate(tmp_path, atoms, RELEASED / f"{name}.pt", charges="charges" in name, style=style)
     assert found.energy == pytest.approx(expected["energy"], abs=1e-6)
     np.testing.assert_allclose(found.forces, expected["forces"], atol=1e-6)

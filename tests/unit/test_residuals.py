@@ -26,13 +26,19 @@ def with_known_errors(potential, seed):
     return batch.with_labels(forces=forces), logarithms
 
 
-def test_known_errors_are_found():
+def fitted():
+    """A potential whose residuals are fitted to known errors."""
     potential = small_potential()
-    model = potential.uncertainty
     fit_posterior(potential, lambda: [batch_of(*rattled_crystals(60, 0))])
     training, _ = with_known_errors(potential, 0)
     fit_landmarks(potential, [training])
     fit_residuals(potential, [training])
+    return potential
+
+
+def test_known_errors_are_found():
+    potential = fitted()
+    model = potential.uncertainty
     assert float(model.rigidity_power) == RIGIDITY_POWER
     model.rigidity_power.zero_()
     model.largest_grade.fill_(1.0)
@@ -65,12 +71,8 @@ def test_errors_that_no_axis_tells_are_found_by_the_landmarks():
 
 
 def test_h_by_numpy():
-    potential = small_potential()
+    potential = fitted()
     model = potential.uncertainty
-    fit_posterior(potential, lambda: [batch_of(*rattled_crystals(60, 0))])
-    training, _ = with_known_errors(potential, 0)
-    fit_landmarks(potential, [training])
-    fit_residuals(potential, [training])
     seen = SeenAtoms(potential, geometry_of(*rattled_crystals(2, 5)))
     functions, element = seen.functions.detach(), seen.element_index
     found = model.sizes(functions, element)[:, 2].numpy()
