@@ -3,7 +3,7 @@
     python benchmarks/gpu.py --output FOLDER [--device cuda|cpu] [--seconds 180] [--quick]
 
 - energy and forces from pair vectors: silicon, 5.5 Å, from two thousand to two million atoms, wide, legendre and narrow
-  functions as in benchmarks/descriptors.py, contracted ones as shipped, in both precisions
+  functions as in benchmarks/descriptors.py, four_body (default of one element) and contracted (of more) as shipped
 - a step of molecular dynamics: neighbour search on the device (benchmarks/gpu_neighbors.py), energy, forces, Verlet
 - charges, energy and forces of rock salt with charge equilibration
 - an epoch of `mhdnn train experiment=sn_graphene`
@@ -48,7 +48,8 @@ Record = dict[str, Any]
 CUTOFF = 5.5
 REPEATS, QUICK_REPEATS = (6, 16, 40, 50, 63), (4,)
 SALT_REPEATS, QUICK_SALT_REPEATS = (4, 8, 12), (2,)
-METHODS = ("wide", "legendre", "contracted", "narrow")
+METHODS = ("four_body", "contracted", "legendre", "wide", "narrow")
+SHIPPED = ("four_body", "contracted")  # with the network of the default
 MASS = 28.085 * 103.64269  # of silicon, eV fs²/Å²
 
 
@@ -64,7 +65,7 @@ def crystal(repeats: int, device: str, dtype: torch.dtype) -> tuple[torch.Tensor
 
 def random_potential(method: str, dtype: str, device: str) -> Potential:
     torch.manual_seed(0)
-    shipped = method == "contracted"
+    shipped = method in SHIPPED
     settings = {
         "atomic_numbers": [14], "cutoff": CUTOFF, "dtype": dtype,
         "descriptor": default_settings("descriptor", method) if shipped
@@ -124,7 +125,7 @@ def short_range(device: str, repeats: tuple[int, ...], budget: float, speed: flo
                 least = least_bytes(pairs, len(positions), potential.descriptor.num_functions) / speed
                 evaluate = energy_and_forces(potential, pairs, len(positions))
                 yield _record("energy and forces", head, lambda f=evaluate: timed(f, device, budget), least)
-                if method in ("wide", "contracted") and dtype == "float32":
+                if method in SHIPPED and dtype == "float32":
                     step = md_step(potential, positions.clone(), lengths)
                     yield _record("step of molecular dynamics", head, lambda f=step: timed(f, device, budget), least)
 

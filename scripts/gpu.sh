@@ -40,10 +40,13 @@ step() {
 python="$(find_python)"
 [[ "$device" == cpu ]] || "$python" -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' \
     || fail "$python: its torch sees no GPU; name another with PYTHON=..., or try the script with --device cpu"
-if ! "$python" -c 'import mhdnn, pytest' 2>/dev/null; then
+if ! "$python" -c 'import ase, hydra, pytest, pytorch_lightning, vesin' 2>/dev/null; then
     say "An environment upon $("$python" --version) and its torch"
-    "$python" -m venv --system-site-packages "$output/venv"
-    pip=("$output/venv/bin/pip" install --quiet)
+    below="$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+    "$python" -m venv --without-pip --clear "$output/venv"
+    # also where that Python is an environment itself, whose packages --system-site-packages would pass over
+    echo "$below" >"$("$output/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth"
+    pip=("$python" -m pip --python "$output/venv/bin/python" install --quiet)
     [[ -z "$wheels" ]] || pip+=(--no-index --find-links "$wheels")
     "${pip[@]}" setuptools pytest
     "${pip[@]}" --no-build-isolation --editable .
@@ -58,7 +61,7 @@ if [[ "$device" == cpu ]]; then
 fi
 step build 150 "$python" -c 'from mhdnn.kernels.build import build; print(build(verbose=True))'
 step doctor 60 "$python" -m mhdnn.cli doctor
-step tests 150 "$python" -m pytest -m cuda -p no:cacheprovider tests/kernels
+step tests 150 "$python" -m pytest -m cuda -p no:cacheprovider tests/kernels tests/integration/test_gpu.py
 if [[ "$device" == cuda ]] && command -v compute-sanitizer >/dev/null; then
     step sanitizer 60 compute-sanitizer --error-exitcode 1 "$python" -m pytest -x -m cuda -k "small or empty" tests/kernels
 else

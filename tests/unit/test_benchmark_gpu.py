@@ -61,4 +61,4 @@ def test_benchmark_runs_on_the_cpu(tmp_path):
     whats = {record["what"] for record in records}
     assert len(whats) == 4, whats
     assert {record["dtype"] for record in records} == {"float32", "float64"}
-    assert (tmp_path / "gpu.md").read_text().count("| energy and forces |") == 8
+    assert (tmp_path / "gpu.md").read_text().count("| energy and forces |") == 10
