@@ -119,20 +119,34 @@ class ChargeModel(nn.Module):
         :math:`\tfrac12\sum_j q_i q_j A_{ij} (f_s(r_{ij}) - 1) - k_e q_i^2 / (2 s_i\sqrt\pi)`, with f_s rising from
         0 to 1 between the radii (`Screening`). Without an outer radius no pair is screened.
         """
-        energies = torch.zeros_like(charges)
-        widths = self.charge_widths(element_index)
-        if self.screens_self_terms:
-            energies = energies - self.coulomb_constant * charges * charges / (2.0 * math.sqrt(math.pi) * widths)
+        energies = self.self_screening(element_index) * charges * charges
         if self.outer_radius <= 0.0:
             return energies
-        first, second = widths.index_select(0, center_index), widths.index_select(0, neighbor_index)
+        first, second = element_index.index_select(0, center_index), element_index.index_select(0, neighbor_index)
+        product = charges.index_select(0, center_index) * charges.index_select(0, neighbor_index)
+        return energies.index_add(0, center_index, product * self.pair_screening(vectors, first, second))
+
+    @torch.jit.export
+    def self_screening(self, element_index: torch.Tensor) -> torch.Tensor:
+        r""":math:`-k_e / (2 s_i\sqrt\pi)`, or zero where self terms stay, shape (num_atoms,), eV/e²."""
+        widths = self.charge_widths(element_index)
+        if not self.screens_self_terms:
+            return torch.zeros_like(widths)
+        return -self.coulomb_constant / (2.0 * math.sqrt(math.pi) * widths)
+
+    @torch.jit.export
+    def pair_screening(self, vectors: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        r""":math:`\tfrac12 A_{ij} (f_s(r_{ij}) - 1)` of pairs of atoms, shape (num_pairs,), eV/e².
+
+        :param vectors: shape (num_pairs, 3), Å
+        :param first: rows of the elements of the first atoms, shape (num_pairs,)
+        :param second: the same of the second ones
+        """
         distance = torch.sqrt((vectors * vectors).sum(1))
-        decay = torch.sqrt(2.0 * (first * first + second * second))
+        decay = torch.sqrt(2.0 * (self.widths[first] ** 2 + self.widths[second] ** 2))
         interaction = self.coulomb_constant * torch.erf(distance / decay) / distance
         fraction = (self.outer_radius - distance) / (self.outer_radius - self.inner_radius)
-        missing = switching_value(self.screening_function, torch.clamp(fraction, 0.0, 1.0))
-        product = charges.index_select(0, center_index) * charges.index_select(0, neighbor_index)
-        return energies.index_add(0, center_index, -0.5 * product * interaction * missing)
+        return -0.5 * interaction * switching_value(self.screening_function, torch.clamp(fraction, 0.0, 1.0))
 
 
 def raw_hardness_of(hardness: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ from mhdnn.domain import TrainingDomain, with_older_ranges
 from mhdnn.repulsion import Repulsion
 from mhdnn.segments import segment_sum
 from mhdnn.short_range import ShortRange
-from mhdnn.structure import VOIGT
+from mhdnn.structure import VOIGT, symmetric_voigt
 from mhdnn.uncertainty.model import ErrorModel, with_error_model
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -221,9 +221,7 @@ def virials_from_pairs(vectors: torch.Tensor, pair_gradient: torch.Tensor, num_p
     :return: shape (num_structures, 6), eV
     """
     parts = zip(vectors.split(num_pairs), pair_gradient.split(num_pairs), strict=True)
-    products = torch.stack([r.T @ gradient for r, gradient in parts])
-    products = 0.5 * (products + products.transpose(1, 2))
-    return torch.stack([products[:, a, b] for a, b in VOIGT], 1)
+    return symmetric_voigt(torch.stack([r.T @ gradient for r, gradient in parts]))
 
 
 @contextmanager

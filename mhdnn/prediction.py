@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
@@ -13,7 +14,7 @@ from mhdnn.errors import DataError
 from mhdnn.kernels.threads import only_functions_in_parallel
 from mhdnn.potential import forces_from_pairs, pair_virials, virials_from_pairs
 from mhdnn.segments import segment_sum
-from mhdnn.structure import VOIGT, Geometry
+from mhdnn.structure import Geometry, symmetric_voigt
 from mhdnn.uncertainty.prediction import expected_errors, has_error_model
 
 
@@ -173,6 +174,18 @@ class SeenAtoms:
         """Vectors, centres and neighbours."""
         return self.vectors, self.geometry.center_index, self.geometry.neighbor_index
 
+    @property
+    def variables(self) -> list[torch.Tensor]:
+        """By what energies are differentiated."""
+        return [self.vectors]
+
+    def forces_and_virial(self, by_variables: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Forces, shape (num_atoms, 3), eV/Å, and virials, shape (num_structures, 6), eV.
+
+        :param by_variables: derivatives of the energy by the `variables`
+        """
+        return _pair_forces_and_virial(self.geometry, self.vectors, by_variables[0])
+
     @cached_property
     def symmetry_functions(self) -> torch.Tensor:
         """Shape (num_atoms, num_functions)."""
@@ -202,11 +215,11 @@ def _pair_forces_and_virial(
     geometry: Geometry, vectors: torch.Tensor, gradient: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     forces = forces_from_pairs(gradient, geometry.center_index, geometry.neighbor_index, geometry.num_atoms)
-    return forces, virials_from_pairs(vectors, gradient, _num_pairs(geometry))
+    return forces, virials_from_pairs(vectors, gradient, pairs_of_structures(geometry))
 
 
-def _num_pairs(geometry: Geometry) -> list[int]:
-    """Pairs of each structure, which follow each other."""
+def pairs_of_structures(geometry: Geometry) -> list[int]:
+    """How many each has; they follow each other."""
     ends = torch.cumsum(geometry.num_atoms_per_structure, 0)
     last = torch.searchsorted(geometry.center_index, ends)
     return torch.diff(last, prepend=last.new_zeros(1)).tolist()
@@ -229,15 +242,10 @@ def _short_range(
             energies.sum(), vectors, retain_graph=kept, create_graph=create_graph, allow_unused=True
         )
     gradient = torch.zeros_like(vectors) if gradient is None else gradient
-    forces, virial = _pair_forces_and_virial(geometry, vectors, gradient)
+    forces, virial = atoms.forces_and_virial([gradient])
     energy = segment_sum(energies, geometry.structure_index, geometry.num_structures)
     shares = _shared_pair_virials(geometry, vectors, gradient) if atomic_virials else None
     return Prediction(energy, forces, virial, energies, None, shares)
-
-
-def _voigt(by_strain: torch.Tensor) -> torch.Tensor:
-    """(num_structures, 3, 3) to (num_structures, 6), symmetric."""
-    return torch.stack([0.5 * (by_strain[:, a, b] + by_strain[:, b, a]) for a, b in VOIGT], 1)
 
 
 class ChargedAtoms(SeenAtoms):
@@ -273,6 +281,15 @@ class ChargedAtoms(SeenAtoms):
             strain=self.strain,
         )
 
+    @property
+    def variables(self) -> list[torch.Tensor]:
+        return [self.vectors, self.positions, self.strain]
+
+    def forces_and_virial(self, by_variables: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        by_pair, by_position, by_strain = by_variables
+        forces, virial = super().forces_and_virial([by_pair])
+        return forces - by_position, virial + symmetric_voigt(by_strain)
+
     def charges(self) -> torch.Tensor:
         """Equilibrated charges, shape (num_atoms,), e."""
         self.electronegativity = self.charge_model.electronegativity(self.functions, self.element_index)
@@ -292,11 +309,10 @@ class ChargedAtoms(SeenAtoms):
         :param short_range: atomic energies without electrostatics, shape (num_atoms,), eV
         :param atomic_virials: as in `predict`
         """
-        geometry, vectors = self.geometry, self.vectors
+        geometry, variables = self.geometry, self.variables
         energies = short_range + 0.5 * charges * self.coulomb.potential(charges)
-        variables = [vectors, self.positions, self.strain]
         with errors_of_core():
-            by_pair, by_position, by_strain, *by_electronegativity = torch.autograd.grad(
+            gradients = torch.autograd.grad(
                 energies.sum(),
                 [*variables, self.electronegativity] if atomic_virials else variables,
                 create_graph=create_graph,
@@ -304,14 +320,14 @@ class ChargedAtoms(SeenAtoms):
                 allow_unused=True,
                 materialize_grads=True,
             )
-        forces, virial = _pair_forces_and_virial(geometry, vectors, by_pair)
+        forces, virial = self.forces_and_virial(gradients[: len(variables)])
         energy = segment_sum(energies, geometry.structure_index, geometry.num_structures)
         shares = None
         if atomic_virials:
-            shares = _shared_pair_virials(geometry, vectors, by_pair)
-            partners = 0.5 * charges + by_electronegativity[0]  # p of `predict`
+            shares = _shared_pair_virials(geometry, self.vectors, gradients[0])
+            partners = 0.5 * charges + gradients[-1]  # p of `predict`
             shares = shares + self.coulomb.strain_per_atom(partners.detach(), charges.detach())
-        return Prediction(energy, forces - by_position, virial + _voigt(by_strain), energies, charges, shares)
+        return Prediction(energy, forces, virial, energies, charges, shares)
 
 
 def predict_charges(potential: Any, geometry: Geometry, solver: str = "auto") -> torch.Tensor:
@@ -319,12 +335,19 @@ def predict_charges(potential: Any, geometry: Geometry, solver: str = "auto") ->
     return ChargedAtoms(potential, geometry, solver).charges()
 
 
+def predict_repulsion(potential: Any, geometry: Geometry) -> Prediction:
+    """That of nuclei alone; nothing without it."""
+    with torch.enable_grad():
+        atoms = SeenAtoms(potential, geometry)
+        energies = atoms.repulsion() if atoms.has_repulsion else geometry.positions.new_zeros(geometry.num_atoms)
+        return _short_range(atoms, energies, False, False).detach()
+
+
 def predict_known(potential: Any, geometry: Geometry, solver: str = "auto") -> Prediction:
     """The part that the network doesn't have to learn: repulsion of nuclei, screened electrostatics of its charges."""
+    if not has_charges(potential):
+        return predict_repulsion(potential, geometry)
     with torch.enable_grad():
-        if not has_charges(potential):
-            atoms = SeenAtoms(potential, geometry)
-            return _short_range(atoms, atoms.repulsion(), False, False).detach()
         charged = ChargedAtoms(potential, geometry, solver)
         charges = charged.charges()
         known = charged.screening(charges)

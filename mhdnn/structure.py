@@ -19,6 +19,10 @@ import torch
 LABELS = ("energy", "forces", "stress", "charges", "total_charge")
 Tensors = TypeVar("Tensors", bound="_Tensors")
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+_VOIGT_OF_NINE = torch.tensor(
+    [[0.5 * ((i, j) == pair) + 0.5 * ((j, i) == pair) for pair in VOIGT] for i in range(3) for j in range(3)],
+    dtype=torch.float64,
+)
 
 
 @dataclass
@@ -66,6 +70,11 @@ def cell_volume(cell: np.ndarray) -> float:
     :param cell: shape (3, 3), Å
     """
     return abs(float(np.linalg.det(cell)))
+
+
+def symmetric_voigt(matrices: torch.Tensor) -> torch.Tensor:
+    """Their symmetric parts, from shape (n, 3, 3) to (n, 6); one product, as training makes it in every step."""
+    return matrices.flatten(1) @ _VOIGT_OF_NINE.to(matrices)
 
 
 class _Tensors:

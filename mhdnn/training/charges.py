@@ -13,12 +13,16 @@ from mhdnn.errors import DataError
 from mhdnn.potential import Potential
 from mhdnn.prediction import predict_charges
 from mhdnn.structure import Batch
+from mhdnn.training.kept import KeptAtoms
 from mhdnn.training.loss import weighted_mean
 from mhdnn.training.module import StageModule
 
 
 class ChargeModule(StageModule):
     """Trains the charges of a potential, in units of their spread."""
+
+    needs_forces = False
+    train_metrics = ("train_loss", "train_charge_mae_e")
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -39,12 +43,13 @@ class ChargeModule(StageModule):
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
         size = batch.geometry.num_structures
         with self.naming_structures(batch):
-            charges = self.charges(batch)
+            kept = self.kept.of(batch.geometry)
+            known = None if kept is None else KeptAtoms(self.potential, batch.geometry, kept)
+            charges = known.charges() if known else self.charges(batch)
         loss = self.checked({"charges": charges}, self._loss(charges, batch), batch)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
-        mae = (charges.detach() - batch.labels.charges).abs().nanmean()
-        if torch.isfinite(mae):
-            self.log("train_charge_mae_e", mae, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
+        with torch.no_grad():
+            mae = (charges - batch.labels.charges).abs().nanmean()
+            self.train_means.add(torch.stack([loss.detach(), mae]), size)
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytorch_lightning as pl
 import torch
@@ -22,6 +22,7 @@ from mhdnn.potential import Potential
 from mhdnn.prediction import Prediction, mean_of, predict, predict_members
 from mhdnn.structure import Batch
 from mhdnn.training.guards import FiniteGuard
+from mhdnn.training.kept import KeptStructures, predict_kept
 from mhdnn.training.loss import EQUAL_WEIGHTS, Loss, MeanWeight
 from mhdnn.training.offsets import LEARNING_RATE, SourceOffsets, composition_of, sources_in
 from mhdnn.training.optimization import carry_state, is_plateau, lengthen_steps
@@ -67,7 +68,13 @@ class StageModule(pl.LightningModule):
     :param previous: optimiser of the stage whose schedule this one continues
     :param mean_weight: of the training structures
     :param new_rows: what is of new elements alone, by names of the potential's parameters; takes longer steps
+    :cvar needs_forces: whether the loss needs them, or charges alone
+    :cvar train_metrics: names of what `train_means` are of
+    :ivar kept: what the stage doesn't change of the training structures
     """
+
+    needs_forces: ClassVar[bool] = True
+    train_metrics: ClassVar[tuple[str, ...]] = ("train_loss",)
 
     def __init__(
         self,
@@ -98,6 +105,8 @@ class StageModule(pl.LightningModule):
         self.mean_weight = mean_weight
         self.new_rows = dict(new_rows or {})
         self.guard = FiniteGuard(self.find_loss)
+        self.kept = KeptStructures(potential, self.needs_forces)
+        self.train_means = EpochMeans()
         self._batch: Batch | None = None
 
     def find_loss(self, batch: Batch) -> torch.Tensor:
@@ -151,12 +160,24 @@ class StageModule(pl.LightningModule):
         elif gradient_clip_val and norm > gradient_clip_val:
             torch._foreach_mul_(gradients, gradient_clip_val / (norm + CLIP_EPSILON))
 
+    def on_train_start(self) -> None:
+        self.kept.fill(self._data, self.device)
+
+    def on_train_end(self) -> None:
+        self.kept.forget()
+
     def on_train_epoch_start(self) -> None:
         trainer = self.trainer
         last_step = trainer.global_step + trainer.num_training_batches // trainer.accumulate_grad_batches
         is_last = trainer.current_epoch + 1 == trainer.max_epochs or 0 < trainer.max_steps <= last_step
         if is_last and trainer.check_val_every_n_epoch:
             trainer.check_val_every_n_epoch = 1  # the last weights are always validated
+
+    def on_train_epoch_end(self) -> None:
+        for name, value in zip(self.train_metrics, self.train_means.compute(), strict=True):
+            if torch.isfinite(value):
+                self.log(name, value, sync_dist=True)
+        self.train_means = EpochMeans()
 
     def on_validation_epoch_end(self) -> None:
         """Before anything saves or compares a validation loss.
@@ -234,6 +255,8 @@ class PotentialModule(StageModule):
     :param offsets: reference energies of the sources, or None
     """
 
+    train_metrics = ("train_loss", "train_energy_mae_mev_per_atom", "train_force_mae_ev_per_angstrom")
+
     def __init__(
         self,
         potential: Potential,
@@ -246,7 +269,6 @@ class PotentialModule(StageModule):
         super().__init__(potential, settings, *args, **options)
         self.loss = loss
         self.offsets = offsets
-        self.train_means = EpochMeans()
         self.errors = MetricCollection(
             {
                 f"{label}_{name}": metric()
@@ -282,7 +304,11 @@ class PotentialModule(StageModule):
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
         batch = self.on_one_level(batch)
         with self.naming_structures(batch):
-            members = predict_members(self.potential, batch.geometry, create_graph=True)
+            kept = self.kept.of(batch.geometry)
+            if kept is None:
+                members = predict_members(self.potential, batch.geometry, create_graph=True)
+            else:
+                members = [predict_kept(self.potential, batch.geometry, kept)]
         prediction, loss = mean_of(members), self.loss_of(members, batch)
         loss = self.checked(prediction._asdict(), loss, batch)
         with torch.no_grad():
@@ -291,13 +317,6 @@ class PotentialModule(StageModule):
             values = torch.stack([loss.double(), MEV_PER_EV * energy_error, force_error.abs().nanmean()])
         self.train_means.add(values, batch.geometry.num_structures)
         return loss
-
-    def on_train_epoch_end(self) -> None:
-        names = ("train_loss", "train_energy_mae_mev_per_atom", "train_force_mae_ev_per_angstrom")
-        for name, value in zip(names, self.train_means.compute(), strict=True):
-            if torch.isfinite(value):
-                self.log(name, value, sync_dist=True)
-        self.train_means = EpochMeans()
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         batch = self.on_one_level(batch, "validation")
