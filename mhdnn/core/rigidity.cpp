@@ -75,26 +75,27 @@ void Rigidity<T>::evaluate(int element, const Lanes<T>* functions, int num_atoms
     space.features[0] = Lanes<T>(T(1));
     Lanes<T>*const features = space.features.data(), *const axes = features + 1;
     add_product(axes_, functions, axes);
-    Lanes<T> all = zero, explained = zero;
-    for (int f = 0; f < num_functions_; ++f) all = all + functions[f] * functions[f];
-    for (int k = 0; k < num_axes; ++k) explained = explained + axes[k] * axes[k];
-    Lanes<T> square = Lanes<T>(inverse_penalty_) * at_least(all - explained, T(0));
+    const auto squares = [](const Lanes<T>* x, int number) {
+        return sum_of<T>(number, [x](int k) { return x[k] * x[k]; });
+    };
+    const Lanes<T> all = squares(functions, num_functions_), explained = squares(axes, num_axes);
     space.products.assign(1 + num_axes, zero);
-    add_product(own.factor, features, space.products.data());
-    for (const Lanes<T>& product : space.products) square = square + product * product;
-    Lanes<T> residual = zero;
-    for (int k = 0; k <= num_axes; ++k) residual = residual + Lanes<T>(own.residuals[k]) * features[k];
+    add_product<true>(own.factor, features, space.products.data());
+    const Lanes<T> square =
+        Lanes<T>(inverse_penalty_) * at_least(all - explained, T(0)) + squares(space.products.data(), 1 + num_axes);
+    Lanes<T> residual = sum_of<T>(1 + num_axes, [&](int k) { return Lanes<T>(own.residuals[k]) * features[k]; });
     space.products.resize(own.squares.size());
     for (std::size_t n = 0; n < own.squares.size(); ++n) space.products[n] = Lanes<T>(own.squares[n]);
     add_product(own.landmarks, axes, space.products.data());
     Lanes<T> nearest = space.products[0];
-    for (const Lanes<T>& each : space.products)
-        nearest = Lanes<T>(each.native < nearest.native ? each.native : nearest.native);
-    nearest = at_least(nearest + explained, T(0));
-    for (std::size_t n = 0; n < own.kernels.size(); ++n) {
+    for (std::size_t n = 0; n < own.squares.size(); ++n) {
+        const auto each = space.products[n].native;
+        nearest = Lanes<T>(each < nearest.native ? each : nearest.native);
+        if (own.kernels.empty()) continue;
         const Lanes<T> distance = at_least(space.products[n] + explained, T(0));
         residual = residual + Lanes<T>(own.kernels[n]) * exponential(Lanes<T>(-own.rate) * distance);
     }
+    nearest = at_least(nearest + explained, T(0));
     for (int lane = 0; lane < num_atoms; ++lane) {
         const double grade = std::sqrt(double(square[lane])), distance = std::sqrt(double(nearest[lane]));
         const double bounded = std::min(std::max(double(residual[lane]), own.smallest_residual), own.largest_residual);

@@ -27,7 +27,7 @@ public:
 
 private:
     struct OfElement {
-        Matrix<T> factor;          // transposed: its columns
+        Matrix<T> factor;          // transposed: an upper triangle
         Matrix<T> landmarks;       // -2 t
         std::vector<T> squares;    // |t|²
         std::vector<T> residuals;  // u

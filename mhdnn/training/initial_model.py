@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from rich.console import Console
 
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.data.joined import open_stores
-from mhdnn.deploy.export import potential_from_checkpoint, read_checkpoint
+from mhdnn.deploy.export import CHECKPOINT_KEY, potential_from_checkpoint, read_checkpoint
 from mhdnn.deploy.model_file import first_line, is_model_file, load_model
 from mhdnn.errors import ConfigError, ModelError
 from mhdnn.factory import build_potential
@@ -45,15 +46,28 @@ class InitialModel:
     :param path: of the file
     :param potential: with its weights
     :param settings: plain ones it was built from
+    :param training: where its training data came from (`mhdnn.training.assembly.provenance`)
     """
 
     path: Path
     potential: Potential
     settings: dict[str, Any]
+    training: dict[str, Any]
 
     @property
     def atomic_numbers(self) -> list[int]:
         return [int(number) for number in self.settings["atomic_numbers"]]
+
+    @property
+    def trained_on(self) -> list[str]:
+        """Names of the files that it was trained on; empty where they are not known."""
+        names: str = self.training.get("data", {}).get("train", "")
+        return names.split(", ") if names else []
+
+    @property
+    def num_trained_on(self) -> int:
+        """Number of structures that it was trained on; 0 where it is not known."""
+        return int(self.training.get("num_structures", {}).get("train", 0))
 
 
 def read_initial(path: Path | str) -> InitialModel:
@@ -63,8 +77,9 @@ def read_initial(path: Path | str) -> InitialModel:
     """
     path = Path(path)
     if zipfile.is_zipfile(path) and not is_model_file(path):
-        potential, settings = potential_from_checkpoint(read_checkpoint(path))
-        return InitialModel(path, potential, settings)
+        checkpoint = read_checkpoint(path)
+        potential, settings = potential_from_checkpoint(checkpoint)
+        return InitialModel(path, potential, settings, checkpoint[CHECKPOINT_KEY].get("training", {}))
     script, metadata = load_model(path)
     settings = metadata["settings"]
     if settings["network"]["kind"] == "layers":
@@ -74,7 +89,7 @@ def read_initial(path: Path | str) -> InitialModel:
         potential.load_state_dict(script.state_dict())
     except (KeyError, RuntimeError) as error:
         raise ModelError(f"{path}: its settings and weights don't fit together ({first_line(error)})") from error
-    return InitialModel(path, potential, settings)
+    return InitialModel(path, potential, settings, metadata.get("training", {}))
 
 
 def with_initial_model(config: DictConfig, model: InitialModel) -> DictConfig:
@@ -135,7 +150,8 @@ def given_keys() -> set[str]:
     return {override.lstrip("+~").partition("=")[0] for override in HydraConfig.get().overrides.task}
 
 
-def default_values() -> dict[str, Any]:
+@cache
+def default_values() -> Mapping[str, Any]:
     """All defaults by their dotted names."""
     return flat(OmegaConf.to_container(default_config([]), resolve=False))  # type: ignore[arg-type]
 

@@ -37,6 +37,7 @@ from mhdnn.training.initialization import Initialization
 from mhdnn.training.module import StageModule
 from mhdnn.training.offsets import build_offsets
 from mhdnn.training.overview import describe
+from mhdnn.training.replay import replay_known
 from mhdnn.training.results import finish
 from mhdnn.training.resume import check_same_architecture, check_same_training
 from mhdnn.training.settings import check_settings
@@ -82,6 +83,7 @@ def train(config: DictConfig, folder: Path) -> Path:
     settings = model_settings(config, data)
     if initial is not None:
         check_same_dispersion(initial, data)
+        replay_known(initial, data)
     check_test_elements(data, settings["atomic_numbers"])
     potential = build_potential(settings)
     offsets = build_offsets(potential, data)

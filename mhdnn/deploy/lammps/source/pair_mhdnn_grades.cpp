@@ -35,7 +35,7 @@ void PairMHDNN::expect_errors() {
     const int num_centers = neighborhood_.num_centers();
     const std::vector<double> after = own_forces(), grades = model_->grades();
     width_ = 3;
-    buffer_.assign(3 * atom->nmax, 0.0);
+    buffer_.resize(after.size());  // not atom->nmax: LAMMPS leaves room for 16384 atoms, which are slow to clear
     for (std::size_t i = 0; i < after.size(); ++i) buffer_[i] = (after[i] - forces_before_[i]) / energy_unit_;
     comm->reverse_comm(this, width_);
     std::vector<double> logarithms(2 * num_centers);
@@ -46,7 +46,7 @@ void PairMHDNN::expect_errors() {
         logarithms[2 * node + 1] = std::log(size + model.force_floor);
     }
     width_ = 2;
-    buffer_.assign(2 * atom->nmax, 0.0);
+    buffer_.resize(2 * (atom->nlocal + atom->nghost));
     for (int node = 0; node < num_centers; ++node) std::copy_n(&logarithms[2 * node], 2, &buffer_[2 * atoms[node]]);
     comm->forward_comm(this, width_);
     logarithms.resize(2 * atoms.size());
@@ -56,7 +56,8 @@ void PairMHDNN::expect_errors() {
     const auto outside = settings_.extrapolation == "off" ? std::vector<char>() : outside_;
     const auto errors =
         mhdnn::expected_errors(model, neighborhood_.pairs(), model_->metadata().cutoff, logarithms, grades, outside);
-    grade_of_atom_.assign(atom->nmax, 0.0);
+    if (static_cast<int>(grade_of_atom_.size()) < atom->nmax) grade_of_atom_.resize(atom->nmax);
+    std::fill_n(grade_of_atom_.begin(), atom->nlocal, 0.0);
     for (int node = 0; node < num_centers; ++node) grade_of_atom_[atoms[node]] = errors[node];
     check_grades();
 }
