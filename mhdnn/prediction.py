@@ -166,8 +166,12 @@ class SeenAtoms:
 
     def __init__(self, potential: Any, geometry: Geometry) -> None:
         self.potential, self.geometry = potential, geometry
-        self.vectors = geometry.pair_vectors().detach().requires_grad_()
         self.element_index = potential.element_index(geometry.atomic_numbers)
+
+    @cached_property
+    def vectors(self) -> torch.Tensor:
+        """Pair vectors, shape (num_pairs, 3), Å."""
+        return self.geometry.pair_vectors().detach().requires_grad_()
 
     @property
     def pairs(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

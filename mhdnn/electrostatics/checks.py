@@ -15,8 +15,9 @@ def check_positive(name: str, values: torch.Tensor, num_atoms: int, unit: str) -
     """
     if values.shape != (num_atoms,):
         raise DataError(f"`{name}`: expected shape ({num_atoms},), one for each atom, got {tuple(values.shape)}")
-    wrong = torch.nonzero(~(values.detach() > 0) | ~torch.isfinite(values.detach()))
-    if len(wrong):
+    smallest, largest = values.detach().aminmax() if num_atoms else (1.0, 1.0)
+    if not (smallest > 0 and largest < torch.inf):
+        wrong = torch.nonzero(~(values.detach() > 0) | ~torch.isfinite(values.detach()))
         atom = int(wrong[0])
         raise DataError(
             f"`{name}`: expected positive numbers in {unit}, got {float(values[atom])} for atom {atom}; "

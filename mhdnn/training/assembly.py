@@ -17,6 +17,7 @@ from pytorch_lightning.callbacks import ProgressBar
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.errors import ConfigError, MHDNNError
 from mhdnn.potential import Potential
+from mhdnn.training.callbacks import NoProfiler
 from mhdnn.training.checkpoints import SealedCheckpoints
 from mhdnn.training.initial_model import InitialModel
 from mhdnn.training.loss import MeanWeight
@@ -156,6 +157,8 @@ def build_trainer(config: DictConfig, has_validation: bool, stage: Stage) -> pl.
     if not config.trainer.enable_progress_bar:
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     loggers = [made(c, f"logger.{name}") for name, c in config.logger.items() if c is not None]
-    plugins = [SealedCheckpoints()]
-    trainer: pl.Trainer = made(config.trainer, "trainer", callbacks=callbacks, logger=loggers, plugins=plugins)
+    options: dict[str, Any] = {"callbacks": callbacks, "logger": loggers, "plugins": [SealedCheckpoints()]}
+    if config.trainer.get("profiler") is None:
+        options["profiler"] = NoProfiler()
+    trainer: pl.Trainer = made(config.trainer, "trainer", **options)
     return trainer

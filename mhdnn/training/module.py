@@ -204,6 +204,11 @@ class StageModule(pl.LightningModule):
         """Gradients of the parameters alone; without this, those of the pair vectors are computed as well."""
         loss.backward(inputs=self.trained)
 
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
+        """As the optimiser does it, in a fraction of the time."""
+        for parameter in self.trained:
+            parameter.grad = None
+
     def optimizer_of(self) -> torch.optim.Optimizer:
         """A new optimiser of what the stage trains."""
         optimizer: torch.optim.Optimizer = self.make_optimizer(self.potential)
