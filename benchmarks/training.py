@@ -4,7 +4,12 @@
     python benchmarks/training.py DATA.h5 --method defaults --threads 1 --beside OTHER/.venv/bin/python
 
 The second trains in turns with this version and that of another environment, with all defaults (validation included),
-and gives the ratio of their CPU times for an epoch; the least of the epochs, as other processes only add to it.
+and gives the ratio of their CPU times for an epoch; the least of the epochs, as other processes only add to it. A
+training with charges has stages, and each gets its ratio. With ``--epochs 0`` both train as long as their settings say,
+and the errors of both stand beside the times:
+
+    python benchmarks/training.py data/carbon_chains.h5 --method defaults --threads 1 --turns 1 --epochs 0 \\
+        --override experiment=carbon_chains --beside OTHER/.venv/bin/python
 
 Else: about 30 functions for one element, two hidden layers of 20 nodes, everything else as `mhdnn train` has it, but
 all structures that are not marked as validation or test are trained on. Without an argument: the bundled set. An
@@ -63,10 +68,11 @@ def measure(arguments: argparse.Namespace, folder: Path, python: Path = Path(sys
     :param python: whose package trains
     """
     result = folder / "result.json"
+    result.unlink(missing_ok=True)
     overrides = [
         f"data.train={store_of(arguments.data, folder)}",
         f"hydra.run.dir={folder / 'run'}",
-        f"trainer.max_epochs={arguments.epochs}",
+        *([f"trainer.max_epochs={arguments.epochs}"] if arguments.epochs else []),
         "report=false",
         *(OWN if arguments.method != "defaults" else []),
         *FUNCTIONS[arguments.method],
@@ -77,7 +83,8 @@ def measure(arguments: argparse.Namespace, folder: Path, python: Path = Path(sys
     command = [python, HERE / "training_run.py", result, arguments.threads, *overrides]
     environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads)}
     subprocess.run([str(word) for word in command], check=True, env=environment)
-    return json.loads(result.read_text())
+    errors = folder / "run" / "errors.json"
+    return {**json.loads(result.read_text()), "errors": json.loads(errors.read_text()) if errors.exists() else {}}
 
 
 def record_of(arguments: argparse.Namespace, measured: dict[str, Any]) -> dict[str, Any]:
@@ -99,14 +106,38 @@ def compare(arguments: argparse.Namespace, folder: Path) -> list[dict[str, Any]]
         for name, python in (("other", arguments.beside), ("this", Path(sys.executable))):
             record = record_of(arguments, measure(arguments, folder, python))
             records[name].append({"version": name, **record})
+    print_stages(records)
     best = {name: min(own, key=lambda record: record["cpu_seconds_per_epoch"]) for name, own in records.items()}
-    times = {name: record["cpu_seconds_per_epoch"] for name, record in best.items()}
-    steps = best["this"]["steps_per_epoch"]
-    table = Table("version", "CPU seconds per epoch", "CPU ms per step", "ratio")
-    for name, seconds in times.items():
-        table.add_row(name, f"{seconds:.3f}", f"{1e3 * seconds / steps:.2f}", f"{times['other'] / seconds:.2f}")
-    console.print(table)
+    if arguments.epochs == 0:
+        print_both_errors(*(best[name]["errors"].get("test", {}) for name in ("this", "other")))
     return list(best.values())
+
+
+def print_stages(records: dict[str, list[dict[str, Any]]]) -> None:
+    """The least CPU times of an epoch and of the whole of each stage."""
+    table = Table("stage", "", "other, CPU s", "this, CPU s", "ratio")
+
+    def least(version: str, stage: str, time: str) -> float:
+        return min(record["stages"][stage][time] for record in records[version])
+
+    totals = {"this": 0.0, "other": 0.0}
+    for stage in records["this"][0]["stages"]:
+        for time in ("epoch", "whole"):
+            this, other = least("this", stage, time), least("other", stage, time)
+            table.add_row(stage, time, f"{other:.3f}", f"{this:.3f}", f"{other / this:.2f}")
+        totals = {version: total + least(version, stage, "whole") for version, total in totals.items()}
+    table.add_row(
+        "all", "whole", *(f"{totals[v]:.3f}" for v in ("other", "this")), f"{totals['other'] / totals['this']:.2f}"
+    )
+    console.print(table)
+
+
+def print_both_errors(this: dict[str, float], other: dict[str, float]) -> None:
+    """Errors of the test set."""
+    table = Table("test", "other", "this")
+    for name, value in this.items():
+        table.add_row(name, f"{other.get(name, float('nan')):.4g}", f"{value:.4g}")
+    console.print(table)
 
 
 def print_record(record: dict[str, Any]) -> None:
@@ -132,15 +163,15 @@ def main() -> None:
     parser.add_argument("data", nargs="?", type=Path, default=BUNDLED)
     parser.add_argument("--output", type=Path, help="the record as JSON")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=6, help="0: as many as the settings have")
     parser.add_argument("--method", choices=list(FUNCTIONS), default="wide")
     parser.add_argument("--override", action="append", default=[], help="of mhdnn train, e.g. data.batch_size=8")
     parser.add_argument("--profile", action="store_true", help="where the time of an epoch goes")
     parser.add_argument("--beside", type=Path, help="Python of another environment, whose version trains in turns")
     parser.add_argument("--turns", type=int, default=2, help="of both")
     arguments = parser.parse_args()
-    if arguments.epochs < 2:
-        parser.error("--epochs: the first epoch is not counted, at least 2 are needed")
+    if arguments.epochs < 2 and arguments.epochs != 0:
+        parser.error("--epochs: the first epoch is not counted, at least 2 are needed, or 0 for those of the settings")
     with tempfile.TemporaryDirectory() as folder:
         if arguments.beside:
             records = compare(arguments, Path(folder))

@@ -37,17 +37,21 @@ def peak_memory() -> float:
 class Recorder(pl.Callback):
     """Time of every epoch, from its start to the start of the next, and memory; written as JSON at the end.
 
+    Of several stages those of the last; of all of them the least CPU time of an epoch and the whole, with what is made
+    ready before the first epoch.
+
     :param path: where to
     """
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
         self.starts: list[tuple[float, float]] = []
-        self.memory_before = 0.0
+        self.memory_before = self.cpu_before = 0.0
         self.first_start = math.inf
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.memory_before = peak_memory()
+        self.cpu_before = time.process_time()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.starts.append((time.perf_counter(), time.process_time()))
@@ -56,6 +60,9 @@ class Recorder(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         times = [*self.starts, (time.perf_counter(), time.process_time())]
         spans = [(end[0] - start[0], end[1] - start[1]) for start, end in itertools.pairwise(times)]
+        cpu = [seconds for _, seconds in spans]
+        stages = json.loads(self.path.read_text())["stages"] if self.path.exists() else {}
+        stages[pl_module.stage] = {"epoch": min(cpu[1:]), "whole": times[-1][1] - self.cpu_before}
         data = trainer.datamodule
         indices = data.indices["train"]
         result = {
@@ -67,7 +74,8 @@ class Recorder(pl.Callback):
             "cutoff": pl_module.settings["cutoff"],
             "first_step_at": self.first_start,  # on the clock that all processes share
             "epoch_seconds": [seconds for seconds, _ in spans],
-            "epoch_cpu_seconds": [seconds for _, seconds in spans],
+            "epoch_cpu_seconds": cpu,
+            "stages": stages,
             "peak_memory_mb": peak_memory(),
             "peak_memory_before_training_mb": self.memory_before,
         }
