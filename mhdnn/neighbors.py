@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from ase.data import covalent_radii
 from vesin import NeighborList
 
 from mhdnn.errors import DataError
@@ -162,3 +163,14 @@ def complete_cell(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
 def squared_lengths(vectors: torch.Tensor) -> torch.Tensor:
     """Squares of the lengths of vectors, shape (num_vectors,); a sum over three columns takes many times longer."""
     return vectors.square() @ torch.ones(3, dtype=vectors.dtype, device=vectors.device)
+
+
+def nearest_ratio(
+    atomic_numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, limit: float
+) -> float:
+    """Smallest distance of two atoms or images over the sum of their covalent radii, or ``limit`` if all are larger."""
+    radii = covalent_radii[atomic_numbers]
+    pairs = find_pairs(positions, cell, pbc, float(2 * radii.max() * limit))
+    distances = np.linalg.norm(pairs.vectors(positions), axis=1)
+    sums = radii[pairs.center_index] + radii[pairs.neighbor_index]
+    return float((distances / sums).min(initial=limit))

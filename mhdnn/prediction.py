@@ -18,6 +18,14 @@ from mhdnn.structure import Geometry, symmetric_voigt
 from mhdnn.uncertainty.prediction import expected_errors, has_error_model
 
 
+class Spread(NamedTuple):
+    """Standard deviations of what the members of an ensemble say; shapes as in `Prediction`, without gradient."""
+
+    energy: torch.Tensor
+    forces: torch.Tensor
+    virial: torch.Tensor
+
+
 class Prediction(NamedTuple):
     r"""What a potential says of structures.
 
@@ -31,6 +39,7 @@ class Prediction(NamedTuple):
     :param force_errors: expected errors of the forces, lengths of vectors (`mhdnn.uncertainty`), shape (num_atoms,),
         eV/Å; None if not asked for, or not known to the potential
     :param energy_errors: the same of energies, shape (num_structures,), eV
+    :param spread: standard deviations of the members of an ensemble, where they are asked for
     """
 
     energy: torch.Tensor
@@ -41,9 +50,13 @@ class Prediction(NamedTuple):
     atomic_virials: torch.Tensor | None = None
     force_errors: torch.Tensor | None = None
     energy_errors: torch.Tensor | None = None
+    spread: Spread | None = None
 
     def detach(self) -> Prediction:
-        return self._replace(**{name: x.detach() for name, x in self._asdict().items() if x is not None})
+        tensors: dict[str, Any] = {
+            name: x.detach() for name, x in self._asdict().items() if isinstance(x, torch.Tensor)
+        }
+        return self._replace(**tensors)
 
 
 class Guard(Protocol):
@@ -68,6 +81,7 @@ def predict(
     atomic_virials: bool = False,
     guard: Guard | None = None,
     uncertainty: bool = False,
+    spread: bool = False,
 ) -> Prediction:
     r"""Energies, forces and virials of structures.
 
@@ -88,6 +102,7 @@ def predict(
     :param atomic_virials: whether each atom's share in the virial is computed, too; it has no gradient
     :param guard: is shown the atoms, and then their charges
     :param uncertainty: whether errors are expected, too; they have no gradient
+    :param spread: whether the members of an ensemble are told apart, too
     :raises DataError: if a potential with charges is given a structure without total charge
     """
     # TorchScript's optimiser makes the first calls slow and gains nothing after them
@@ -96,7 +111,11 @@ def predict(
             atoms = SeenAtoms(potential, geometry)
             if guard:
                 guard.look(atoms)
-            result = _short_range(atoms, atoms.energies(), create_graph, atomic_virials)
+            if spread and num_members(potential) > 1:
+                members = _members(atoms, create_graph, atomic_virials)
+                result = mean_of(members)._replace(spread=spread_of(members))
+            else:
+                result = _short_range(atoms, atoms.energies(), create_graph, atomic_virials)
             return _completed(result, atoms, create_graph, uncertainty)
         charged = ChargedAtoms(potential, geometry, solver)
         if history:
@@ -133,29 +152,30 @@ def predict_members(potential: Any, geometry: Geometry, create_graph: bool = Fal
     if num_members(potential) == 1:
         return [predict(potential, geometry, create_graph)]
     with torch.enable_grad(), torch.jit.optimized_execution(False):
-        atoms = SeenAtoms(potential, geometry)
-        short_range, element = potential.short_range, atoms.element_index
-        energies = short_range.with_references(short_range.network.member_energies(atoms.functions, element), element)
-        if atoms.has_repulsion:
-            energies = energies + atoms.repulsion()
-        results = [_short_range(atoms, own, create_graph, False, retain_graph=True) for own in energies]
+        results = _members(SeenAtoms(potential, geometry), create_graph)
     return results if create_graph else [result.detach() for result in results]
+
+
+def _members(atoms: SeenAtoms, create_graph: bool, atomic_virials: bool = False) -> list[Prediction]:
+    short_range, element = atoms.potential.short_range, atoms.element_index
+    energies = short_range.with_references(short_range.network.member_energies(atoms.functions, element), element)
+    if atoms.has_repulsion:
+        energies = energies + atoms.repulsion()
+    return [_short_range(atoms, own, create_graph, atomic_virials, retain_graph=True) for own in energies]
 
 
 def mean_of(members: list[Prediction]) -> Prediction:
     """The mean of energies, forces and virials."""
     if len(members) == 1:
         return members[0]
-    names = ("energy", "forces", "virial", "atomic_energies")
-    return Prediction(*(torch.stack([getattr(member, name) for member in members]).mean(0) for name in names))
+    names = [name for name, value in members[0]._asdict().items() if value is not None]
+    means: dict[str, Any] = {name: torch.stack([getattr(own, name) for own in members]).mean(0) for name in names}
+    return Prediction(**means)
 
 
-def spread_of(members: list[Prediction]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Standard deviations of energies, forces and virials, shapes as in `Prediction`."""
-    energy, forces, virial = (
-        torch.stack([getattr(member, name) for member in members]).std(0) for name in ("energy", "forces", "virial")
-    )
-    return energy, forces, virial
+def spread_of(members: list[Prediction]) -> Spread:
+    """Standard deviations of energies, forces and virials."""
+    return Spread(*(torch.stack([getattr(own, name).detach() for own in members]).std(0) for name in Spread._fields))
 
 
 class SeenAtoms:

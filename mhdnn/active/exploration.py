@@ -20,7 +20,7 @@ from ase.md.md import MolecularDynamics
 from ase.md.verlet import VelocityVerlet
 
 from mhdnn.active.plan import Exploration
-from mhdnn.active.recipes import smallest_distance
+from mhdnn.active.recipes import nearest_of
 from mhdnn.deploy.calculator import MHDNNCalculator
 from mhdnn.deploy.guard import ExtrapolationWarning
 from mhdnn.errors import ConfigError, ModelError, NotFiniteError
@@ -123,7 +123,7 @@ def explore(
             before = frame
     if before is not None and (not result.frames or result.frames[-1] is not before):
         result.frames.append(before)
-    result.frames = [frame for frame in result.frames if smallest_distance(frame) >= settings.nearest]
+    result.frames = [frame for frame in result.frames if nearest_of(frame, settings.nearest) >= settings.nearest]
     return result
 
 
@@ -161,7 +161,7 @@ def _end(atoms: Atoms, grade: float, step: int, settings: Exploration, limit: fl
         return NOT_FINITE
     if grade > settings.beyond * limit:
         return UNCERTAIN
-    if step % settings.interval == 0 and smallest_distance(atoms) < settings.nearest:
+    if step % settings.interval == 0 and nearest_of(atoms, settings.nearest) < settings.nearest:
         return CLOSE
     return COMPLETE
 
@@ -172,7 +172,7 @@ def check_start(structures: list[Atoms], nearest: float) -> None:
     :raises ConfigError: naming the first
     """
     for number, atoms in enumerate(structures):
-        distance = smallest_distance(atoms)
+        distance = nearest_of(atoms, nearest)
         if distance < nearest:
             raise ConfigError(
                 f"`structures`: expected atoms {nearest:g} sums of covalent radii apart or more, got {distance:.3f} in "

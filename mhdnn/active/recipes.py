@@ -12,7 +12,7 @@ from ase.calculators.calculator import BaseCalculator
 from ase.data import covalent_radii
 
 from mhdnn.errors import ConfigError, NotFiniteError, PropertyError
-from mhdnn.neighbors import find_pairs
+from mhdnn.neighbors import nearest_ratio
 from mhdnn.properties.calculators import resolve_calculator
 from mhdnn.properties.elasticity_md import Dynamics
 from mhdnn.properties.insertion import Region, random_insertion
@@ -197,13 +197,9 @@ def parse(text: str, ingredients: Ingredients) -> Recipe:
         raise ConfigError(f"`recipe`: expected a number after the colon, got {text!r}; as in rattle:0.05") from error
 
 
-def smallest_distance(atoms: Atoms) -> float:
-    """Of two atoms or images, in sums of their covalent radii; infinite if none are near."""
-    radii = covalent_radii[atoms.numbers]
-    pairs = find_pairs(atoms.positions, atoms.cell[:], atoms.pbc, 2.0 * float(radii.max()))
-    first, second = pairs.center_index, pairs.neighbor_index
-    distances = np.linalg.norm(pairs.vectors(atoms.positions), axis=1)
-    return float((distances / (radii[first] + radii[second])).min(initial=np.inf))
+def nearest_of(atoms: Atoms, limit: float) -> float:
+    """`nearest_ratio` of them."""
+    return nearest_ratio(atoms.numbers, atoms.positions, atoms.cell[:], atoms.pbc, limit)
 
 
 def _run(

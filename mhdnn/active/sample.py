@@ -15,7 +15,7 @@ from ase import Atoms
 from rich.console import Console
 
 from mhdnn.active.label import read_settings
-from mhdnn.active.recipes import RUNS, UNRATTLED, Ingredients, Recipe, parse, rattle, smallest_distance
+from mhdnn.active.recipes import RUNS, UNRATTLED, Ingredients, Recipe, nearest_of, parse, rattle
 from mhdnn.data.ase_bridge import structure_from_atoms
 from mhdnn.data.writer import StoreWriter
 from mhdnn.errors import ConfigError, PropertyError
@@ -103,7 +103,7 @@ def _candidate(
         atoms = recipe.change(copy, amount, generator)
         if small:
             atoms = rattle(atoms, small, generator)
-        if smallest_distance(atoms) >= nearest:
+        if nearest_of(atoms, nearest) >= nearest:
             return atoms
     raise PropertyError(
         f"`recipe`: {recipe.name} by {amount:g} gave atoms closer than {nearest:g} sums of covalent radii {ATTEMPTS} "

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from ase.data import chemical_symbols, covalent_radii
+from ase.data import chemical_symbols
 
 from mhdnn.data.compositions import remedy, undetermined
 from mhdnn.data.consistency import Consistency
 from mhdnn.data.store import StoreReader
 from mhdnn.errors import DataError
-from mhdnn.neighbors import find_pairs
+from mhdnn.neighbors import nearest_ratio
 from mhdnn.structure import LABELS, Structure, family_of
 from mhdnn.units import BOHR, GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
 
@@ -212,7 +212,8 @@ class _Survey:
         size = FAR_AWAY + np.abs(structure.cell).sum()
         if np.abs(structure.positions - np.median(structure.positions, axis=0)).max() > size:
             self._far_away.append(index)
-        ratio = nearest_ratio(structure, 2 * BOND_RATIOS[1] if sampled else CLOSE_RATIO)
+        limit = 2 * BOND_RATIOS[1] if sampled else CLOSE_RATIO
+        ratio = nearest_ratio(structure.atomic_numbers, structure.positions, structure.cell, structure.pbc, limit)
         if ratio < COINCIDENT_RATIO:
             self._coincident.append(index)
         elif ratio < CLOSE_RATIO:
@@ -321,18 +322,6 @@ def structure_hash(structure: Structure) -> bytes:
         digest.update(np.rint(lengths / DUPLICATE_RESOLUTION).astype(np.int64).tobytes())
     digest.update(structure.pbc.tobytes())
     return digest.digest()
-
-
-def nearest_ratio(structure: Structure, limit: float) -> float:
-    """Smallest distance over the sum of the two covalent radii, or ``limit`` if all are larger."""
-    radii = covalent_radii[structure.atomic_numbers]
-    cutoff = float(2 * radii.max() * limit)
-    pairs = find_pairs(structure.positions, structure.cell, structure.pbc, cutoff)
-    if len(pairs.center_index) == 0:
-        return limit
-    first, second = pairs.center_index, pairs.neighbor_index
-    distances = np.linalg.norm(pairs.vectors(structure.positions), axis=1)
-    return min(limit, float((distances / (radii[first] + radii[second])).min()))
 
 
 def energy_outliers(energies: np.ndarray, counts: np.ndarray) -> np.ndarray:

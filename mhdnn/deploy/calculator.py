@@ -21,7 +21,7 @@ from mhdnn.electrostatics import ChargeHistory
 from mhdnn.errors import ConfigError, ModelError, NotFiniteError
 from mhdnn.finite import first_not_finite
 from mhdnn.neighbors import NeighborPairs, find_pairs, squared_lengths
-from mhdnn.prediction import ChargedAtoms, Prediction, num_members, predict, predict_members, spread_of
+from mhdnn.prediction import ChargedAtoms, Prediction, Spread, predict
 from mhdnn.structure import Geometry
 
 KEYWORDS_OF_ASE = ("atoms", "directory", "label")
@@ -121,14 +121,15 @@ class MHDNNCalculator(Calculator):
             atomic_virials=shares,
             guard=None if self.guard.choice == "off" else self.guard,
             uncertainty=True,
+            spread=True,
         )
         self._check_finite(prediction, geometry)
         self._charges = prediction.charges
         self.guard.report()
         self.results = self._results(prediction, geometry)
         self.results.update(self._uncertainties(prediction))
-        if num_members(self.potential) > 1:
-            self.results.update(self._spread(geometry))
+        if prediction.spread is not None:
+            self.results.update(self._spread(prediction.spread, geometry))
         if self.dispersion:
             self._add_dispersion(self.dispersion, atomic="energies" in asked)
 
@@ -165,12 +166,11 @@ class MHDNNCalculator(Calculator):
             results["energy_uncertainty"] = float(prediction.energy_errors)
         return results
 
-    def _spread(self, geometry: Geometry) -> dict[str, Any]:
+    def _spread(self, spread: Spread, geometry: Geometry) -> dict[str, Any]:
         """Standard deviations of the members of an ensemble: energy (eV), forces (eV/Å), stress (eV/Å³)."""
-        energy, forces, virial = spread_of(predict_members(self.potential, geometry))
-        results = {"energy_spread": float(energy), "forces_spread": forces.cpu().numpy()}
+        results = {"energy_spread": float(spread.energy), "forces_spread": spread.forces.cpu().numpy()}
         if self.atoms.cell.rank == 3:
-            results["stress_spread"] = geometry.stress(virial)[0].cpu().numpy()
+            results["stress_spread"] = geometry.stress(spread.virial)[0].cpu().numpy()
         return results
 
     def _check_finite(self, prediction: Prediction, geometry: Geometry) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from mhdnn.data.check import check, energy_outliers, nearest_ratio, structure_hash
+from mhdnn.data.check import check, energy_outliers, structure_hash
 from mhdnn.data.commands import print_check
 from mhdnn.data.store import StoreReader, StoreWriter
 from mhdnn.errors import DataError
@@ -241,12 +241,6 @@ def test_outliers_do_not_depend_on_reference_energies():
     assert energy_outliers(energies, counts).tolist() == []
     energies[[17, 60]] += counts[[17, 60]].sum(axis=1) * np.array([2.0, -4.0])
     assert energy_outliers(energies, counts).tolist() == [60, 17]
-
-
-def test_nearest_ratio_is_the_bond_over_the_radii():
-    dimer = Structure(np.array([6, 8]), np.array([[0, 0, 0], [0, 0, 1.13]]), np.zeros((3, 3)), np.zeros(3, bool))
-    assert nearest_ratio(dimer, 3.0) == pytest.approx(1.13 / (0.76 + 0.66))
-    assert nearest_ratio(dimer, 0.5) == 0.5
 
 
 def test_hash_sees_every_part():

@@ -80,6 +80,20 @@ def test_gradients_of_the_loss_are_those_of_members_trained_alone(potential):
         torch.testing.assert_close(found[number], expected / NUM_MEMBERS, rtol=1e-9, atol=1e-12)
 
 
+def test_spread_takes_no_second_pass(potential):
+    geometry = geometry_of(structures()["triclinic"])
+    passes = []
+    handle = potential.descriptor.register_forward_hook(lambda *_: passes.append(1))
+    found = predict(potential, geometry, spread=True, atomic_virials=True)
+    handle.remove()
+    assert len(passes) == 1
+    for name in ("energy", "forces", "virial", "atomic_virials"):
+        expected = getattr(predict(potential, geometry, atomic_virials=True), name)
+        torch.testing.assert_close(getattr(found, name), expected, rtol=0, atol=1e-11)
+    torch.testing.assert_close(found.spread, spread_of(predict_members(potential, geometry)), rtol=0, atol=1e-12)
+    assert predict(potential, geometry).spread is None
+
+
 def test_results_of_the_calculator(potential, tmp_path):
     path = tmp_path / "model.pt"
     save_model(potential, path, metadata_of(potential, settings(), {}))

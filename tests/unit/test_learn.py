@@ -21,7 +21,7 @@ from mhdnn.active.continuation import alone_in
 from mhdnn.active.exploration import COMPLETE, GRADE, NOT_FINITE, UNCERTAIN, explore
 from mhdnn.active.learn import Learning, quoted, validation_of, write_unique
 from mhdnn.active.plan import Exploration, read_plan
-from mhdnn.active.recipes import smallest_distance
+from mhdnn.active.recipes import nearest_of
 from mhdnn.cli import main
 from mhdnn.data.store import StoreReader
 from mhdnn.errors import ConfigError
@@ -184,7 +184,7 @@ def test_a_trajectory_ends_where_the_model_is_lost(learned):
     grades = [frame.info[GRADE] for frame in found.frames]
     assert max(grades) <= 8.0 * 0.05
     assert any(grade > 0.05 for grade in grades)
-    assert min(smallest_distance(frame) for frame in found.frames) >= 0.6
+    assert min(nearest_of(frame, 1.0) for frame in found.frames) >= 0.6
     assert found.frames[-1].info["step"] == len(found.grades) - 2
     assert not found.is_trusted(0.05)
     again = explore(bulk("Cu", cubic=True), model, settings, 1500.0, 0.05, np.random.default_rng(0))

@@ -5,7 +5,7 @@ import pytest
 from ase.neighborlist import neighbor_list
 
 from mhdnn.errors import DataError
-from mhdnn.neighbors import complete_cell, find_half_pairs, find_pairs
+from mhdnn.neighbors import complete_cell, find_half_pairs, find_pairs, nearest_ratio
 from tests.builders import structures
 
 
@@ -109,3 +109,9 @@ def test_hopeless_searches_are_refused(positions, cell, pbc, cutoff, message):
 def test_cutoff_far_beyond_a_molecule():
     pairs = find_pairs(np.array([[0, 0, 0], [0, 0, 1.4], [0, 2, 0]]), np.zeros((3, 3)), np.zeros(3, bool), 1e5)
     assert len(pairs.center_index) == 6
+
+
+def test_nearest_ratio_is_the_bond_over_the_radii():
+    dimer = (np.array([6, 8]), np.array([[0, 0, 0], [0, 0, 1.13]]), np.zeros((3, 3)), np.zeros(3, bool))
+    assert nearest_ratio(*dimer, 3.0) == pytest.approx(1.13 / (0.76 + 0.66))
+    assert nearest_ratio(*dimer, 0.5) == 0.5

@@ -9,7 +9,7 @@ from ase.calculators.emt import EMT
 from ase.data import covalent_radii
 from ase.md.langevin import Langevin
 
-from mhdnn.active.recipes import smallest_distance
+from mhdnn.active.recipes import nearest_of
 from mhdnn.active.sample import sample
 from mhdnn.cli import main
 from mhdnn.data.store import StoreReader
@@ -148,9 +148,9 @@ def test_particles_on_a_sheet(tmp_path):
 
 
 def test_no_atoms_are_too_close(tmp_path):
-    assert smallest_distance(bulk("Cu")) == pytest.approx(3.61 / 2**0.5 / 2 / covalent_radii[29])
+    assert nearest_of(bulk("Cu"), 1.5) == pytest.approx(3.61 / 2**0.5 / 2 / covalent_radii[29])
     for one in made(tmp_path, bulk("Cu", cubic=True), recipe=["rattle:0.35"], num=10, nearest=0.75):
-        assert smallest_distance(Atoms(one.atomic_numbers, one.positions, cell=one.cell, pbc=True)) >= 0.75
+        assert nearest_of(Atoms(one.atomic_numbers, one.positions, cell=one.cell, pbc=True), 1.0) >= 0.75
     with pytest.raises(PropertyError, match=r"rattle by 0\.2 gave atoms closer"):
         made(tmp_path, bulk("Cu", cubic=True), recipe=["rattle:0.2"], nearest=0.99)
 
