@@ -8,9 +8,12 @@
 - charges, energy and forces of rock salt with charge equilibration
 - an epoch of `mhdnn train experiment=sn_graphene`
 
+- TorchANI's functions in its CUDA kernels (benchmarks/gpu_peers.py), where they are installed
+
 Microseconds for each atom, median of repeated runs, the device waited for. Beside them the least time that moving the
 data takes: pair vectors and their gradient, indices and functions once, at the bandwidth that copying a tensor reaches
-here. What doesn't fit into the memory is said.
+here; and the least time of the arithmetic (benchmarks/gpu_operations.py) at the rate of a product of matrices in that
+precision, without TF32. What doesn't fit into the memory is said.
 """
 
 from __future__ import annotations
@@ -32,6 +35,9 @@ import torch
 from ase.build import bulk
 from descriptor_systems import LATTICE_CONSTANT, default_settings, descriptor_settings, network_settings
 from gpu_neighbors import DevicePairs, pairs_on_device
+from gpu_operations import operations, operations_per_second
+from gpu_peers import energy_and_forces as energy_and_forces_of_peer
+from gpu_peers import is_there
 from timing import repeat
 
 import mhdnn
@@ -107,13 +113,24 @@ def bandwidth(device: str, megabytes: int) -> float:
     return 2 * source.nbytes / timed(lambda: target.copy_(source), device, 0.3)
 
 
+def arithmetic_rates(device: str, size: int) -> dict[str, float]:
+    """Operations in a second, by precision."""
+    rates = {}
+    for name, dtype in DTYPES.items():
+        matrix = torch.randn(size, size, device=device, dtype=dtype)
+        rates[name] = operations_per_second(size, timed(lambda m=matrix: m @ m, device, 0.2))
+    return rates
+
+
 def least_bytes(pairs: DevicePairs, num_atoms: int, num_functions: int) -> int:
     """Pair vectors and their gradient, both indices, functions and their gradient, forces: each once."""
     size = pairs.vectors.element_size()
     return len(pairs.vectors) * (6 * size + 16) + num_atoms * size * (2 * num_functions + 3)
 
 
-def short_range(device: str, repeats: tuple[int, ...], budget: float, speed: float) -> Iterator[Record]:
+def short_range(
+    device: str, repeats: tuple[int, ...], budget: float, speed: float, rates: dict[str, float]
+) -> Iterator[Record]:
     """Energy and forces, and steps of molecular dynamics."""
     for dtype in DTYPES:
         for number in repeats:
@@ -123,11 +140,28 @@ def short_range(device: str, repeats: tuple[int, ...], budget: float, speed: flo
                 head = {"method": method, "dtype": dtype, "atoms": len(positions)}
                 potential = random_potential(method, dtype, device)
                 least = least_bytes(pairs, len(positions), potential.descriptor.num_functions) / speed
+                count = operations(potential, len(pairs.vectors) / len(positions))
+                if count is not None:
+                    head["least_arithmetic_us_per_atom"] = 1e6 * count / rates[dtype]
                 evaluate = energy_and_forces(potential, pairs, len(positions))
                 yield _record("energy and forces", head, lambda f=evaluate: timed(f, device, budget), least)
                 if method in SHIPPED and dtype == "float32":
                     step = md_step(potential, positions.clone(), lengths)
                     yield _record("step of molecular dynamics", head, lambda f=step: timed(f, device, budget), least)
+
+
+def peers(device: str, number: int, budget: float) -> Iterator[Record]:
+    """Other programs that are installed, with as many atoms as their memory allows easily."""
+    if not is_there(device):
+        return
+    positions, lengths = crystal(number, device, torch.float32)
+    pairs = pairs_on_device(positions, lengths, CUTOFF)
+    head = {"method": "TorchANI (27)", "dtype": "float32", "atoms": len(positions)}
+
+    def measure() -> float:
+        return timed(energy_and_forces_of_peer(positions, pairs, 14, CUTOFF), device, budget)
+
+    yield _record("energy and forces", head, measure)
 
 
 def md_step(potential: Potential, positions: torch.Tensor, lengths: torch.Tensor) -> Callable[[], None]:
@@ -211,14 +245,21 @@ def machine(device: str, speed: float) -> Record:
 
 def markdown(about: Record, records: list[Record]) -> str:
     """The table; times in µs/atom, of trainings in seconds."""
-    rows = ["| what | functions | precision | atoms | time | least for the data |", "|---|---|---|---|---|---|"]
+    rows = [
+        "| what | functions | precision | atoms | time | least for the data, for the arithmetic |",
+        "|---|---|---|---|---|---|",
+    ]
     for record in records:
         found = f"{record['us_per_atom']:.4g} µs/atom" if "us_per_atom" in record else None
         found = found or (f"{record['seconds']:.3g} s" if "seconds" in record else record["failed"])
-        least = f"{record['least_us_per_atom']:.2g} µs/atom" if "least_us_per_atom" in record else ""
+        least = ", ".join(
+            f"{record[key]:.2g}" for key in ("least_us_per_atom", "least_arithmetic_us_per_atom") if key in record
+        )
         cells = (record["what"], record["method"], record["dtype"], record.get("atoms", ""), found, least)
         rows.append("| " + " | ".join(map(str, cells)) + " |")
-    said = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in about.items() if value is not None)
+    rates = ", ".join(f"{rate / 1e12:.3g} ({name})" for name, rate in about["operations_per_second"].items())
+    numbers = {**about, "operations_per_second": f"{rates} 10¹²"}
+    said = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in numbers.items() if value is not None)
     return f"{said}\n\n" + "\n".join(rows) + "\n"
 
 
@@ -232,13 +273,14 @@ def main() -> None:
     arguments = parser.parse_args()
     device, quick = arguments.device, arguments.quick
     end = time.perf_counter() + arguments.seconds
-    speed = bandwidth(device, 4 if quick else 1024)
+    speed, rates = bandwidth(device, 4 if quick else 1024), arithmetic_rates(device, 256 if quick else 8192)
     budget = 0.01 if quick else 0.5
 
     def all_records() -> Iterator[Record]:
         yield training_epoch(device, 1 if quick else 3, arguments.override)
         yield from salt(device, QUICK_SALT_REPEATS if quick else SALT_REPEATS, budget)
-        yield from short_range(device, QUICK_REPEATS if quick else REPEATS, budget, speed)
+        yield from peers(device, 4 if quick else 16, budget)
+        yield from short_range(device, QUICK_REPEATS if quick else REPEATS, budget, speed, rates)
 
     records: list[Record] = []
     for record in all_records():
@@ -247,7 +289,7 @@ def main() -> None:
         if time.perf_counter() > end:
             print("time is up: the rest is not measured", flush=True)
             break
-    about = machine(device, speed)
+    about = {**machine(device, speed), "operations_per_second": rates}
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "gpu.json").write_text(json.dumps({"machine": about, "records": records}, indent=1) + "\n")
     (arguments.output / "gpu.md").write_text(markdown(about, records))

@@ -38,6 +38,15 @@ def threads() -> list[str]:
     return [] if sys.platform == "darwin" else ["-fopenmp", "-pthread"]  # Apple's clang has no OpenMP
 
 
+def shared_library_flags() -> list[str]:
+    """Linker flags of a shared library.
+
+    Some compilers put their C++ library into what they link (-static-libstdc++). Its names stay inside: mixed with
+    those of the library that the process has, messages are cut off and the process may crash.
+    """
+    return [] if sys.platform == "darwin" else ["-Wl,--exclude-libs,ALL"]
+
+
 def cache_root() -> Path:
     """Where compiled libraries are kept; TORCH_EXTENSIONS_DIR chooses another place."""
     chosen = os.environ.get("TORCH_EXTENSIONS_DIR")

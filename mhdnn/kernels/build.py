@@ -22,6 +22,7 @@ from mhdnn.compilation import (
     digest_of,
     flags_for,
     only_one,
+    shared_library_flags,
 )
 from mhdnn.errors import BuildError
 from mhdnn.kernels.shipped import library_name
@@ -129,7 +130,7 @@ def _compile(library: Path, verbose: bool, flags: Sequence[str], torch_libraries
                 extra_include_paths=[str(SOURCE_FOLDER), str(CORE_FOLDER)],
                 extra_cuda_cflags=["-O3"],
                 # no Python in it: C++ programs load the same library
-                extra_ldflags=["-Wl,--as-needed", f"'-Wl,-rpath,{torch_libraries}'"]
+                extra_ldflags=[*shared_library_flags(), "-Wl,--as-needed", f"'-Wl,-rpath,{torch_libraries}'"]
                 if sys.platform != "darwin"
                 else [],
                 build_directory=str(aside),

@@ -15,6 +15,7 @@ from tests.kernels.contracted_cases import (
     invariant_case,
     small_density_case,
 )
+from tests.kernels.device import waiting_is_an_error
 from tests.kernels.test_contracted_operators import ANGULAR, compare, evaluate_densities, evaluate_invariants
 from tests.kernels.test_cuda_emulation import assert_equal
 from tests.kernels.test_operators import random_like
@@ -107,13 +108,8 @@ def test_another_stream_and_another_run_give_the_same(shape):
 def test_nothing_waits_for_the_gpu():
     case = on_gpu(density_case("two elements", "four-body"))
     cotangent, tangents = density_directions(case)
-    torch.cuda.synchronize()
-    before = torch.cuda.get_sync_debug_mode()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with waiting_is_an_error():
         evaluate_densities(case, cotangent, tangents)
-    finally:
-        torch.cuda.set_sync_debug_mode(before)
 
 
 def test_too_large_a_shape_is_named():

@@ -8,6 +8,7 @@ import torch
 
 from mhdnn.kernels import load_operators
 from tests.kernels.cases import KINDS, NEIGHBORS, Case, make_case, small_case
+from tests.kernels.device import waiting_is_an_error
 from tests.kernels.test_cuda_emulation import NAMES, assert_equal, evaluate_operators
 from tests.kernels.test_operators import assert_same, random_like
 from tests.tolerances import ROUND_OFF, SINGLE_PRECISION
@@ -95,13 +96,8 @@ def test_another_stream_and_another_run_give_the_same(kind):
 def test_nothing_waits_for_the_gpu(kind):
     case = on_gpu(make_case("two elements", kind, channels="mixed"))
     directions = directions_for(case)
-    torch.cuda.synchronize()
-    before = torch.cuda.get_sync_debug_mode()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with waiting_is_an_error():
         evaluate_operators(case, *directions)
-    finally:
-        torch.cuda.set_sync_debug_mode(before)
 
 
 def test_too_large_a_shape_is_named():

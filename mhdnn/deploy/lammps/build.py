@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from mhdnn.compilation import announced, compiler, compiler_flags, only_one, threads
+from mhdnn.compilation import announced, compiler, compiler_flags, only_one, shared_library_flags, threads
 from mhdnn.deploy.lammps.plugin import (
     CORE_FOLDER,
     KERNEL_FOLDER,
@@ -96,7 +96,7 @@ def _compile(plugin: Path, lammps: Lammps, command: str, flags: Sequence[str], l
             except BuildError:
                 pool.shutdown(cancel_futures=True)  # the others would fail alike, and take minutes
                 raise
-        link = [*map(str, objects), "-shared", *threads(), "-o", f"{folder}/{plugin.name}"]
+        link = [*map(str, objects), "-shared", *threads(), *shared_library_flags(), "-o", f"{folder}/{plugin.name}"]
         _run([command, *link, *(libtorch.link if libtorch else ())])
         (Path(folder) / plugin.name).replace(plugin)
 

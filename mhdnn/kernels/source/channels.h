@@ -28,6 +28,13 @@ struct RadialShape {
 MHDNN_FUNCTION int unordered_pair(int a, int b, int n) { return a * n - a * (a - 1) / 2 + (b - a); }
 MHDNN_FUNCTION int num_unordered_pairs(int n) { return n * (n + 1) / 2; }
 
+/// A pair for each i < n (n + 1) / 2, in an order without roots: the row of a short one is filled up with a long one.
+MHDNN_FUNCTION void pair_of_number(int i, int n, int& a, int& b) {
+    const int width = n | 1, row = i / width, place = i % width;
+    a = place < n - row ? row : 2 * n - width - row;
+    b = a + (place < n - row ? place : place - (n - row));
+}
+
 /// sum_e w_c(e) values_e of one component.
 template <class Real>
 MHDNN_FUNCTION Real mixed(const ChannelTable<Real>& table, const Real* values, int size, int channel, int component) {

@@ -15,8 +15,8 @@ namespace mhdnn {
 constexpr int max_degree_limit = 20;
 
 /// Place of (l, m >= 0) in a triangular table.
-MHDNN_FUNCTION int triangle_index(int l, int m) { return l * (l + 1) / 2 + m; }
-MHDNN_FUNCTION int triangle_size(int max_degree) { return triangle_index(max_degree + 1, 0); }
+MHDNN_FUNCTION constexpr int triangle_index(int l, int m) { return l * (l + 1) / 2 + m; }
+MHDNN_FUNCTION constexpr int triangle_size(int max_degree) { return triangle_index(max_degree + 1, 0); }
 constexpr int triangle_limit = (max_degree_limit + 1) * (max_degree_limit + 2) / 2;
 
 /// Recurrence coefficients of one (l, m): a, b and d of the formulas above; q_m^m stands in a.
@@ -54,12 +54,15 @@ MHDNN_FUNCTION void harmonic_factors(
     const HarmonicCoefficient<T>* table, int max_degree, Real x, Real y, Real z, HarmonicFactors<Real> f) {
     f.cosine[0] = constant<Real>(T(1));
     f.sine[0] = constant<Real>(T(0));
+    MHDNN_UNROLL
     for (int m = 1; m <= max_degree; ++m) {
         f.cosine[m] = x * f.cosine[m - 1] - y * f.sine[m - 1];
         f.sine[m] = x * f.sine[m - 1] + y * f.cosine[m - 1];
     }
+    MHDNN_UNROLL
     for (int l = 0; l <= max_degree; ++l) {
         f.q[triangle_index(l, l)] = constant<Real>(table[triangle_index(l, l)].a);
+        MHDNN_UNROLL
         for (int m = 0; m < l; ++m) {
             const HarmonicCoefficient<T> k = table[triangle_index(l, m)];
             Real value = z * f.q[triangle_index(l - 1, m)] * k.a;
@@ -72,9 +75,11 @@ MHDNN_FUNCTION void harmonic_factors(
 /// Y_lm in the order l, m = -l..l from their factors.
 template <class Real>
 MHDNN_FUNCTION void harmonics(int max_degree, HarmonicFactors<Real> f, Real* values) {
+    MHDNN_UNROLL
     for (int l = 0; l <= max_degree; ++l) {
         Real* center = values + l * (l + 1);
         center[0] = f.q[triangle_index(l, 0)];
+        MHDNN_UNROLL
         for (int m = 1; m <= l; ++m) {
             center[m] = f.q[triangle_index(l, m)] * f.cosine[m];
             center[-m] = f.q[triangle_index(l, m)] * f.sine[m];
@@ -88,8 +93,10 @@ MHDNN_FUNCTION void harmonics_gradient(
     const HarmonicCoefficient<T>* table, int max_degree, HarmonicFactors<Real> f, const Real* weight, Real& by_x,
     Real& by_y, Real& by_z) {
     by_x = by_y = by_z = constant<Real>(T(0));
+    MHDNN_UNROLL
     for (int m = 0; m <= max_degree; ++m) {
         Real by_cosine = constant<Real>(T(0)), by_sine = constant<Real>(T(0));
+        MHDNN_UNROLL
         for (int l = m; l <= max_degree; ++l) {
             const Real* center = weight + l * (l + 1);
             const Real q = f.q[triangle_index(l, m)];

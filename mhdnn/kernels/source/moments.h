@@ -8,6 +8,8 @@
 // One component is (p, l, m) at p * num_harmonics + l² + l + m; one output is (pair, l).
 #pragma once
 
+#include <type_traits>
+
 #include "channels.h"
 #include "radial_basis.h"
 
@@ -124,12 +126,102 @@ MHDNN_FUNCTION Real own_weight_gradient(
     return total;
 }
 
-/// By a neighbour: gradients of sum gradient · moments by its harmonics (`by_harmonic`) and by its radial
-/// functions (added to `by_radial`). Gradient is Real, or the same without a tangent.
+/// Up to this number of densities sums over pairs of them stay in registers.
+constexpr int few_densities = 8;
+
+/// Calls action with the number as a constant, std::integral_constant, where it is small; whether it was.
+template <class Action>
+MHDNN_FUNCTION bool with_few(int number, Action action) {
+    static_assert(few_densities == 8, "a case for each");
+    switch (number) {
+        case 1:
+            return action(std::integral_constant<int, 1>()), true;
+        case 2:
+            return action(std::integral_constant<int, 2>()), true;
+        case 3:
+            return action(std::integral_constant<int, 3>()), true;
+        case 4:
+            return action(std::integral_constant<int, 4>()), true;
+        case 5:
+            return action(std::integral_constant<int, 5>()), true;
+        case 6:
+            return action(std::integral_constant<int, 6>()), true;
+        case 7:
+            return action(std::integral_constant<int, 7>()), true;
+        case 8:
+            return action(std::integral_constant<int, 8>()), true;
+        default:
+            return false;
+    }
+}
+
+/// `moment_gradient` of all densities by one component of degree l, for `number` densities with cross terms:
+/// gradient[p * num_harmonics]. Every cotangent is read once.
+template <int number, class Real>
+MHDNN_FUNCTION void moment_gradients_of_few(
+    const MomentShape& shape, const Real* moments, const Constant<Real>* cotangent, int component, int l,
+    Real* gradient) {
+    using T = Scalar<Real>;
+    Real moment[number], sum[number];
+    MHDNN_UNROLL
+    for (int p = 0; p < number; ++p) {
+        moment[p] = moments[p * shape.num_harmonics() + component];
+        sum[p] = constant<Real>(T(0));
+    }
+    const T own = shape.own_terms ? T(2) : T(1);
+    const Constant<Real>* next = cotangent + l;
+    MHDNN_UNROLL
+    for (int p = 0; p < number; ++p) {
+        sum[p] = sum[p] + moment[p] * (*next * own);
+        next += shape.num_degrees();
+        MHDNN_UNROLL
+        for (int q = p + 1; q < number; ++q) {
+            sum[p] = sum[p] + moment[q] * *next;
+            sum[q] = sum[q] + moment[p] * *next;
+            next += shape.num_degrees();
+        }
+    }
+    MHDNN_UNROLL
+    for (int p = 0; p < number; ++p) gradient[p * shape.num_harmonics()] = sum[p];
+}
+
+/// `neighbor_gradient` of `number` radial functions.
+template <int number, class Real, class Gradient>
+MHDNN_FUNCTION void neighbor_gradient_of_few(
+    int num_harmonics, const Gradient* gradient, const Real* radial, const Real* harmonic, Real* by_harmonic,
+    Real* by_radial) {
+    Real value[number], sum[number];
+    MHDNN_UNROLL
+    for (int n = 0; n < number; ++n) {
+        value[n] = radial[n];
+        sum[n] = by_radial[n];
+    }
+    for (int component = 0; component < num_harmonics; ++component) {
+        const Real y = harmonic[component];
+        Real total = constant<Real>(Scalar<Real>(0));
+        MHDNN_UNROLL
+        for (int n = 0; n < number; ++n) {
+            const Gradient by_moment = gradient[n * num_harmonics + component];
+            total = total + by_moment * value[n];
+            sum[n] = sum[n] + by_moment * y;
+        }
+        by_harmonic[component] = total;
+    }
+    MHDNN_UNROLL
+    for (int n = 0; n < number; ++n) by_radial[n] = sum[n];
+}
+
+/// By a neighbour: gradients of sum gradient · moments by its harmonics (`by_harmonic`, which may take their place) and
+/// by its radial functions (added to `by_radial`). Gradient is Real, or the same without a tangent.
 template <class Real, class Gradient>
 MHDNN_FUNCTION void neighbor_gradient(
     int num_radial, int num_harmonics, const Gradient* gradient, const Real* radial, const Real* harmonic,
     Real* by_harmonic, Real* by_radial) {
+    const bool done = with_few(num_radial, [&](auto number) {
+        neighbor_gradient_of_few<decltype(number)::value>(
+            num_harmonics, gradient, radial, harmonic, by_harmonic, by_radial);
+    });
+    if (done) return;
     for (int component = 0; component < num_harmonics; ++component) {
         Real total = constant<Real>(Scalar<Real>(0));
         for (int n = 0; n < num_radial; ++n) {

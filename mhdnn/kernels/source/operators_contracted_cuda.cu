@@ -55,6 +55,21 @@ const FourBodyShape& four_body_on(at::Device device, const InvariantInputs& inpu
     return known->try_emplace(key, tables, device).first->second.shape();
 }
 
+template <class Real, class T>
+void evaluate_on_gpu(const DensityInputs& inputs, const DensityShape& shape, const Arguments<T>& arguments) {
+    const cuda::Device device = current_device();
+    const std::int64_t num_pairs = inputs.pair_vectors.size(0);
+    const cuda::Plan plan = cuda::plan_of<Real>(shape, arguments, num_pairs, device);
+    TORCH_CHECK_VALUE(
+        plan.size.shared_bytes <= device.shared_bytes, "contracted functions: expected at most ", device.shared_bytes,
+        " bytes of shared memory for an atom on this GPU, got ", plan.size.shared_bytes, " with ", shape.num_densities,
+        " densities of ", shape.num_radial, " radial functions up to degree ", shape.max_degree, " in ",
+        inputs.pair_vectors.scalar_type(), "; take fewer of them, a lower max_degree, float32, or the CPU");
+    C10_CUDA_CHECK(
+        cuda::evaluate_densities<Real>(shape, arguments, num_pairs, plan, c10::cuda::getCurrentCUDAStream()));
+    C10_CUDA_KERNEL_LAUNCH_CHECK();
+}
+
 DensityOutputs evaluate_densities_cuda(
     const DensityInputs& given, const at::Tensor& cotangent, const Tangents& tangents, Wanted wanted) {
     const c10::cuda::CUDAGuard guard(given.pair_vectors.device());
@@ -70,27 +85,12 @@ DensityOutputs evaluate_densities_cuda(
         NearPairs near(inputs.first_pair, inputs.pair_vectors.size(0));
         const auto arguments =
             near.given_to(arguments_of<scalar_t>(inputs, weights, directions, wanted, gradient_shape, outputs));
-        const auto evaluate = [&](auto number) {
-            using Real = decltype(number);
-            const cuda::Device device = current_device();
-            const cuda::Plan plan = cuda::plan_of<Real>(shape, arguments, device);
-            TORCH_CHECK_VALUE(
-                plan.size.shared_bytes <= device.shared_bytes, "contracted functions: expected at most ",
-                device.shared_bytes, " bytes of shared memory for an atom on this GPU, got ", plan.size.shared_bytes,
-                " with ", shape.num_densities, " densities of ", shape.num_radial, " radial functions up to degree ",
-                shape.max_degree, " in ", inputs.pair_vectors.scalar_type(),
-                "; take fewer of them, a lower max_degree, float32, or the CPU");
-            const std::int64_t num_pairs = inputs.pair_vectors.size(0);
-            C10_CUDA_CHECK(
-                cuda::evaluate_densities<Real>(shape, arguments, num_pairs, plan, c10::cuda::getCurrentCUDAStream()));
-        };
         if (inputs.num_atoms() == 0) return;
         if (directions.pair_vectors.defined()) {
-            evaluate(Dual<scalar_t>{});
+            evaluate_on_gpu<Dual<scalar_t>>(inputs, shape, arguments);
         } else {
-            evaluate(scalar_t{});
+            evaluate_on_gpu<scalar_t>(inputs, shape, arguments);
         }
-        C10_CUDA_KERNEL_LAUNCH_CHECK();
     });
     if (!cotangent.defined() || !wanted.by_coefficients) return outputs;
     // sums over the atoms of each element as a product of matrices: no order of summation is left to chance
@@ -104,6 +104,19 @@ DensityOutputs evaluate_densities_cuda(
     return outputs;
 }
 
+template <class Real, class T>
+void evaluate_on_gpu(
+    const InvariantInputs& inputs, const InvariantShape& shape, const InvariantArguments<T>& arguments) {
+    const cuda::Device device = current_device();
+    const cuda::Plan plan = cuda::plan_of<Real>(shape, arguments, device);
+    TORCH_CHECK_VALUE(
+        plan.size.shared_bytes <= device.shared_bytes, "invariants of densities: expected at most ",
+        device.shared_bytes, " bytes of shared memory for an atom on this GPU, got ", plan.size.shared_bytes, " in ",
+        inputs.moments.scalar_type(), "; take fewer densities or lower degrees, float32, or the CPU");
+    C10_CUDA_CHECK(cuda::evaluate_invariants<Real>(shape, arguments, plan, c10::cuda::getCurrentCUDAStream()));
+    C10_CUDA_KERNEL_LAUNCH_CHECK();
+}
+
 InvariantOutputs evaluate_invariants_cuda(
     const InvariantInputs& given, const at::Tensor& cotangent, const at::Tensor& tangents) {
     const c10::cuda::CUDAGuard guard(given.moments.device());
@@ -113,23 +126,12 @@ InvariantOutputs evaluate_invariants_cuda(
     InvariantOutputs outputs;
     AT_DISPATCH_FLOATING_TYPES(inputs.moments.scalar_type(), "density_invariants", [&] {
         const auto arguments = arguments_of<scalar_t>(inputs, weights, directions, outputs);
-        const auto evaluate = [&](auto number) {
-            using Real = decltype(number);
-            const cuda::Device device = current_device();
-            const cuda::Plan plan = cuda::plan_of<Real>(shape, arguments, device);
-            TORCH_CHECK_VALUE(
-                plan.size.shared_bytes <= device.shared_bytes, "invariants of densities: expected at most ",
-                device.shared_bytes, " bytes of shared memory for an atom on this GPU, got ", plan.size.shared_bytes,
-                "; take fewer densities or lower degrees, float32, or the CPU");
-            C10_CUDA_CHECK(cuda::evaluate_invariants<Real>(shape, arguments, plan, c10::cuda::getCurrentCUDAStream()));
-        };
         if (inputs.moments.size(0) == 0) return;
         if (directions.defined()) {
-            evaluate(Dual<scalar_t>{});
+            evaluate_on_gpu<Dual<scalar_t>>(inputs, shape, arguments);
         } else {
-            evaluate(scalar_t{});
+            evaluate_on_gpu<scalar_t>(inputs, shape, arguments);
         }
-        C10_CUDA_KERNEL_LAUNCH_CHECK();
     });
     return outputs;
 }

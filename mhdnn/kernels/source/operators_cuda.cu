@@ -16,14 +16,14 @@ namespace {
 template <class Real, class Shape, class T>
 void evaluate_on_gpu(const Inputs& inputs, const Shape& shape, const Arguments<T>& arguments) {
     const cuda::Device device = current_device();
-    const cuda::Plan plan = cuda::plan_of<Real>(shape, arguments, device);
+    const std::int64_t num_pairs = inputs.pair_vectors.size(0);
+    const cuda::Plan plan = cuda::plan_of<Real>(shape, arguments, num_pairs, device);
     TORCH_CHECK_VALUE(
         plan.size.shared_bytes <= device.shared_bytes, "symmetry functions of kind ", inputs.settings.kind,
         ": expected at most ", device.shared_bytes, " bytes of shared memory for an atom on this GPU, got ",
         plan.size.shared_bytes, " with ", shape.num_functions(), " functions of ", shape.num_elements, " elements, ",
         shape.num_channels, " channels and ", shape.num_radial, " radial functions in ",
         inputs.pair_vectors.scalar_type(), "; take fewer of them, a lower max_degree, float32, or the CPU");
-    const std::int64_t num_pairs = inputs.pair_vectors.size(0);
     C10_CUDA_CHECK(cuda::evaluate<Real>(shape, arguments, num_pairs, plan, c10::cuda::getCurrentCUDAStream()));
     C10_CUDA_KERNEL_LAUNCH_CHECK();
 }

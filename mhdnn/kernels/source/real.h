@@ -10,8 +10,11 @@
 
 #ifdef __CUDACC__
 #define MHDNN_FUNCTION __host__ __device__ __forceinline__
+/// A loop whose numbers of steps the compiler knows: arrays that it runs over stay in registers.
+#define MHDNN_UNROLL _Pragma("unroll")
 #else
 #define MHDNN_FUNCTION inline
+#define MHDNN_UNROLL
 #endif
 
 namespace mhdnn {

@@ -51,7 +51,7 @@ Arguments<T> arguments_of(const EmulatedCall& c) {
 template <class Real, class Shape, class T>
 int evaluate_shape(const EmulatedCall& call, const Shape& shape, const Arguments<T>& arguments) {
     const cuda::Device device{std::size_t(call.device_shared_bytes), 1};
-    cuda::Plan plan = cuda::plan_of<Real>(shape, arguments, device);
+    cuda::Plan plan = cuda::plan_of<Real>(shape, arguments, call.num_pairs, device);
     if (call.threads > 0) plan.size.threads = int(call.threads);
     if (call.blocks > 0) plan.size.blocks = int(call.blocks);
     if (call.tile > 0) {

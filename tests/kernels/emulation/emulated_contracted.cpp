@@ -46,7 +46,7 @@ int evaluate_densities(const EmulatedDensities& c, Arguments<T> arguments) {
     arguments.num_near = num_near.data();
     const DensityShape shape{int(c.num_elements), int(c.num_densities), int(c.num_radial), int(c.max_degree)};
     const cuda::Device device{std::size_t(c.device_shared_bytes), 1};
-    cuda::Plan plan = cuda::plan_of<Real>(shape, arguments, device);
+    cuda::Plan plan = cuda::plan_of<Real>(shape, arguments, c.num_pairs, device);
     take_launch(c, plan);
     if (c.tile > 0) {
         plan.tile = int(c.tile);

@@ -54,6 +54,81 @@ MHDNN_DEVICE void add_by_group(int first, int end, int step, const int* group, R
     sums[current * stride] = total;
 }
 
+/// Sums over neighbours of products f_n Y_lm, a thread for each lm and a few n, so that Y_lm is read once for them.
+class Products {
+public:
+    MHDNN_FUNCTION Products(int num_radial, int num_harmonics)
+        : num_radial_(num_radial), num_harmonics_(num_harmonics) {}
+
+    /// Chooses the number of n: the least of turns of the block times what each neighbour costs in one.
+    MHDNN_DEVICE void prepare() {
+        int least = 0;
+        for (int number = 1; number <= most && number <= num_radial_; ++number) {
+            const int num_parts = (num_radial_ + number - 1) / number;
+            const int turns = (num_parts * num_harmonics_ + int(blockDim.x) - 1) / int(blockDim.x);
+            const int cost = turns * (7 + 2 * number);
+            if (number == 1 || cost < least) {
+                least = cost;
+                together_ = number;
+            }
+        }
+    }
+
+    /// Adds f_n Y_lm of all places to sums[group * num_radial * num_harmonics + n * num_harmonics + lm]; no group: 0.
+    /// rows + i * row has Y_lm and, from radial_place on, f_n.
+    template <class Real, class Sum>
+    MHDNN_DEVICE void add(int count, const int* group, const Real* rows, int row, int radial_place, Sum* sums) const {
+        if (count == 0) return;
+        const int num_parts = (num_radial_ + together_ - 1) / together_;
+        share(num_parts * num_harmonics_, [&](int j) {
+            const int lm = j % num_harmonics_, first = j / num_harmonics_ * together_, rest = num_radial_ - first;
+            const Real* neighbor = rows + radial_place + first;
+            add_few(
+                count, group, rows + lm, neighbor, row, sums + first * num_harmonics_ + lm,
+                rest < together_ ? rest : together_);
+        });
+    }
+
+private:
+    static constexpr int most = 8;
+
+    template <class Real, class Sum>
+    MHDNN_DEVICE void add_few(
+        int count, const int* group, const Real* harmonic, const Real* radial, int row, Sum* sums, int number) const {
+        const int stride = num_radial_ * num_harmonics_;
+        int current = group == nullptr ? 0 : group[0];
+        Sum total[most];
+        const auto each = [&](auto action) {
+            MHDNN_UNROLL
+            for (int n = 0; n < most; ++n) {
+                if (n < number) action(n, sums[current * stride + n * num_harmonics_]);
+            }
+        };
+        each([&](int n, Sum& sum) { total[n] = sum; });
+        for (int i = 0; i < count; ++i) {
+            if (group != nullptr && group[i] != current) {
+                each([&](int n, Sum& sum) { sum = total[n]; });
+                current = group[i];
+                each([&](int n, Sum& sum) { total[n] = sum; });
+            }
+            const Real y = harmonic[i * row];
+            MHDNN_UNROLL
+            for (int n = 0; n < most; ++n) {
+                if (n >= number) continue;
+                const Real product = radial[i * row + n] * y;
+                if constexpr (std::is_same<Real, Sum>::value) {
+                    total[n] = total[n] + product;
+                } else {
+                    total[n] = total[n] + result(product);
+                }
+            }
+        }
+        each([&](int n, Sum& sum) { sum = total[n]; });
+    }
+
+    int num_radial_, num_harmonics_, together_ = 1;
+};
+
 /// The pairs of one atom: all, or those listed as near.
 struct Neighbors {
     std::int64_t first;

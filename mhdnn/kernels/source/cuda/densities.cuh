@@ -2,9 +2,8 @@
 #pragma once
 
 #include "../densities.h"
-#include "../harmonics.h"
 #include "../moments.h"
-#include "block.cuh"
+#include "harmonics.cuh"
 
 namespace mhdnn::cuda {
 
@@ -14,8 +13,9 @@ public:
     using T = Scalar<Real>;
 
     MHDNN_FUNCTION DensityKernel(const DensityShape& shape, const Arguments<T>& arguments, int tile, Memory& memory)
-        : shape_(shape), model_(arguments, shape.num_elements, 0, memory), tile_(tile),
-          row_(row_length(neighbor_size())), coefficients_(memory.take<HarmonicCoefficient<T>>(num_factors())),
+        : shape_(shape), model_(arguments, shape.num_elements, 0, memory),
+          keeps_radial_(arguments.table_gradient != nullptr), harmonics_(shape.max_degree, memory),
+          products_(shape.num_densities, shape.num_harmonics()), tile_(tile), row_(row_length(neighbor_size())),
           moments_(memory.take<T>(arguments.functions != nullptr ? shape.num_moments() : 0)),
           cotangent_(memory.take<T>(model_.has_cotangent() ? shape.num_moments() : 0)),
           directions_(memory.take<Direction<Real>>(tile)), rows_(memory.take<Real>(std::size_t(tile) * row_)),
@@ -23,10 +23,8 @@ public:
 
     MHDNN_DEVICE void prepare() {
         model_.load();
-        share((shape_.max_degree + 1) * (shape_.max_degree + 1), [&](int i) {
-            const int l = i / (shape_.max_degree + 1), m = i % (shape_.max_degree + 1);
-            if (m <= l) coefficients_[triangle_index(l, m)] = harmonic_coefficient<T>(l, m);
-        });
+        harmonics_.prepare();
+        products_.prepare();
     }
 
     /// Everything that is wanted of an atom; null where it is not.
@@ -53,30 +51,42 @@ public:
             __syncthreads();
             add_table_gradients(count, table_gradient);
         }
-        if (moments != nullptr) share(shape_.num_moments(), [&](int i) { moments[i] = moments_[i]; });
+        if (moments == nullptr) return;
+        __syncthreads();
+        share(shape_.num_moments(), [&](int i) { moments[i] = moments_[i]; });
     }
 
 private:
-    /// What is kept of a neighbour; by_density serves gradients only, the last two arrays those by vectors.
+    /// What is kept of a neighbour; by_density serves gradients only, density_slopes those by vectors. Slopes of radial
+    /// functions are needed before there are harmonics, and lie in their place; so do the functions themselves unless
+    /// gradients by coefficients need them.
     struct Row {
-        Real* harmonics;
-        HarmonicFactors<Real> factors;
-        Real *radial, *density, *by_density, *slopes, *density_slopes;
+        Real *harmonics, *space, *density, *by_density, *density_slopes, *radial, *slopes;
     };
 
-    MHDNN_FUNCTION int num_factors() const { return triangle_size(shape_.max_degree); }
+    MHDNN_FUNCTION int first_size() const {
+        const int harmonics = shape_.num_harmonics() + harmonics_.space();
+        const int radial = shape_.num_radial * ((keeps_radial_ ? 0 : 1) + (model_.wants_vectors() ? 1 : 0));
+        return harmonics > radial ? harmonics : radial;
+    }
     MHDNN_FUNCTION int neighbor_size() const {
-        const int k = shape_.num_radial, n = shape_.num_densities;
-        return shape_.num_harmonics() + num_factors() + 2 * (shape_.max_degree + 1) + k + n +
-               (model_.has_cotangent() ? n : 0) + (model_.wants_vectors() ? k + n : 0);
+        const int n = shape_.num_densities;
+        return first_size() + n + (model_.has_cotangent() ? n : 0) + (model_.wants_vectors() ? n : 0) +
+               (keeps_radial_ ? shape_.num_radial : 0);
     }
 
     MHDNN_DEVICE Row row(int i) const {
-        Real *harmonics = rows_ + i * row_, *q = harmonics + shape_.num_harmonics();
-        Real *cosine = q + num_factors(), *sine = cosine + shape_.max_degree + 1;
-        Real *radial = sine + shape_.max_degree + 1, *density = radial + shape_.num_radial;
-        Real *by_density = density + shape_.num_densities, *slopes = by_density + shape_.num_densities;
-        return {harmonics, {q, cosine, sine}, radial, density, by_density, slopes, slopes + shape_.num_radial};
+        const int n = shape_.num_densities;
+        Real *first = rows_ + i * row_, *density = first + first_size(), *by_density = density + n;
+        Real *density_slopes = by_density + n, *kept = density_slopes + (model_.wants_vectors() ? n : 0);
+        return {
+            first,
+            first + shape_.num_harmonics(),
+            density,
+            by_density,
+            density_slopes,
+            keeps_radial_ ? kept : first,
+            keeps_radial_ ? first : first + shape_.num_radial};
     }
 
     MHDNN_DEVICE void stage(int i, std::int64_t pair) {
@@ -88,8 +98,7 @@ private:
         radial_values(model_.basis(), u.distance, neighbor.radial, with_slopes ? neighbor.slopes : nullptr);
         contract(elements_[i], neighbor.radial, neighbor.density);
         if (with_slopes) contract(elements_[i], neighbor.slopes, neighbor.density_slopes);
-        harmonic_factors(coefficients_, shape_.max_degree, u.x, u.y, u.z, neighbor.factors);
-        harmonics(shape_.max_degree, neighbor.factors, neighbor.harmonics);
+        harmonics_.values(u, neighbor.space, neighbor.harmonics);
     }
 
     /// density_n = sum_k c_nk radial_k.
@@ -105,16 +114,8 @@ private:
     }
 
     MHDNN_DEVICE void add_neighbors(int count) {
-        const int density_place = int(row(0).density - rows_), num_harmonics = shape_.num_harmonics();
-        share(shape_.num_moments(), [&](int component) {
-            const int n = component / num_harmonics, lm = component % num_harmonics;
-            T total = moments_[component];
-            for (int i = 0; i < count; ++i) {
-                const Real* neighbor = rows_ + i * row_;
-                total = total + result(neighbor[density_place + n] * neighbor[lm]);
-            }
-            moments_[component] = total;
-        });
+        const int density_place = int(row(0).density - rows_);
+        products_.add(count, nullptr, rows_, row_, density_place, moments_);
     }
 
     MHDNN_DEVICE void neighbor_gradients(int i, std::int64_t pair) {
@@ -130,7 +131,7 @@ private:
         for (int n = 0; n < size; ++n) {
             by_distance = by_distance + neighbor.by_density[n] * neighbor.density_slopes[n];
         }
-        harmonics_gradient(coefficients_, shape_.max_degree, neighbor.factors, by_harmonic, by_x, by_y, by_z);
+        harmonics_.gradient(directions_[i], neighbor.space, by_harmonic, by_x, by_y, by_z);
         gradient_by_vector(directions_[i], by_distance, by_x, by_y, by_z, x, y, z);
         model_.store_gradient(pair, x, y, z);
     }
@@ -149,8 +150,10 @@ private:
 
     DensityShape shape_;
     Model<Real> model_;
+    bool keeps_radial_;
+    Harmonics<Real> harmonics_;
+    Products products_;
     int tile_, row_, center_ = 0;
-    HarmonicCoefficient<T>* coefficients_;
     T *moments_, *cotangent_;
     Direction<Real>* directions_;
     Real* rows_;

@@ -76,12 +76,24 @@ std::size_t shared_bytes(const Shape& shape, const Arguments<T>& arguments, int 
     return memory.size();
 }
 
+constexpr int warp = 32;
+
+/// Threads for an atom: as many as it has neighbours, in warps. The other warps of a large block would wait for the one
+/// that has neighbours; while there are too few atoms for the device, more threads share the rest of the work.
+inline int threads_for(std::int64_t num_pairs, std::int64_t num_atoms, const Device& device) {
+    constexpr std::int64_t most = 128 / warp, neighbors_of_a_warp = 48, busy = 16;
+    if (num_atoms < busy * device.num_processors) return int(most) * warp;
+    const std::int64_t warps = num_pairs / std::max<std::int64_t>(num_atoms, 1) / neighbors_of_a_warp + 1;
+    return int(std::min(warps, most)) * warp;
+}
+
 /// Tiles of many neighbours keep threads busy, but while they are in shared memory fewer blocks run at a time. The
 /// plan of a large shape may ask for more shared memory than the device has.
 template <class Real, class Shape, class T>
-Plan plan_of(const Shape& shape, const Arguments<T>& arguments, const Device& device) {
-    constexpr int threads = 128, largest_tile = 64, good_tile = 16;
-    int tile = largest_tile;
+Plan plan_of(const Shape& shape, const Arguments<T>& arguments, std::int64_t num_pairs, const Device& device) {
+    constexpr int largest_tile = 64, good_tile = 16;
+    const int threads = threads_for(num_pairs, arguments.num_atoms, device);
+    int tile = std::min(threads, largest_tile);
     while (tile > 1) {
         const std::size_t moderate = std::min(bytes_without_asking, device.shared_bytes);
         const std::size_t limit = tile > good_tile ? moderate : device.shared_bytes;
@@ -94,10 +106,9 @@ Plan plan_of(const Shape& shape, const Arguments<T>& arguments, const Device& de
 /// Invariants need no neighbours.
 template <class Real, class T>
 Plan plan_of(const InvariantShape& shape, const InvariantArguments<T>& arguments, const Device& device) {
-    constexpr int threads = 128;
     Memory memory(nullptr);
-    const InvariantKernel<Real> kernel(shape, memory);
-    return {{num_blocks(arguments.num_atoms, device), threads, memory.size()}, 0};
+    const InvariantKernel<Real> kernel(shape, arguments.cotangent != nullptr, memory);
+    return {{num_blocks(arguments.num_atoms, device), warp, memory.size()}, 0};
 }
 
 /// Where there is room for the list.
@@ -105,7 +116,8 @@ template <class T>
 cudaError_t list_near_pairs(
     const Arguments<T>& arguments, std::int64_t num_pairs, const Plan& plan, cudaStream_t stream) {
     if (arguments.near_pair == nullptr) return cudaSuccess;
-    const LaunchSize size{plan.size.blocks, plan.size.threads, 0};
+    const int threads = std::min(plan.size.threads, warp);
+    const LaunchSize size{plan.size.blocks, threads, threads * sizeof(int)};
     return launch(&find_near_pairs<T>, size, stream, arguments, num_pairs);
 }
 

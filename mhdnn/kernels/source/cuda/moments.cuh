@@ -1,9 +1,8 @@
 // Angular functions of one atom from moments.
 #pragma once
 
-#include "../harmonics.h"
 #include "../moments.h"
-#include "block.cuh"
+#include "harmonics.cuh"
 
 namespace mhdnn::cuda {
 
@@ -14,8 +13,8 @@ public:
 
     MHDNN_FUNCTION MomentKernel(const MomentShape& shape, const Arguments<T>& arguments, int tile, Memory& memory)
         : shape_(shape), model_(arguments, shape.num_elements, shape.num_channels, memory), tiles_(tile),
-          row_(row_length(neighbor_size())), coefficients_(memory.take<HarmonicCoefficient<T>>(num_factors())),
-          sums_(memory.take<Real>(shape.num_elements * shape.block())),
+          harmonics_(shape.max_degree, memory), products_(shape.num_radial, shape.num_harmonics()),
+          row_(row_length(neighbor_size())), sums_(memory.take<Real>(shape.num_elements * shape.block())),
           moments_(memory.take<Real>(shape.num_channels * shape.block())),
           moment_gradient_(memory.take<Real>(model_.has_cotangent() ? shape.num_channels * shape.block() : 0)),
           own_sums_(memory.take<Real>(shape.num_elements * shape.num_radial)),
@@ -26,10 +25,8 @@ public:
 
     MHDNN_DEVICE void prepare() {
         model_.load();
-        share(shape_.num_degrees() * shape_.num_degrees(), [&](int i) {
-            const int l = i / shape_.num_degrees(), m = i % shape_.num_degrees();
-            if (m <= l) coefficients_[triangle_index(l, m)] = harmonic_coefficient<T>(l, m);
-        });
+        harmonics_.prepare();
+        products_.prepare();
     }
 
     /// Moments of the neighbours.
@@ -59,7 +56,14 @@ public:
     }
 
     MHDNN_DEVICE void gradients(Neighbors neighbors, const T* cotangent, T* table_gradient) {
-        share(shape_.num_channels * shape_.block(), [&](int i) {
+        const bool few =
+            shape_.cross_terms && with_few(shape_.num_densities(), [&](auto number) {
+                share(shape_.num_harmonics(), [&](int component) {
+                    moment_gradients_of_few<decltype(number)::value>(
+                        shape_, moments_, cotangent, component, degree_of(component), moment_gradient_ + component);
+                });
+            });
+        share(few ? 0 : shape_.num_channels * shape_.block(), [&](int i) {
             const int p = i / shape_.num_harmonics(), component = i % shape_.num_harmonics();
             moment_gradient_[i] = moment_gradient(shape_, moments_, cotangent, p, component, degree_of(component));
         });
@@ -85,22 +89,18 @@ public:
 private:
     /// What is kept of a neighbour; the last two arrays serve gradients only.
     struct Row {
-        Real* harmonics;
-        HarmonicFactors<Real> factors;
-        Real *radial, *slopes, *by_radial;
+        Real *harmonics, *space, *radial, *slopes, *by_radial;
     };
 
-    MHDNN_FUNCTION int num_factors() const { return triangle_size(shape_.max_degree); }
     MHDNN_FUNCTION int neighbor_size() const {
         const int num_arrays = model_.has_cotangent() ? 3 : 1;
-        return shape_.num_harmonics() + num_factors() + 2 * shape_.num_degrees() + num_arrays * shape_.num_radial;
+        return shape_.num_harmonics() + harmonics_.space() + num_arrays * shape_.num_radial;
     }
 
     MHDNN_DEVICE Row row(int i) const {
-        Real *harmonics = rows_ + i * row_, *q = harmonics + shape_.num_harmonics();
-        Real *cosine = q + num_factors(), *sine = cosine + shape_.num_degrees();
-        Real* radial = sine + shape_.num_degrees();
-        return {harmonics, {q, cosine, sine}, radial, radial + shape_.num_radial, radial + 2 * shape_.num_radial};
+        Real *harmonics = rows_ + i * row_, *space = harmonics + shape_.num_harmonics();
+        Real* radial = space + harmonics_.space();
+        return {harmonics, space, radial, radial + shape_.num_radial, radial + 2 * shape_.num_radial};
     }
 
     MHDNN_DEVICE static int degree_of(int component) { return int(square_root(float(component) + 0.5f)); }
@@ -112,19 +112,12 @@ private:
         directions_[i] = u;
         Real* slopes = model_.has_cotangent() ? neighbor.slopes : nullptr;
         radial_values(model_.basis(), u.distance, neighbor.radial, slopes);
-        harmonic_factors(coefficients_, shape_.max_degree, u.x, u.y, u.z, neighbor.factors);
-        harmonics(shape_.max_degree, neighbor.factors, neighbor.harmonics);
+        harmonics_.values(u, neighbor.space, neighbor.harmonics);
     }
 
     MHDNN_DEVICE void add_neighbors(int count) {
-        const int radial_place = int(row(0).radial - rows_), num_harmonics = shape_.num_harmonics();
-        share(shape_.block(), [&](int component) {
-            const int n = component / num_harmonics, lm = component % num_harmonics;
-            add_by_group(0, count, 1, elements_, sums_ + component, shape_.block(), [&](int i) {
-                const Real* neighbor = rows_ + i * row_;
-                return neighbor[radial_place + n] * neighbor[lm];
-            });
-        });
+        const int radial_place = int(row(0).radial - rows_);
+        products_.add(count, elements_, rows_, row_, radial_place, sums_);
         if (shape_.own_terms) return;
         share(shape_.num_radial, [&](int n) {
             add_by_group(0, count, 1, elements_, own_sums_ + n, shape_.num_radial, [&](int i) {
@@ -170,7 +163,7 @@ private:
         for (int n = 0; n < shape_.num_radial; ++n) {
             by_distance = by_distance + neighbor.by_radial[n] * neighbor.slopes[n];
         }
-        harmonics_gradient(coefficients_, shape_.max_degree, neighbor.factors, by_harmonic, by_x, by_y, by_z);
+        harmonics_.gradient(directions_[i], neighbor.space, by_harmonic, by_x, by_y, by_z);
         gradient_by_vector(directions_[i], by_distance, by_x, by_y, by_z, x, y, z);
         model_.store_gradient(pair, x, y, z);
     }
@@ -178,8 +171,9 @@ private:
     MomentShape shape_;
     Model<Real> model_;
     Tiles tiles_;
+    Harmonics<Real> harmonics_;
+    Products products_;
     int row_;
-    HarmonicCoefficient<T>* coefficients_;
     Real *sums_, *moments_, *moment_gradient_, *own_sums_, *own_sum_gradient_, *partial_;
     Direction<Real>* directions_;
     Real* rows_;
