@@ -15,7 +15,7 @@ struct mhdnn_model {
     std::unique_ptr<mhdnn::Model> model;
     std::map<int, int> element_of_number;
     mhdnn::Pairs pairs;
-    mhdnn::ChargeHistory history;
+    mhdnn::ChargeMemory memory;
 };
 
 namespace mhdnn {
@@ -57,7 +57,7 @@ void set_pairs(mhdnn_model& self, const mhdnn_atoms& atoms) {
                 ", which the model was not trained for");
         pairs.element.push_back(found->second);
     }
-    if (pairs.element != before) self.history.forget();  // other atoms
+    if (pairs.element != before) self.memory.history.forget();  // other atoms
     pairs.first.assign(atoms.num_atoms + 1, 0);
     for (std::int64_t pair = 0; pair < atoms.num_pairs; ++pair)
         if (is_within(atoms, pair, cutoff)) ++pairs.first[atoms.pairs[2 * pair] + 1];
@@ -91,7 +91,7 @@ std::unique_ptr<ChargeStep> charge_step(mhdnn_model& self, const mhdnn_atoms& at
     return std::make_unique<ChargeStep>(
         std::make_unique<Processes>(atoms.num_atoms), box,
         std::vector<double>(atoms.positions, atoms.positions + 3 * atoms.num_atoms), widths, hardness, settings,
-        self.history);
+        self.memory);
 }
 
 // Forces, and the derivative by strain.

@@ -18,9 +18,9 @@ void follow_atoms(const Processes& processes, const std::vector<double>& tags, C
 ChargeStep::ChargeStep(
     std::unique_ptr<Processes> processes, const Box& box, const std::vector<double>& positions,
     const std::vector<double>& widths, const std::vector<double>& hardness, const ChargeSettings& settings,
-    ChargeHistory& history)
+    ChargeMemory& memory)
     : processes_(std::move(processes)), total_charge_(settings.total_charge), box_(box), field_(settings.field),
-      history_(history), positions_(positions), external_(widths.size()) {
+      history_(memory.history), positions_(positions), external_(widths.size()) {
     for (std::size_t atom = 0; atom < external_.size(); ++atom)
         for (int axis = 0; axis < 3; ++axis) external_[atom] -= field_[axis] * positions_[3 * atom + axis];
     std::vector<double> rows, widths_all, hardness_all;
@@ -37,7 +37,7 @@ ChargeStep::ChargeStep(
     history_.predict(box, positions_all_);
     system_ = std::make_unique<ChargeSystem>(
         box, positions_all_, std::move(widths_all), std::move(hardness_all), settings.accuracy, settings.solver,
-        *processes_);
+        memory.neighbors, *processes_);
 }
 
 std::vector<double> ChargeStep::equilibrate(

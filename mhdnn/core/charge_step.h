@@ -8,11 +8,18 @@
 
 #include "electrostatics/charge_system.h"
 #include "electrostatics/history.h"
+#include "electrostatics/neighbors.h"
 
 namespace mhdnn {
 
 // The history follows the atoms into the order of now.
 void follow_atoms(const Processes&, const std::vector<double>& tags_local, ChargeHistory&);
+
+// What a run remembers from step to step.
+struct ChargeMemory {
+    ChargeHistory history;
+    electrostatics::NeighborSearch neighbors{1.0};  // margin, Å: costs a quarter of the pairs more, serves many steps
+};
 
 struct ChargeSettings {
     double accuracy, total_charge;
@@ -27,7 +34,7 @@ public:
     ChargeStep(
         std::unique_ptr<Processes>, const Box&, const std::vector<double>& positions_local,
         const std::vector<double>& widths_local, const std::vector<double>& hardness_local, const ChargeSettings&,
-        ChargeHistory&);
+        ChargeMemory&);
 
     // Charges of the local atoms, e; `start` is a guess of them where there is no history, or empty.
     std::vector<double> equilibrate(const std::vector<double>& electronegativity, const std::vector<double>& start);

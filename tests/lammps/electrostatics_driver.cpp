@@ -1,15 +1,20 @@
 // The C++ charge equilibration behind functions that ctypes can call; processes are threads here.
 
 #include <algorithm>
+#include <cmath>
 #include <condition_variable>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "electrostatics/charge_system.h"
+#include "electrostatics/gaussians.h"
+#include "electrostatics/neighbors.h"
+#include "electrostatics/pair_functions.h"
 #include "electrostatics/parameters.h"
 #include "electrostatics/splines.h"
 
@@ -91,6 +96,7 @@ struct Input {
     int periodic[3];
     std::int64_t num_atoms;
     const double *positions, *widths, *hardness, *electronegativity, *gradient, *start, *p, *q;
+    const double *earlier_positions, *earlier_widths, *earlier_cell;  // of a step before, or null
     double total_charge, accuracy;
     int solver, num_processes;
 };
@@ -104,19 +110,27 @@ struct Output {
 
 namespace {
 
+constexpr double margin = 1.0;  // of what is remembered of a step before, Å
+
 // counts: of iterations and exchanges.
 void run(const Input& in, const Output& out, int* counts, const Threads& processes) {
     const auto all = [&](const double* values, int width) {
         return std::vector<double>(values, values + width * in.num_atoms);
     };
-    mhdnn::Box box;
-    for (int axis = 0; axis < 3; ++axis) {
-        std::copy_n(in.cell + 3 * axis, 3, box.vectors[axis]);
-        box.periodic[axis] = in.periodic[axis] != 0;
-    }
-    mhdnn::ChargeSystem system(
-        box, all(in.positions, 3), all(in.widths, 1), all(in.hardness, 1), in.accuracy,
-        static_cast<mhdnn::SolverChoice>(in.solver), processes);
+    mhdnn::electrostatics::NeighborSearch search(in.earlier_positions ? margin : 0.0);
+    const auto system_of = [&](const double* cell, const double* positions, const double* widths) {
+        mhdnn::Box box;
+        for (int axis = 0; axis < 3; ++axis) {
+            std::copy_n(cell + 3 * axis, 3, box.vectors[axis]);
+            box.periodic[axis] = in.periodic[axis] != 0;
+        }
+        return std::make_unique<mhdnn::ChargeSystem>(
+            box, all(positions, 3), all(widths, 1), all(in.hardness, 1), in.accuracy,
+            static_cast<mhdnn::SolverChoice>(in.solver), search, processes);
+    };
+    if (in.earlier_positions) system_of(in.earlier_cell, in.earlier_positions, in.earlier_widths);
+    const auto made = system_of(in.cell, in.positions, in.widths);
+    mhdnn::ChargeSystem& system = *made;
     const int before = processes.exchanges;
     system.equilibrate(in.electronegativity + processes.first, in.total_charge, in.start);
     counts[2] = processes.exchanges - before;
@@ -190,6 +204,33 @@ double constant(const char* name) {
     for (const auto& [key, value] : known)
         if (std::string(key) == name) return value;
     return std::numeric_limits<double>::quiet_NaN();
+}
+
+// Largest deviations of interpolated values and slopes, in units of the self interaction of the narrowest atom and of
+// that over its squared width, of pairs up to a distance.
+void interpolation_errors(double first, double second, double smearing, double distance, double* result) {
+    using namespace mhdnn::electrostatics;
+    constexpr int count = 20001;
+    const std::vector<double> widths = {first, second};
+    std::vector<double> squared, values(count), slopes(count), expected(count), expected_slopes(count);
+    for (int i = 0; i < count; ++i) squared.push_back(distance * distance * i / (count - 1) * i / (count - 1));
+    std::vector<std::int32_t> place(count);
+    for (int i = 0; i < count; ++i) place[i] = i;
+    const PairFunctions functions(widths, smearing, squared.back());
+    const double narrowest = std::min(first, second), unit = coulomb_constant / narrowest;
+    result[0] = result[1] = 0.0;
+    for (int own = 0; own < 2; ++own)
+        for (int other = 0; other < 2; ++other) {
+            const std::vector<std::int32_t> kinds(count, other);
+            functions.evaluate(own, count, place.data(), kinds.data(), squared.data(), values.data(), slopes.data());
+            const std::vector<double> gamma(count, width_of_pair(widths[own], widths[other]));
+            pair_values(count, squared.data(), gamma.data(), smearing, expected.data(), expected_slopes.data());
+            for (int i = 0; i < count; ++i) {
+                result[0] = std::max(result[0], std::abs(values[i] - expected[i]) / unit);
+                result[1] = std::max(
+                    result[1], std::abs(slopes[i] - expected_slopes[i]) / unit * narrowest * narrowest);
+            }
+        }
 }
 
 // Row after row.

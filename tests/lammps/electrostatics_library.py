@@ -18,6 +18,7 @@ ELECTROSTATICS = CORE_FOLDER / "electrostatics"
 SOLVERS = ("auto", "dense", "iterative")
 DOUBLES = ctypes.POINTER(ctypes.c_double)
 ATOM_INPUTS = ("positions", "widths", "hardness", "electronegativity", "gradient", "start", "p", "q")
+EARLIER = ("earlier_positions", "earlier_widths", "earlier_cell")
 OUTPUT_WIDTHS = {"charges": 1, "potential": 1, "adjoint": 1, "derivatives": 3, "strain": 0, "strain_per_atom": 6}
 
 
@@ -26,7 +27,7 @@ class Input(ctypes.Structure):
         ("cell", ctypes.c_double * 9),
         ("periodic", ctypes.c_int * 3),
         ("num_atoms", ctypes.c_int64),
-        *((name, DOUBLES) for name in ATOM_INPUTS),
+        *((name, DOUBLES) for name in (*ATOM_INPUTS, *EARLIER)),
         ("total_charge", ctypes.c_double),
         ("accuracy", ctypes.c_double),
         ("solver", ctypes.c_int),
@@ -103,11 +104,18 @@ class Engine:
         return result.tolist()
 
     def solve(
-        self, case: Any, accuracy: float = 1e-6, solver: str = "auto", num_processes: int = 1, **vectors: np.ndarray
+        self,
+        case: Any,
+        accuracy: float = 1e-6,
+        solver: str = "auto",
+        num_processes: int = 1,
+        earlier: Any = None,
+        **vectors: np.ndarray,
     ) -> dict[str, Any]:
         """Charges, their potential, adjoint charges for ``gradient``, derivatives of p A q.
 
         :param case: of `tests.coulomb`
+        :param earlier: the same some steps before, from which neighbours are remembered
         :param vectors: gradient, start, p and q, each shape (num_atoms,)
         """
         num_atoms = len(case.positions)
@@ -116,11 +124,14 @@ class Engine:
             arrays[name] = array(vectors.get(name, np.zeros(num_atoms)))
         if "start" in vectors:
             arrays["start"] = array(vectors["start"])
+        if earlier is not None:
+            for name in EARLIER:
+                arrays[name] = array(getattr(earlier, name.removeprefix("earlier_")))
         given = Input(
             (ctypes.c_double * 9)(*array(case.cell).ravel()),
             (ctypes.c_int * 3)(*map(int, case.pbc)),
             num_atoms,
-            *(pointer(arrays.get(name)) for name in ATOM_INPUTS),
+            *(pointer(arrays.get(name)) for name in (*ATOM_INPUTS, *EARLIER)),
             float(case.total_charge),
             accuracy,
             SOLVERS.index(solver),

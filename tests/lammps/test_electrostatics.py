@@ -214,15 +214,68 @@ def test_processes(engine, name, solver, num_processes):
 
 
 def test_processes_wait_once_in_an_iteration(engine):
-    """For the rows of the product; before and after, the right side, the first residual and the check of the last."""
+    """For the rows of the product; before that, for the right side and the first residual."""
     case = more_cases()["triclinic, many atoms"]
     vectors = vectors_of(case, "gradient")
     for accuracy in (1e-3, 1e-8):
         found = engine.solve(case, accuracy, "iterative", num_processes=2, **vectors)
         assert min(found["iterations"]) > 2
         of_charges, of_adjoint = found["exchanges"]
-        assert of_charges == 1 + 1 + found["iterations"][0] + 1  # the total charge makes a first residual
-        assert of_adjoint == 1 + found["iterations"][1] + 1
+        assert of_charges == 1 + 1 + found["iterations"][0]  # the total charge makes a first residual
+        assert of_adjoint == 1 + found["iterations"][1]
+
+
+def salt() -> Case:
+    """Two elements, of which pairs of the wider one are in the smooth part only."""
+    noise = torch.from_numpy(np.random.default_rng(5).normal(size=(216, 4)))
+    case = crystal(3, "NaCl", "rocksalt", 5.64)
+    first = torch.arange(216, dtype=torch.float64) % 2
+    return replace(
+        case, positions=case.positions + 0.05 * noise[:, :3], widths=1.66 - 0.64 * first,
+        electronegativity=3.0 + first + 0.1 * noise[:, 3],
+    )  # fmt: skip
+
+
+def displaced(case: Case, length: float) -> Case:
+    """Each atom by that length, in any direction."""
+    directions = torch.from_numpy(np.random.default_rng(6).normal(size=case.positions.shape))
+    return replace(case, positions=case.positions + length * directions / directions.norm(dim=1, keepdim=True))
+
+
+CHANGES = {
+    "nothing": lambda case: case,
+    "a little": lambda case: displaced(case, 0.4),
+    "far": lambda case: displaced(case, 2.0),
+    "strain": lambda case: case.strained(0.01 * torch.ones(3, 3, dtype=torch.float64)),
+    "large strain": lambda case: case.strained(0.3 * torch.ones(3, 3, dtype=torch.float64)),
+    "order": lambda case: replace(case, positions=case.positions.flip(0), widths=case.widths.flip(0)),
+    "elements": lambda case: replace(case, widths=case.widths.flip(0)),
+    "another image": lambda case: replace(case, positions=case.positions + case.cell[0]),
+}
+
+
+@pytest.mark.parametrize("num_processes", [1, 2])
+@pytest.mark.parametrize("change", list(CHANGES))
+@pytest.mark.parametrize("name", ["salt", "triclinic, many atoms", "slab along y"])
+def test_remembered_neighbors(engine, name, change, num_processes):
+    """They serve after small motions, and are found anew after others."""
+    case = salt() if name == "salt" else more_cases()[name]
+    vectors = vectors_of(case, "gradient", "p", "q")
+    expected = engine.solve(case, 1e-6, "iterative", num_processes, **vectors)
+    found = engine.solve(case, 1e-6, "iterative", num_processes, earlier=CHANGES[change](case), **vectors)
+    for result in (*RESULTS, "strain_per_atom"):
+        assert_close(found[result], expected[result])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "smearing"),
+    [(1.66, 1.02, 2.35), (0.3, 2.0, 2.9), (0.7, 0.7, 1.0), (0.5, 1.4, 30.0), (0.6, 1.1, 0.0)],
+)
+def test_interpolated_pairs(engine, first, second, smearing):
+    """Values and slopes are those of error functions to round-off, at any distance."""
+    errors = engine.numbers("interpolation_errors", 2, first, second, smearing, 25.0)
+    assert errors[0] < 1e-13
+    assert errors[1] < 1e-12
 
 
 def test_images_of_atoms(engine):

@@ -22,6 +22,11 @@ struct Atoms {
 
     std::int64_t count() const { return static_cast<std::int64_t>(widths.size()); }
     double largest_pair_width() const { return std::sqrt(2.0) * *std::max_element(widths.begin(), widths.end()); }
+    RealSpace real_space(
+        NeighborSearch& search, const Matrix3& cell, Rows rows, const Splitting& splitting) const {
+        const auto silent = silent_atoms(widths, splitting.smearing);
+        return {search.find({cell, positions, rows, splitting.cutoff, silent}), widths, splitting.smearing};
+    }
 };
 
 Assembly dense(std::unique_ptr<CoulombMatrix> matrix, double constant, const Processes& processes) {
@@ -44,14 +49,12 @@ Assembly dense_open(const Atoms& atoms) {
     return dense(std::move(matrix), 0.0, atoms.processes);
 }
 
-Assembly dense_periodic(const Box& box, const Atoms& atoms) {
+Assembly dense_periodic(const Box& box, const Atoms& atoms, NeighborSearch& search) {
     const double largest = atoms.largest_pair_width();
     const Cell cell = periodic_cell(box, atoms.positions, largest, atoms.accuracy);
     const Splitting splitting = atoms.smearing > 0.0 ? splitting_with(atoms.smearing, largest, atoms.accuracy)
                                                      : choose_splitting(cell.volume(), largest, atoms.accuracy);
-    RealSpace real(
-        neighbors_within(cell.vectors, atoms.positions, {0, atoms.count()}, splitting.cutoff), atoms.widths,
-        splitting.smearing);
+    RealSpace real = atoms.real_space(search, cell.vectors, {0, atoms.count()}, splitting);
     auto smooth = std::make_unique<StructureFactors>(
         cell.vectors, atoms.positions, splitting.smearing, splitting.reciprocal_cutoff, atoms.processes);
     DenseMatrix elements = smooth->matrix();
@@ -130,11 +133,10 @@ std::unique_ptr<Solver> iterative_solver(
         std::vector<IterativeSolver::Preconditioner>{smooth, simple}, tolerance, atoms.processes);
 }
 
-Assembly on_mesh(const MeshPlan& plan, const Atoms& atoms) {
+Assembly on_mesh(const MeshPlan& plan, const Atoms& atoms, NeighborSearch& search) {
     const Splitting& splitting = plan.splitting;
     const Rows own = {atoms.processes.first, atoms.processes.num_local};
-    RealSpace real(
-        neighbors_within(plan.vectors, atoms.positions, own, splitting.cutoff), atoms.widths, splitting.smearing);
+    RealSpace real = atoms.real_space(search, plan.vectors, own, splitting);
     auto smooth = std::make_unique<ParticleMesh>(
         plan.vectors, atoms.positions, splitting.smearing, plan.resolution, plan.box, atoms.processes);
     std::optional<Background> background;
@@ -154,11 +156,11 @@ Assembly on_mesh(const MeshPlan& plan, const Atoms& atoms) {
 
 Assembly assemble(
     const Box& box, const std::vector<double>& positions, const std::vector<double>& widths, double accuracy,
-    SolverChoice choice, double smearing, const Processes& processes) {
+    SolverChoice choice, double smearing, NeighborSearch& search, const Processes& processes) {
     check_box(box);
     const Atoms atoms = {positions, widths, accuracy, smearing, processes};
     const bool open = !box.periodic[0] && !box.periodic[1] && !box.periodic[2];
-    const auto dense = [&] { return open ? dense_open(atoms) : dense_periodic(box, atoms); };
+    const auto dense = [&] { return open ? dense_open(atoms) : dense_periodic(box, atoms, search); };
     const Cost of_matrix = dense_cost(static_cast<double>(atoms.count()), !open);
     const auto check_matrix = [&] {
         check_memory(
@@ -178,7 +180,7 @@ Assembly assemble(
     check_memory(
         of_mesh.bytes, std::to_string(atoms.count()) + " atoms on a mesh",
         "ask for less accuracy, leave vacuum out of a periodic box, or take machines with more memory", processes);
-    return on_mesh(plan, atoms);
+    return on_mesh(plan, atoms, search);
 }
 
 }  // namespace mhdnn::electrostatics

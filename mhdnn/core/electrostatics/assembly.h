@@ -7,6 +7,7 @@
 
 #include "charge_system.h"
 #include "coulomb_matrix.h"
+#include "neighbors.h"
 #include "solver.h"
 
 namespace mhdnn::electrostatics {
@@ -21,6 +22,6 @@ struct Assembly {
 // The smearing is chosen if it is zero; the result doesn't depend on it. The processes must outlive the result.
 Assembly assemble(
     const Box& box, const std::vector<double>& positions, const std::vector<double>& widths, double accuracy,
-    SolverChoice choice, double smearing, const Processes& processes);
+    SolverChoice choice, double smearing, NeighborSearch& search, const Processes& processes);
 
 }  // namespace mhdnn::electrostatics

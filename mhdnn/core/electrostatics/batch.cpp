@@ -24,9 +24,10 @@ void Batch::build(
     const BatchSettings& settings) {
     Structure& structure = structures_[number];
     if (structure.count == 0) return;
+    NeighborSearch search;
     structure.assembly = assemble(
         box, of_structure(structure, positions, 3), of_structure(structure, widths), settings.accuracy, settings.solver,
-        settings.smearing, *structure.processes);
+        settings.smearing, search, *structure.processes);
 }
 
 void Batch::make_solver(std::int64_t number, const std::vector<double>& hardness, double tolerance) {
@@ -60,7 +61,8 @@ void Batch::solve(
     const auto found =
         structure.solver->solve(right_side, t[number], start.empty() ? nullptr : start.data() + structure.first);
     if (structure.assembly.iterative) structure.iterations[adjoint].push_back(structure.solver->iterations());
-    const auto image = structure.assembly.matrix->multiply(found);
+    const std::vector<double>* const known = structure.solver->product();
+    const auto image = known ? *known : structure.assembly.matrix->multiply(found);
     double left = 0.0;
     for (std::int64_t atom = 0; atom < structure.count; ++atom)
         left += right_side[atom] - image[atom] - hardness[structure.first + atom] * found[atom];

@@ -47,10 +47,10 @@ void Processes::gather(const double* local, double* all, int width) const {
 
 ChargeSystem::ChargeSystem(
     const Box& box, std::vector<double> positions, std::vector<double> widths, std::vector<double> hardness,
-    double accuracy, SolverChoice choice, const Processes& processes)
+    double accuracy, SolverChoice choice, electrostatics::NeighborSearch& search, const Processes& processes)
     : processes_(processes) {
     check_arguments(positions, widths, hardness, accuracy, processes);
-    auto assembly = electrostatics::assemble(box, positions, widths, accuracy, choice, 0.0, processes);
+    auto assembly = electrostatics::assemble(box, positions, widths, accuracy, choice, 0.0, search, processes);
     solver_ = assembly.make_solver(hardness, electrostatics::tolerance_per_accuracy * accuracy);
     matrix_ = std::move(assembly.matrix);
 }
@@ -58,16 +58,18 @@ ChargeSystem::ChargeSystem(
 ChargeSystem::~ChargeSystem() = default;
 
 void ChargeSystem::equilibrate(const double* electronegativity, double total_charge, const double* start) {
-    charges_ = solve("electronegativity", electronegativity, total_charge, start);
+    charges_ = solve("electronegativity", electronegativity, total_charge, start, 0.0);
+    residual_of_charges_ = solver_->target();
     const std::vector<double>* const known = solver_->product();
     potential_ = known ? local(*known) : matrix_->multiply(charges_);
 }
 
 std::vector<double> ChargeSystem::adjoint(const double* gradient, const double* start) {
-    return solve("gradient", gradient, 0.0, start);
+    return solve("gradient", gradient, 0.0, start, residual_of_charges_);
 }
 
-std::vector<double> ChargeSystem::solve(const char* name, const double* values, double total, const double* start) {
+std::vector<double> ChargeSystem::solve(
+    const char* name, const double* values, double total, const double* start, double sufficient) {
     std::vector<double> right_side(processes_.num_atoms);
     processes_.gather(values, right_side.data(), 1);
     for (double& value : right_side) value = -value;
@@ -77,7 +79,7 @@ std::vector<double> ChargeSystem::solve(const char* name, const double* values, 
             std::string(name) +
             ": expected finite numbers and a finite total charge, got NaN or infinity; the model "
             "may be far from what it was trained for");
-    return solver_->solve(right_side, total, start);
+    return solver_->solve(right_side, total, start, sufficient);
 }
 
 std::vector<double> ChargeSystem::local(const std::vector<double>& all) const {

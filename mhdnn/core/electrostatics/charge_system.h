@@ -46,6 +46,7 @@ struct Derivatives {
 
 namespace electrostatics {
 class CoulombMatrix;
+class NeighborSearch;
 class Solver;
 }  // namespace electrostatics
 
@@ -54,9 +55,10 @@ class ChargeSystem {
 public:
     // positions: 3 numbers an atom, any periodic image. widths: Gaussian widths, Å. hardness: J, eV/e².
     // accuracy: of an element of A relative to the Coulomb constant over the splitting width, 1e-14 to 1e-2.
+    // The search remembers what it found for the geometry before.
     ChargeSystem(
         const Box&, std::vector<double> positions_all, std::vector<double> widths_all, std::vector<double> hardness_all,
-        double accuracy, SolverChoice, const Processes&);
+        double accuracy, SolverChoice, electrostatics::NeighborSearch&, const Processes&);
     ~ChargeSystem();
 
     // Finds the charges; `start_all` is a guess of them, or null. The electronegativity is in eV/e.
@@ -64,7 +66,8 @@ public:
     const std::vector<double>& charges() const { return charges_; }  // all
     // (A q) of own atoms, eV/e.
     const std::vector<double>& potential_local() const { return potential_; }
-    // Adjoint charges λ of all atoms: (A + J) λ + µ = -gradient, with the sum zero; `start_all` as above.
+    // Adjoint charges λ of all atoms: (A + J) λ + µ = -gradient, with the sum zero; `start_all` as above. Iterations
+    // end at the residual of the charges at the latest: forces need charges and adjoint charges equally exact.
     std::vector<double> adjoint(const double* gradient_local, const double* start_all = nullptr);
     // Derivatives of p A q, and their strain split over atoms if asked for.
     Derivatives derivatives(const std::vector<double>& p_all, const std::vector<double>& q_all, bool per_atom) const;
@@ -73,12 +76,14 @@ public:
 
 private:
     std::vector<double> local(const std::vector<double>& all) const;
-    std::vector<double> solve(const char* name, const double* values_local, double total, const double* start_all);
+    std::vector<double> solve(
+        const char* name, const double* values_local, double total, const double* start_all, double sufficient);
 
     const Processes& processes_;  // must outlive the system
     std::unique_ptr<electrostatics::CoulombMatrix> matrix_;
     std::unique_ptr<electrostatics::Solver> solver_;
     std::vector<double> charges_, potential_;
+    double residual_of_charges_ = 0.0;
 };
 
 }  // namespace mhdnn

@@ -15,7 +15,7 @@ DenseSolver::DenseSolver(DenseMatrix matrix, const std::vector<double>& hardness
     solve_factorized(factor_, response_);
 }
 
-std::vector<double> DenseSolver::solve(const std::vector<double>& right_side, double total, const double*) {
+std::vector<double> DenseSolver::solve(const std::vector<double>& right_side, double total, const double*, double) {
     std::vector<double> result = right_side;
     solve_factorized(factor_, result);
     const auto sum = [](const std::vector<double>& values) {

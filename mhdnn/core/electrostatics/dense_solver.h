@@ -19,7 +19,7 @@ public:
     DenseSolver(DenseMatrix matrix, const std::vector<double>& hardness, const Processes& processes);
 
     std::vector<double> solve(
-        const std::vector<double>& right_side_all, double total, const double* start_all) override;
+        const std::vector<double>& right_side_all, double total, const double* start_all, double sufficient) override;
 
 private:
     DenseMatrix factor_;

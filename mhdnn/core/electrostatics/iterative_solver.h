@@ -29,19 +29,20 @@ public:
         Product product, Vector hardness_all, std::vector<Preconditioner> preconditioners, double tolerance,
         const Processes& processes);
 
-    Vector solve(const Vector& right_side_all, double total, const double* start_all) override;
+    Vector solve(const Vector& right_side_all, double total, const double* start_all, double sufficient) override;
     const Vector* product() const override { return &product_of_x_; }
     int iterations() const override { return iterations_; }
+    double target() const override { return target_; }
 
 private:
     Vector multiply(const Vector& x) const;
     Vector residual_of(const Vector& right_side, const Vector& x);
-    Vector iterate(Vector x, Vector residual, double target, const Preconditioner& preconditioner);
+    void iterate(Vector& x, Vector& residual, const Preconditioner& preconditioner);
 
     Product product_;
-    Vector hardness_, product_of_x_;  // the latter: A times the last solution
+    Vector hardness_, product_of_x_;  // the latter: A times the last x
     std::vector<Preconditioner> preconditioners_;
-    double tolerance_;
+    double tolerance_, target_ = 0.0;
     const Processes& processes_;
     int iterations_ = 0;
 };

@@ -12,51 +12,49 @@ namespace {
 constexpr double bins_per_cutoff = 3.0;
 constexpr std::int64_t most_bins_per_atom = 16;
 constexpr std::int64_t rows_at_once = 64;  // one thread's, so that the order doesn't depend on threads
+constexpr std::int64_t rows_worth_a_thread = 64;
 
 std::int64_t floor_division(std::int64_t a, std::int64_t b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
 
-// Atoms sorted by bins that divide the cell along its vectors.
-struct Bins {
-    std::array<std::int64_t, 3> count;                // along each vector
-    std::array<std::int64_t, 3> reach;                // bins that the cutoff spans
-    std::array<std::int64_t, 3> images;               // most cells that the cutoff spans
-    std::vector<std::array<std::int64_t, 3>> bin_of;  // of each atom
-    std::vector<std::int64_t> starts;                 // of each bin
-    std::vector<std::int32_t> atom;                   // sorted by bins
-    std::vector<double> x, y, z;                      // sorted by bins
-    std::vector<double> wrapped;                      // positions in the order of the atoms
-    std::vector<Vector3> shifts;
+using Numbers = std::array<std::int64_t, 3>;
 
-    std::int64_t place(std::int64_t a, std::int64_t b, std::int64_t c) const {
-        return (a * count[1] + b) * count[2] + c;
-    }
-    std::int64_t image(std::int64_t a, std::int64_t b, std::int64_t c) const {
-        return ((a + images[0]) * (2 * images[1] + 1) + b + images[1]) * (2 * images[2] + 1) + c + images[2];
+// Bins that divide the cell along its vectors, and as many beyond it as the reach spans.
+struct Bins {
+    Numbers count;                     // along each vector, of the cell
+    Numbers reach;                     // bins that it spans
+    Numbers images;                    // most cells that it spans
+    std::vector<Numbers> bin_of;       // of each atom, within the cell
+    std::vector<std::int64_t> starts;  // of each bin's places, those beyond the cell included
+
+    Numbers extended() const {
+        return {count[0] + 2 * reach[0], count[1] + 2 * reach[1], count[2] + 2 * reach[2]};
     }
 };
 
-void choose_bins(Bins& bins, const Matrix3& reciprocal, std::int64_t num_atoms, double cutoff) {
+Bins choose_bins(const Matrix3& reciprocal, std::int64_t num_atoms, double reach) {
+    Bins bins;
     std::array<double, 3> height;
     for (int axis = 0; axis < 3; ++axis)
         height[axis] = 1.0 / norm({reciprocal[0][axis], reciprocal[1][axis], reciprocal[2][axis]});
-    for (double size = cutoff / bins_per_cutoff;; size *= 1.25) {
+    for (double size = reach / bins_per_cutoff;; size *= 1.25) {
         for (int axis = 0; axis < 3; ++axis)
             bins.count[axis] = std::max<std::int64_t>(1, static_cast<std::int64_t>(height[axis] / size));
         if (bins.count[0] * bins.count[1] * bins.count[2] <= std::max<std::int64_t>(64, most_bins_per_atom * num_atoms))
             break;
     }
     for (int axis = 0; axis < 3; ++axis) {
-        bins.reach[axis] = static_cast<std::int64_t>(std::ceil(cutoff / height[axis] * bins.count[axis]));
+        bins.reach[axis] = static_cast<std::int64_t>(std::ceil(reach / height[axis] * bins.count[axis]));
         bins.images[axis] = (bins.count[axis] - 1 + bins.reach[axis]) / bins.count[axis];
     }
+    return bins;
 }
 
-void sort_atoms(Bins& bins, const Matrix3& cell, const Matrix3& reciprocal, const std::vector<double>& positions) {
-    const std::size_t num_atoms = positions.size() / 3;
-    bins.bin_of.resize(num_atoms);
-    bins.wrapped.resize(positions.size());
-    bins.starts.assign(bins.count[0] * bins.count[1] * bins.count[2] + 1, 0);
-    for (std::size_t atom = 0; atom < num_atoms; ++atom) {
+// Positions within the cell, and the bins that they are in.
+std::vector<double> wrap(
+    Bins& bins, const Matrix3& cell, const Matrix3& reciprocal, const std::vector<double>& positions) {
+    std::vector<double> result(positions.size());
+    bins.bin_of.resize(positions.size() / 3);
+    for (std::size_t atom = 0; atom < bins.bin_of.size(); ++atom) {
         Vector3 fraction =
             multiply({positions[3 * atom], positions[3 * atom + 1], positions[3 * atom + 2]}, reciprocal);
         for (int axis = 0; axis < 3; ++axis) {
@@ -65,122 +63,247 @@ void sort_atoms(Bins& bins, const Matrix3& cell, const Matrix3& reciprocal, cons
                 std::min(static_cast<std::int64_t>(fraction[axis] * bins.count[axis]), bins.count[axis] - 1);
         }
         const Vector3 wrapped = multiply(fraction, cell);
-        std::copy(wrapped.begin(), wrapped.end(), &bins.wrapped[3 * atom]);
-        ++bins.starts[bins.place(bins.bin_of[atom][0], bins.bin_of[atom][1], bins.bin_of[atom][2]) + 1];
+        std::copy(wrapped.begin(), wrapped.end(), &result[3 * atom]);
     }
-    for (std::size_t bin = 1; bin < bins.starts.size(); ++bin) bins.starts[bin] += bins.starts[bin - 1];
-    bins.atom.resize(num_atoms);
-    for (auto* const column : {&bins.x, &bins.y, &bins.z}) column->resize(num_atoms);
-    std::vector<std::int64_t> next(bins.starts.begin(), bins.starts.end() - 1);
-    for (std::size_t atom = 0; atom < num_atoms; ++atom) {
-        const std::int64_t sorted =
-            next[bins.place(bins.bin_of[atom][0], bins.bin_of[atom][1], bins.bin_of[atom][2])]++;
-        bins.atom[sorted] = static_cast<std::int32_t>(atom);
-        bins.x[sorted] = bins.wrapped[3 * atom];
-        bins.y[sorted] = bins.wrapped[3 * atom + 1];
-        bins.z[sorted] = bins.wrapped[3 * atom + 2];
-    }
+    return result;
 }
 
-Bins make_bins(const Matrix3& cell, const std::vector<double>& positions, double cutoff) {
-    Bins bins;
-    const Matrix3 reciprocal = inverse(cell);
-    choose_bins(bins, reciprocal, static_cast<std::int64_t>(positions.size() / 3), cutoff);
-    sort_atoms(bins, cell, reciprocal, positions);
+// Atoms of each bin of the cell.
+std::vector<std::vector<std::int32_t>> atoms_of_bins(const Bins& bins) {
+    std::vector<std::vector<std::int32_t>> result(bins.count[0] * bins.count[1] * bins.count[2]);
+    for (std::size_t atom = 0; atom < bins.bin_of.size(); ++atom) {
+        const Numbers& bin = bins.bin_of[atom];
+        result[(bin[0] * bins.count[1] + bin[1]) * bins.count[2] + bin[2]].push_back(static_cast<std::int32_t>(atom));
+    }
+    return result;
+}
+
+// Which of the shifts an image of the cell has.
+std::int32_t number_of_shift(const Bins& bins, const Numbers& image) {
+    std::int64_t result = 0;
+    for (int axis = 0; axis < 3; ++axis)
+        result = result * (2 * bins.images[axis] + 1) + image[axis] + bins.images[axis];
+    return static_cast<std::int32_t>(result);
+}
+
+std::vector<Vector3> numbers_of_shifts(const Bins& bins) {
+    std::vector<Vector3> result;
     for (std::int64_t a = -bins.images[0]; a <= bins.images[0]; ++a)
         for (std::int64_t b = -bins.images[1]; b <= bins.images[1]; ++b)
             for (std::int64_t c = -bins.images[2]; c <= bins.images[2]; ++c)
-                bins.shifts.push_back(multiply({double(a), double(b), double(c)}, cell));
-    return bins;
+                result.push_back({double(a), double(b), double(c)});
+    return result;
 }
 
-struct Found {
-    std::vector<std::int32_t> atom, image;
-    std::vector<std::int64_t> counts;  // of each row
-    std::vector<double> squared;       // of the atoms of some bins
-};
+// Places bin after bin, without coordinates.
+Images sort_images(Bins& bins) {
+    Images images;
+    images.own.resize(bins.bin_of.size());
+    const auto atoms = atoms_of_bins(bins);
+    const Numbers size = bins.extended();
+    bins.starts.assign(1, 0);
+    Numbers place, bin, image;
+    for (place[0] = 0; place[0] < size[0]; ++place[0])
+        for (place[1] = 0; place[1] < size[1]; ++place[1])
+            for (place[2] = 0; place[2] < size[2]; ++place[2]) {
+                for (int axis = 0; axis < 3; ++axis) {
+                    image[axis] = floor_division(place[axis] - bins.reach[axis], bins.count[axis]);
+                    bin[axis] = place[axis] - bins.reach[axis] - image[axis] * bins.count[axis];
+                }
+                const std::int32_t shift = number_of_shift(bins, image);
+                for (const auto atom : atoms[(bin[0] * bins.count[1] + bin[1]) * bins.count[2] + bin[2]]) {
+                    if (image == Numbers{0, 0, 0}) images.own[atom] = static_cast<std::int32_t>(images.count());
+                    images.atom.push_back(atom);
+                    images.shift.push_back(shift);
+                }
+                bins.starts.push_back(images.count());
+            }
+    return images;
+}
 
-// Appends those of the sorted atoms [start, stop), seen in an image, that are within the cutoff of an atom.
-void collect(
-    const Bins& bins, std::int64_t atom, std::int64_t start, std::int64_t stop, std::int64_t image,
-    double squared_cutoff, Found& found) {
-    const Vector3& shift = bins.shifts[image];
-    const double x = bins.wrapped[3 * atom] - shift[0], y = bins.wrapped[3 * atom + 1] - shift[1],
-                 z = bins.wrapped[3 * atom + 2] - shift[2];
-    const std::int64_t count = stop - start;
-    found.squared.resize(std::max<std::size_t>(found.squared.size(), count));
-    double* const squared = found.squared.data();
-    const double *const xs = bins.x.data() + start, *const ys = bins.y.data() + start,
-                        *const zs = bins.z.data() + start;
+void set_coordinates(Images& images, const std::vector<double>& wrapped, const std::vector<Vector3>& shifts) {
+    for (auto* const column : {&images.x, &images.y, &images.z}) column->resize(images.atom.size());
+    for (std::size_t place = 0; place < images.atom.size(); ++place) {
+        const double* const r = &wrapped[3 * images.atom[place]];
+        const Vector3& shift = shifts[images.shift[place]];
+        images.x[place] = r[0] + shift[0];
+        images.y[place] = r[1] + shift[1];
+        images.z[place] = r[2] + shift[2];
+    }
+}
+
+std::vector<Vector3> shifts_of(const std::vector<Vector3>& numbers, const Matrix3& cell) {
+    std::vector<Vector3> result;
+    for (const Vector3& number : numbers) result.push_back(multiply(number, cell));
+    return result;
+}
+
+// Appends the places of a row; `squared` is working space.
+void collect_row(
+    const Bins& bins, const Images& images, const std::vector<char>& silent, std::int64_t atom, double reach,
+    std::vector<double>& squared, std::vector<std::int32_t>& found) {
+    const std::int64_t own = images.own[atom];
+    const double x = images.x[own], y = images.y[own], z = images.z[own], limit = reach * reach;
+    const Numbers &bin = bins.bin_of[atom], size = bins.extended();
+    const bool is_silent = silent[atom] != 0;
+    for (std::int64_t a = bin[0]; a <= bin[0] + 2 * bins.reach[0]; ++a)
+        for (std::int64_t b = bin[1]; b <= bin[1] + 2 * bins.reach[1]; ++b) {
+            const std::int64_t column = (a * size[1] + b) * size[2] + bin[2];
+            const std::int64_t start = bins.starts[column], count = bins.starts[column + 2 * bins.reach[2] + 1] - start;
+            squared.resize(std::max<std::size_t>(squared.size(), count));
+            const double *const xs = &images.x[start], *const ys = &images.y[start], *const zs = &images.z[start];
+            double* const squares = squared.data();
+#pragma omp simd
+            for (std::int64_t k = 0; k < count; ++k) {
+                const double dx = xs[k] - x, dy = ys[k] - y, dz = zs[k] - z;
+                squares[k] = dx * dx + dy * dy + dz * dz;
+            }
+            const std::size_t before = found.size();
+            found.resize(before + count);
+            std::int32_t* end = found.data() + before;
+            for (std::int64_t k = 0; k < count; ++k) {  // written in any case: no branch
+                *end = static_cast<std::int32_t>(start + k);
+                end += static_cast<int>(squares[k] < limit) & static_cast<int>(start + k != own) &
+                       static_cast<int>(!is_silent || silent[images.atom[start + k]] == 0);
+            }
+            found.resize(end - found.data());
+        }
+}
+
+// Those candidates of a row that are within the cutoff, with their squared distances; how many they are.
+std::int32_t choose_near(
+    const Images& images, std::int64_t own, std::int64_t count, const std::int32_t* candidates, double cutoff,
+    std::int32_t* place, double* squared) {
+    const double x = images.x[own], y = images.y[own], z = images.z[own], limit = cutoff * cutoff;
+    const double *const xs = images.x.data(), *const ys = images.y.data(), *const zs = images.z.data();
 #pragma omp simd
     for (std::int64_t k = 0; k < count; ++k) {
-        const double dx = xs[k] - x, dy = ys[k] - y, dz = zs[k] - z;
+        const std::int32_t to = candidates[k];
+        const double dx = xs[to] - x, dy = ys[to] - y, dz = zs[to] - z;
         squared[k] = dx * dx + dy * dy + dz * dz;
     }
-    const std::int64_t self = image == bins.image(0, 0, 0) ? atom : -1;
-    const std::size_t before = found.atom.size();
-    found.atom.resize(before + count);
-    std::int32_t* end = found.atom.data() + before;
-    for (std::int64_t k = 0; k < count; ++k) {  // written in any case: no branch
-        *end = bins.atom[start + k];
-        end += squared[k] < squared_cutoff && bins.atom[start + k] != self ? 1 : 0;
+    std::int32_t kept = 0;
+    for (std::int64_t k = 0; k < count; ++k) {
+        const double distance = squared[k];
+        place[kept] = candidates[k];
+        squared[kept] = distance;
+        kept += distance < limit ? 1 : 0;
     }
-    found.atom.resize(end - found.atom.data());
-    found.image.resize(found.atom.size(), static_cast<std::int32_t>(image));
-}
-
-void collect_row(const Bins& bins, std::int64_t atom, double cutoff, Found& found) {
-    const auto& own = bins.bin_of[atom];
-    const std::int64_t low = own[2] - bins.reach[2], high = own[2] + bins.reach[2], size = bins.count[2];
-    for (std::int64_t a = own[0] - bins.reach[0]; a <= own[0] + bins.reach[0]; ++a)
-        for (std::int64_t b = own[1] - bins.reach[1]; b <= own[1] + bins.reach[1]; ++b) {
-            const std::int64_t image_a = floor_division(a, bins.count[0]), image_b = floor_division(b, bins.count[1]);
-            const std::int64_t column = bins.place(a - image_a * bins.count[0], b - image_b * bins.count[1], 0);
-            for (std::int64_t image_c = floor_division(low, size); image_c <= floor_division(high, size); ++image_c) {
-                const std::int64_t begin = std::max(low - image_c * size, std::int64_t(0));
-                const std::int64_t end = std::min(high - image_c * size, size - 1);
-                collect(
-                    bins, atom, bins.starts[column + begin], bins.starts[column + end + 1],
-                    bins.image(image_a, image_b, image_c), cutoff * cutoff, found);
-            }
-        }
+    return kept;
 }
 
 }  // namespace
 
-Neighbors neighbors_within(const Matrix3& cell, const std::vector<double>& positions, Rows rows, double cutoff) {
-    Bins bins = make_bins(cell, positions, cutoff);
-    const std::int64_t num_blocks = (rows.count + rows_at_once - 1) / rows_at_once;
-    std::vector<Found> found(num_blocks);
+Buffer<double> Images::spread(const std::vector<double>& values) const {
+    Buffer<double> result(atom.size());
+    for (std::size_t place = 0; place < atom.size(); ++place) result[place] = values[atom[place]];
+    return result;
+}
+
+NeighborSearch::Candidates NeighborSearch::search(const NeighborQuery& query, double reach) {
+    Candidates result;
+    const Matrix3 reciprocal = inverse(query.cell);
+    Bins bins = choose_bins(reciprocal, static_cast<std::int64_t>(query.positions.size() / 3), reach);
+    result.given = query.positions;
+    result.wrapped = wrap(bins, query.cell, reciprocal, query.positions);
+    result.numbers = numbers_of_shifts(bins);
+    result.shifts = shifts_of(result.numbers, query.cell);
+    result.images = sort_images(bins);
+    set_coordinates(result.images, result.wrapped, result.shifts);
+    result.silent = query.silent;
+    result.rows = query.rows;
+    result.reach = reach;
+    const std::int64_t num_rows = query.rows.count, num_blocks = (num_rows + rows_at_once - 1) / rows_at_once;
+    std::vector<std::vector<std::int32_t>> found(num_blocks);
+    result.starts.assign(num_rows + 1, 0);
     for_each_piece(num_blocks, most_threads(), [&](int, std::int64_t block) {
-        for (std::int64_t row = block * rows_at_once; row < std::min((block + 1) * rows_at_once, rows.count); ++row) {
-            const auto before = static_cast<std::int64_t>(found[block].atom.size());
-            collect_row(bins, rows.first + row, cutoff, found[block]);
-            found[block].counts.push_back(static_cast<std::int64_t>(found[block].atom.size()) - before);
+        std::vector<double> squared;
+        for (std::int64_t row = block * rows_at_once; row < std::min((block + 1) * rows_at_once, num_rows); ++row) {
+            const auto before = static_cast<std::int64_t>(found[block].size());
+            collect_row(bins, result.images, query.silent, query.rows.first + row, reach, squared, found[block]);
+            result.starts[row + 1] = static_cast<std::int64_t>(found[block].size()) - before;
         }
     });
-    Neighbors result{rows, {0}, {}, {}, std::move(bins.shifts), std::move(bins.wrapped)};
-    for (const auto& block : found)
-        for (const auto count : block.counts) result.starts.push_back(result.starts.back() + count);
-    result.atom.resize(result.starts.back());
-    result.image.resize(result.starts.back());
+    for (std::int64_t row = 0; row < num_rows; ++row) result.starts[row + 1] += result.starts[row];
+    result.place.resize(result.starts.back());
     for_each_of(num_blocks, 4, [&](std::int64_t block) {
-        const std::int64_t start = result.starts[block * rows_at_once];
-        std::copy(found[block].atom.begin(), found[block].atom.end(), result.atom.begin() + start);
-        std::copy(found[block].image.begin(), found[block].image.end(), result.image.begin() + start);
+        std::copy(found[block].begin(), found[block].end(), &result.place[result.starts[block * rows_at_once]]);
+    });
+    return result;
+}
+
+// Whether pairs that are within the cutoff now were within the reach then: two atoms and a shift have moved.
+bool NeighborSearch::still_serves(const NeighborQuery& query) const {
+    if (!kept_ || kept_->rows.first != query.rows.first || kept_->rows.count != query.rows.count ||
+        kept_->given.size() != query.positions.size() || kept_->silent != query.silent)
+        return false;
+    double moved = 0.0, shifted = 0.0;  // squared
+    for (std::size_t first = 0; first < query.positions.size(); first += 3) {
+        Vector3 change;
+        for (int axis = 0; axis < 3; ++axis) change[axis] = query.positions[first + axis] - kept_->given[first + axis];
+        moved = std::max(moved, dot(change, change));
+    }
+    const auto shifts = shifts_of(kept_->numbers, query.cell);
+    for (std::size_t number = 0; number < shifts.size(); ++number) {
+        Vector3 change;
+        for (int axis = 0; axis < 3; ++axis) change[axis] = shifts[number][axis] - kept_->shifts[number][axis];
+        shifted = std::max(shifted, dot(change, change));
+    }
+    return query.cutoff + 2.0 * std::sqrt(moved) + std::sqrt(shifted) <= kept_->reach;
+}
+
+Images NeighborSearch::images_now(const NeighborQuery& query) const {
+    Images result = kept_->images;
+    std::vector<double> moved(query.positions.size());
+    for (std::size_t place = 0; place < moved.size(); ++place)
+        moved[place] = kept_->wrapped[place] + (query.positions[place] - kept_->given[place]);
+    set_coordinates(result, moved, shifts_of(kept_->numbers, query.cell));
+    return result;
+}
+
+Neighbors NeighborSearch::find(const NeighborQuery& query) {
+    if (!still_serves(query)) kept_ = search(query, query.cutoff + margin_);
+    Neighbors result{
+        query.rows,
+        images_now(query),
+        kept_->starts,
+        std::vector<std::int32_t>(query.rows.count),
+        Buffer<std::int32_t>(kept_->place.size()),
+        Buffer<double>(kept_->place.size())};
+    for_each_of(query.rows.count, rows_worth_a_thread, [&](std::int64_t row) {
+        const std::int64_t start = kept_->starts[row];
+        result.counts[row] = choose_near(
+            result.images, result.own_place(row), kept_->starts[row + 1] - start, &kept_->place[start], query.cutoff,
+            result.place.data() + start, result.squared.data() + start);
     });
     return result;
 }
 
 Neighbors all_neighbors(const std::vector<double>& positions, Rows rows) {
-    Neighbors result{rows, {0}, {}, {}, {{0.0, 0.0, 0.0}}, positions};
     const auto num_atoms = static_cast<std::int32_t>(positions.size() / 3);
+    const std::int64_t others = num_atoms - 1;
+    Images images;
+    for (std::int32_t atom = 0; atom < num_atoms; ++atom) images.own.push_back(atom);
+    images.atom = images.own;
+    images.shift.assign(num_atoms, 0);
+    set_coordinates(images, positions, {{0.0, 0.0, 0.0}});
+    Neighbors result{
+        rows,
+        std::move(images),
+        std::vector<std::int64_t>(rows.count),
+        std::vector<std::int32_t>(rows.count, static_cast<std::int32_t>(others)),
+        Buffer<std::int32_t>(rows.count * others),
+        Buffer<double>(rows.count * others)};
     for (std::int64_t row = 0; row < rows.count; ++row) {
-        for (std::int32_t atom = 0; atom < num_atoms; ++atom)
-            if (atom != rows.first + row) result.atom.push_back(atom);
-        result.starts.push_back(result.num_pairs());
+        const std::int64_t own = rows.first + row;
+        std::int64_t pair = result.starts[row] = row * others;
+        for (std::int32_t atom = 0; atom < num_atoms; ++atom) {
+            if (atom == own) continue;
+            result.place[pair] = atom;
+            const Vector3 vector = result.vector(own, pair);
+            result.squared[pair++] = dot(vector, vector);
+        }
     }
-    result.image.assign(result.atom.size(), 0);
     return result;
 }
 

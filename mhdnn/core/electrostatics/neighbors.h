@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "buffer.h"
 #include "vectors.h"
 
 namespace mhdnn::electrostatics {
@@ -13,26 +15,69 @@ struct Rows {
     std::int64_t first, count;
 };
 
+// Atoms and their images near the cell, near ones in memory near each other: "places".
+struct Images {
+    std::vector<std::int32_t> atom;   // of each place
+    std::vector<std::int32_t> shift;  // of each place: which of the shifts
+    std::vector<std::int32_t> own;    // of each atom: its place in the cell
+    std::vector<double> x, y, z;      // of each place, Å
+
+    std::int64_t count() const { return static_cast<std::int64_t>(atom.size()); }
+    // Of each place, from a value of each atom.
+    Buffer<double> spread(const std::vector<double>& values) const;
+};
+
 // Row after row the neighbours of some atoms, in both directions.
 struct Neighbors {
     Rows rows;
-    std::vector<std::int64_t> starts;  // of each row, and the end
-    std::vector<std::int32_t> atom;    // of each pair
-    std::vector<std::int32_t> image;   // of each pair: which of `shifts`
-    std::vector<Vector3> shifts;       // Å
-    std::vector<double> positions;     // of all atoms, within the cell, Å
+    Images images;
+    std::vector<std::int64_t> starts;  // of each row; pairs may be missing before the next one begins
+    std::vector<std::int32_t> counts;  // of each row
+    Buffer<std::int32_t> place;        // of each pair
+    Buffer<double> squared;            // of each pair, Å²
 
-    std::int64_t num_pairs() const { return static_cast<std::int64_t>(atom.size()); }
-    // From the atom of a row to its neighbour, Å.
-    Vector3 vector(std::int64_t row, std::int64_t pair) const {
-        const double *const from = &positions[3 * (rows.first + row)], *const to = &positions[3 * atom[pair]];
-        const Vector3& shift = shifts[image[pair]];
-        return {to[0] - from[0] + shift[0], to[1] - from[1] + shift[1], to[2] - from[2] + shift[2]};
+    std::int64_t own_place(std::int64_t row) const { return images.own[rows.first + row]; }
+    // From a place to the neighbour of a pair, Å.
+    Vector3 vector(std::int64_t from, std::int64_t pair) const {
+        const std::int32_t to = place[pair];
+        return {images.x[to] - images.x[from], images.y[to] - images.y[from], images.z[to] - images.z[from]};
     }
 };
 
-// In a cell with three periodic directions; it may be smaller than the cutoff.
-Neighbors neighbors_within(const Matrix3& cell, const std::vector<double>& positions, Rows rows, double cutoff);
+// What is asked for, in a cell with three periodic directions; it may be smaller than the cutoff.
+struct NeighborQuery {
+    const Matrix3& cell;
+    const std::vector<double>& positions;  // of all atoms
+    Rows rows;
+    double cutoff;
+    std::vector<char> silent;  // atoms that have no pairs with each other
+};
+
+// Finds neighbours. Candidates within a margin beyond the cutoff are kept and serve until atoms or cell have moved too
+// far; a changed order of atoms looks like a large motion.
+class NeighborSearch {
+public:
+    explicit NeighborSearch(double margin = 0.0) : margin_(margin) {}
+    Neighbors find(const NeighborQuery& query);
+
+private:
+    struct Candidates {
+        std::vector<double> given, wrapped;  // positions of all atoms: as they came, and within the cell, Å
+        Images images;
+        std::vector<Vector3> shifts, numbers;  // Å, and in units of the cell vectors
+        std::vector<char> silent;
+        Rows rows;
+        double reach;
+        std::vector<std::int64_t> starts;
+        std::vector<std::int32_t> place;
+    };
+    static Candidates search(const NeighborQuery& query, double reach);
+    bool still_serves(const NeighborQuery& query) const;
+    Images images_now(const NeighborQuery& query) const;
+
+    double margin_;  // Å
+    std::optional<Candidates> kept_;
+};
 
 // All other atoms, without images.
 Neighbors all_neighbors(const std::vector<double>& positions, Rows rows);

@@ -7,8 +7,13 @@
 #include "charge_system.h"
 #include "motion.h"
 #include "neighbors.h"
+#include "pair_functions.h"
 
 namespace mhdnn::electrostatics {
+
+// Atoms whose pairs with each other are all in the part that is smeared by as much as they are: the widest ones, or
+// none.
+std::vector<char> silent_atoms(const std::vector<double>& widths, double smearing);
 
 class RealSpace {
 public:
@@ -26,7 +31,7 @@ public:
 
 private:
     void evaluate(const std::vector<double>& widths, double smearing);
-    void measure(std::int64_t row, const std::vector<double>& widths, double* squared, double* gamma) const;
+    void interpolate(const Kinds& kinds, double smearing, double largest_squared);
 
     Neighbors neighbors_;
     Buffer<double> values_, slopes_;  // of the pairs: eV/e², and by r²

@@ -256,11 +256,11 @@ std::vector<double> PairMHDNN::of_centers(const double* values) const {
 
 // The history of charges goes along with the atoms, which have been sorted and sent to other processes.
 void PairMHDNN::follow_atoms() {
-    if (!atom->tag_enable) return charge_history_.forget();
+    if (!atom->tag_enable) return charge_memory_.history.forget();
     std::vector<double> tags;
     for (int node = 0; node < neighborhood_.num_centers(); ++node)
         tags.push_back(static_cast<double>(atom->tag[neighborhood_.atoms()[node]]));
-    mhdnn::follow_atoms(mhdnn::MPIProcesses(world, neighborhood_.num_centers()), tags, charge_history_);
+    mhdnn::follow_atoms(mhdnn::MPIProcesses(world, neighborhood_.num_centers()), tags, charge_memory_.history);
 }
 
 void PairMHDNN::equilibrate() {
@@ -282,7 +282,7 @@ void PairMHDNN::equilibrate() {
     charges_ = std::make_unique<mhdnn::ChargeStep>(
         std::make_unique<mhdnn::MPIProcesses>(world, num_centers), box, positions, widths, hardness,
         mhdnn::ChargeSettings{accuracy, settings_.total_charge, settings_.solver_choice(), settings_.field},
-        charge_history_);
+        charge_memory_);
     const auto charges = charges_->equilibrate(model_->electronegativity(), start);
     if (comm->me == 0) pvector[1] = charges_->iterations();
     for (int node = 0; node < num_centers; ++node)

@@ -74,7 +74,7 @@ private:
     mhdnn::Neighborhood neighborhood_;
     mhdnn::Surroundings surroundings_;
     std::unique_ptr<mhdnn::ChargeStep> charges_;
-    mhdnn::ChargeHistory charge_history_;
+    mhdnn::ChargeMemory charge_memory_;
     std::vector<double> charge_of_atom_;  // of every atom in LAMMPS's numbering, e
     std::vector<double> buffer_;          // of every atom, `width_` numbers: what is communicated
     int width_ = 1;
