@@ -227,8 +227,8 @@ void interpolation_errors(double first, double second, double smearing, double d
             pair_values(count, squared.data(), gamma.data(), smearing, expected.data(), expected_slopes.data());
             for (int i = 0; i < count; ++i) {
                 result[0] = std::max(result[0], std::abs(values[i] - expected[i]) / unit);
-                result[1] = std::max(
-                    result[1], std::abs(slopes[i] - expected_slopes[i]) / unit * narrowest * narrowest);
+                result[1] =
+                    std::max(result[1], std::abs(slopes[i] - expected_slopes[i]) / unit * narrowest * narrowest);
             }
         }
 }

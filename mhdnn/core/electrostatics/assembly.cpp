@@ -22,8 +22,7 @@ struct Atoms {
 
     std::int64_t count() const { return static_cast<std::int64_t>(widths.size()); }
     double largest_pair_width() const { return std::sqrt(2.0) * *std::max_element(widths.begin(), widths.end()); }
-    RealSpace real_space(
-        NeighborSearch& search, const Matrix3& cell, Rows rows, const Splitting& splitting) const {
+    RealSpace real_space(NeighborSearch& search, const Matrix3& cell, Rows rows, const Splitting& splitting) const {
         const auto silent = silent_atoms(widths, splitting.smearing);
         return {search.find({cell, positions, rows, splitting.cutoff, silent}), widths, splitting.smearing};
     }

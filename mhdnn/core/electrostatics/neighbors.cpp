@@ -26,9 +26,7 @@ struct Bins {
     std::vector<Numbers> bin_of;       // of each atom, within the cell
     std::vector<std::int64_t> starts;  // of each bin's places, those beyond the cell included
 
-    Numbers extended() const {
-        return {count[0] + 2 * reach[0], count[1] + 2 * reach[1], count[2] + 2 * reach[2]};
-    }
+    Numbers extended() const { return {count[0] + 2 * reach[0], count[1] + 2 * reach[1], count[2] + 2 * reach[2]}; }
 };
 
 Bins choose_bins(const Matrix3& reciprocal, std::int64_t num_atoms, double reach) {
@@ -269,7 +267,8 @@ Neighbors NeighborSearch::find(const NeighborQuery& query) {
         kept_->starts,
         std::vector<std::int32_t>(query.rows.count),
         Buffer<std::int32_t>(kept_->place.size()),
-        Buffer<double>(kept_->place.size())};
+        Buffer<double>(kept_->place.size()),
+        query.cutoff * query.cutoff};
     for_each_of(query.rows.count, rows_worth_a_thread, [&](std::int64_t row) {
         const std::int64_t start = kept_->starts[row];
         result.counts[row] = choose_near(
@@ -293,7 +292,8 @@ Neighbors all_neighbors(const std::vector<double>& positions, Rows rows) {
         std::vector<std::int64_t>(rows.count),
         std::vector<std::int32_t>(rows.count, static_cast<std::int32_t>(others)),
         Buffer<std::int32_t>(rows.count * others),
-        Buffer<double>(rows.count * others)};
+        Buffer<double>(rows.count * others),
+        0.0};
     for (std::int64_t row = 0; row < rows.count; ++row) {
         const std::int64_t own = rows.first + row;
         std::int64_t pair = result.starts[row] = row * others;
@@ -301,7 +301,8 @@ Neighbors all_neighbors(const std::vector<double>& positions, Rows rows) {
             if (atom == own) continue;
             result.place[pair] = atom;
             const Vector3 vector = result.vector(own, pair);
-            result.squared[pair++] = dot(vector, vector);
+            result.squared[pair] = dot(vector, vector);
+            result.largest_squared = std::max(result.largest_squared, result.squared[pair++]);
         }
     }
     return result;

@@ -35,6 +35,7 @@ struct Neighbors {
     std::vector<std::int32_t> counts;  // of each row
     Buffer<std::int32_t> place;        // of each pair
     Buffer<double> squared;            // of each pair, Å²
+    double largest_squared;            // none is above it, Å²
 
     std::int64_t own_place(std::int64_t row) const { return images.own[rows.first + row]; }
     // From a place to the neighbour of a pair, Å.

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "gaussians.h"
-#include "lanes.h"
 #include "parameters.h"
 
 namespace mhdnn::electrostatics {
@@ -73,8 +72,8 @@ void PairFunctions::add_pieces(double width, double smearing) {
             squared[piece * num_terms + node] = start + half_lengths[piece] * (1.0 + nodes[node]) - shift_;
     }
     pair_values(
-        static_cast<std::int64_t>(squared.size()), squared.data(),
-        std::vector<double>(squared.size(), width).data(), smearing, values.data(), slopes.data());
+        static_cast<std::int64_t>(squared.size()), squared.data(), std::vector<double>(squared.size(), width).data(),
+        smearing, values.data(), slopes.data());
     for (std::int64_t piece = 0; piece < num_pieces_; ++piece) {
         // coefficients of Chebyshev polynomials, then of powers: T_n+1 = 2 t T_n - T_n-1
         Piece powers{}, last{}, polynomial{};
@@ -100,30 +99,46 @@ void PairFunctions::add_pieces(double width, double smearing) {
     }
 }
 
+// Of the pairs in the lanes; their intervals in a row of numbers.
+template <class Start>
+inline void PairFunctions::evaluate_row(Row u, const Start& start_of_lane, Row& value, Row& slope) const {
+    constexpr std::int64_t half = std::int64_t(1) << (dropped_bits - 1),
+                           kept = ~((std::int64_t(1) << dropped_bits) - 1);
+    u = u + Row(shift_);
+    const Bits bits = (Bits)u.native, number = (bits >> dropped_bits) - first_;
+    const Row x(u.native - (Row::Native)((bits & kept) | half));
+    Row terms[num_terms];
+    for (int lane = 0; lane < Row::width; ++lane)
+        std::memcpy(&terms[lane], pieces_[start_of_lane(lane) + number[lane]].data(), sizeof(Piece));
+    transpose(terms);
+    value = terms[num_terms - 1];
+    slope = Row(0.0);
+    for (int k = num_terms - 2; k >= 0; --k) {
+        slope = slope * x + value;
+        value = value * x + terms[k];
+    }
+}
+
 void PairFunctions::evaluate(
     std::int32_t own_kind, std::int64_t count, const std::int32_t* place, const std::int32_t* kind_of_place,
     const double* squared, double* values, double* slopes) const {
     const std::int64_t* const starts = &starts_[own_kind * num_kinds_];
-    constexpr std::int64_t half = std::int64_t(1) << (dropped_bits - 1), kept = ~((std::int64_t(1) << dropped_bits) - 1);
-    for (std::int64_t pair = 0; pair < count; pair += Row::width) {
-        const auto size = static_cast<int>(std::min<std::int64_t>(Row::width, count - pair));
-        Row u(0.0), terms[num_terms];
-        std::memcpy(&u, squared + pair, size * sizeof(double));
-        u = u + Row(shift_);
-        const Bits bits = (Bits)u.native, number = (bits >> dropped_bits) - first_;
-        const Row x(u.native - (Row::Native)((bits & kept) | half));
-        for (int lane = 0; lane < Row::width; ++lane) {
-            const std::int64_t start = starts[kind_of_place[place[pair + (lane < size ? lane : 0)]]];
-            std::memcpy(&terms[lane], pieces_[start + number[lane]].data(), sizeof(Piece));
-        }
-        transpose(terms);
-        Row value = terms[num_terms - 1], slope(0.0);
-        for (int k = num_terms - 2; k >= 0; --k) {
-            slope = slope * x + value;
-            value = value * x + terms[k];
-        }
-        std::memcpy(values + pair, &value, size * sizeof(double));
-        std::memcpy(slopes + pair, &slope, size * sizeof(double));
+    const auto start_of = [&](std::int64_t pair) { return starts[kind_of_place[place[pair]]]; };
+    const std::int64_t whole = count - count % Row::width, rest = count - whole;
+    Row u, value, slope;
+    for (std::int64_t pair = 0; pair < whole; pair += Row::width) {
+        std::memcpy(&u, squared + pair, sizeof u);
+        evaluate_row(u, [&](int lane) { return start_of(pair + lane); }, value, slope);
+        std::memcpy(values + pair, &value, sizeof value);
+        std::memcpy(slopes + pair, &slope, sizeof slope);
+    }
+    if (rest == 0) return;
+    u = Row(0.0);
+    for (int lane = 0; lane < rest; ++lane) u.set(lane, squared[whole + lane]);
+    evaluate_row(u, [&](int lane) { return start_of(whole + std::min<std::int64_t>(lane, rest - 1)); }, value, slope);
+    for (int lane = 0; lane < rest; ++lane) {
+        values[whole + lane] = value[lane];
+        slopes[whole + lane] = slope[lane];
     }
 }
 

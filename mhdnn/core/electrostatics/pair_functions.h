@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "lanes.h"
+
 namespace mhdnn::electrostatics {
 
 // Atoms by their widths.
@@ -34,6 +36,9 @@ private:
     using Piece = std::array<double, num_terms>;  // coefficients of the powers of u from the middle of the interval
 
     void add_pieces(double width, double smearing);
+    template <class Start>
+    void evaluate_row(
+        Lanes<double> squared, const Start& start_of_lane, Lanes<double>& value, Lanes<double>& slope) const;
 
     double shift_;
     std::int64_t first_, num_pieces_;  // bits of u + s where the first begins, of one function

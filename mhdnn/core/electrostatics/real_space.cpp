@@ -38,15 +38,10 @@ RealSpace::RealSpace(Neighbors neighbors, const std::vector<double>& widths, dou
 // Of the squares, which are in the place of the values.
 void RealSpace::evaluate(const std::vector<double>& widths, double smearing) {
     std::int64_t num_pairs = 0;
-    double largest = 0.0;
-    for (std::int64_t row = 0; row < neighbors_.rows.count; ++row) {
-        const double* const squares = &values_[neighbors_.starts[row]];
-        for (std::int32_t pair = 0; pair < neighbors_.counts[row]; ++pair) largest = std::max(largest, squares[pair]);
-        num_pairs += neighbors_.counts[row];
-    }
+    for (const auto count : neighbors_.counts) num_pairs += count;
     const Kinds kinds(widths);
     if (kinds.widths.size() <= most_kinds && num_pairs >= PairFunctions::cost(kinds.widths.size()))
-        return interpolate(kinds, smearing, largest);
+        return interpolate(kinds, smearing);
     const auto width_of_place = neighbors_.images.spread(widths);
     std::vector<std::vector<double>> work(most_threads());
     for_each_piece(neighbors_.rows.count, most_threads(), [&](int thread, std::int64_t row) {
@@ -61,8 +56,8 @@ void RealSpace::evaluate(const std::vector<double>& widths, double smearing) {
     });
 }
 
-void RealSpace::interpolate(const Kinds& kinds, double smearing, double largest_squared) {
-    const PairFunctions functions(kinds.widths, smearing, largest_squared);
+void RealSpace::interpolate(const Kinds& kinds, double smearing) {
+    const PairFunctions functions(kinds.widths, smearing, neighbors_.largest_squared);
     std::vector<std::int32_t> kind_of_place(neighbors_.images.count());
     for (std::size_t place = 0; place < kind_of_place.size(); ++place)
         kind_of_place[place] = kinds.kind[neighbors_.images.atom[place]];

@@ -31,7 +31,7 @@ public:
 
 private:
     void evaluate(const std::vector<double>& widths, double smearing);
-    void interpolate(const Kinds& kinds, double smearing, double largest_squared);
+    void interpolate(const Kinds& kinds, double smearing);
 
     Neighbors neighbors_;
     Buffer<double> values_, slopes_;  // of the pairs: eV/e², and by r²
