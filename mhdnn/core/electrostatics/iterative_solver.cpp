@@ -12,11 +12,6 @@ namespace {
 
 using Vector = IterativeSolver::Vector;
 
-// Between the residual of the recurrence and that of the solution, in units of round-off and iterations: no more than
-// the round-off of each product (A. Greenbaum, SIAM J. Matrix Anal. Appl. 18, 535 (1997),
-// https://doi.org/10.1137/S0895479895284944).
-constexpr double drift = 10.0;
-
 double product_of(const Vector& a, const Vector& b) { return std::inner_product(a.begin(), a.end(), b.begin(), 0.0); }
 
 double norm_of(const Vector& a) { return std::sqrt(product_of(a, a)); }
@@ -71,7 +66,7 @@ Vector IterativeSolver::solve(const Vector& right_side, double total, const doub
     for (const auto& preconditioner : preconditioners_) {
         iterate(x, residual, preconditioner);
         left = norm_of(residual);
-        if (left <= target_ && target_ >= iterations_ * drift * round_off) return x;
+        if (left <= target_ && drift_ <= target_) return x;
         residual = residual_of(right_side, x);
         shift_sum(residual, 0.0);
         left = norm_of(residual);
@@ -87,10 +82,13 @@ Vector IterativeSolver::solve(const Vector& right_side, double total, const doub
     throw std::runtime_error(text);
 }
 
-// Until the norm of the residual is below the target, or this preconditioner is given up.
+// Until the norm of the residual is below the target, or this preconditioner is given up. What the residual of the
+// recurrence may have drifted from that of the solution is the round-off of products with a matrix of at least the
+// largest Rayleigh quotient (A. Greenbaum, SIAM J. Matrix Anal. Appl. 18, 535 (1997),
+// https://doi.org/10.1137/S0895479895284944).
 void IterativeSolver::iterate(Vector& x, Vector& residual, const Preconditioner& preconditioner) {
     Vector direction(x.size(), 0.0);
-    double previous = 1.0;
+    double previous = 1.0, largest = 0.0, way = 0.0;
     for (int iteration = 0; iteration < most_iterations; ++iteration) {
         if (norm_of(residual) <= target_) break;
         Vector step = preconditioner(residual);
@@ -111,9 +109,13 @@ void IterativeSolver::iterate(Vector& x, Vector& residual, const Preconditioner&
             residual[atom] -= length * (image[atom] + hardness_[atom] * direction[atom]);
         }
         shift_sum(residual, 0.0);
+        const double size = norm_of(direction);
+        largest = std::max(largest, curvature / (size * size));
+        way += length * size;
         previous = product;
         ++iterations_;
     }
+    drift_ = smallest_tolerance * largest * way;
 }
 
 }  // namespace mhdnn::electrostatics

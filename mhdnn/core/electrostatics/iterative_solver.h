@@ -42,7 +42,7 @@ private:
     Product product_;
     Vector hardness_, product_of_x_;  // the latter: A times the last x
     std::vector<Preconditioner> preconditioners_;
-    double tolerance_, target_ = 0.0;
+    double tolerance_, target_ = 0.0, drift_ = 0.0;
     const Processes& processes_;
     int iterations_ = 0;
 };
