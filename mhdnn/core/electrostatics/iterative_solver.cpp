@@ -63,6 +63,7 @@ Vector IterativeSolver::solve(const Vector& right_side, double total, const doub
     target_ = std::max({tolerance_ * scale, round_off, sufficient});
     double left = 0.0;
     iterations_ = 0;
+    drift_ = 0.0;
     for (const auto& preconditioner : preconditioners_) {
         iterate(x, residual, preconditioner);
         left = norm_of(residual);
@@ -115,7 +116,7 @@ void IterativeSolver::iterate(Vector& x, Vector& residual, const Preconditioner&
         previous = product;
         ++iterations_;
     }
-    drift_ = smallest_tolerance * largest * way;
+    drift_ += smallest_tolerance * largest * way;
 }
 
 }  // namespace mhdnn::electrostatics
