@@ -2,9 +2,10 @@
 
     python benchmarks/active_selection.py Si.extxyz [--sizes 20 40 80] [--seeds 3] [--seen 6000] [--output F.json]
                                           [--plot F.png]
+    python benchmarks/active_selection.py pool.h5 --test test.h5
 
-A tenth of the set is the test, the rest the pool; for each seed another tenth, and other first structures, which both
-ways share. From there one takes structures at random, the other those that the model trained on what it has chosen so
+A tenth of the set is the test, the rest the pool, for each seed another tenth; or the pool is given, and --test is a
+dataset of its own. For each seed there are other first structures, which both ways share. From there one takes structures at random, the other those that the model trained on what it has chosen so
 far knows least. Every model is trained from nothing with the defaults, or what --override says, for as many epochs as
 it takes to see --seen structures: few labels get no shorter a training than many. Printed are test errors, mean and
 standard deviation over the seeds, and how many labels at random have the force error of the chosen ones (by the line
@@ -60,6 +61,11 @@ def chosen_next(pool: Path, known: list[int], model: Path, num: int, folder: Pat
     rest = write_part(pool, left, folder / "rest.h5")
     labelled = write_part(pool, known, folder / "known.h5")
     return [left[number] for number in select(rest, model, num, labelled)]
+
+
+def sets_of(source: Path, test: Path | None, folder: Path, seed: int) -> tuple[Path, Path]:
+    """Pool and test set."""
+    return divided(source, folder, seed) if test is None else (source, test)
 
 
 def curve(
@@ -135,6 +141,7 @@ def draw(records: dict[str, list[dict[str, Any]]], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("sources", nargs="+", type=Path)
+    parser.add_argument("--test", type=Path, help="dataset of mhdnn; the sources are then such datasets, too")
     parser.add_argument("--sizes", type=int, nargs="+", default=[20, 40, 60, 80, 120])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seen", type=int, default=6000, help="structures that each training sees, with repetition")
@@ -150,7 +157,7 @@ def main() -> None:
         for seed in range(chosen.seeds):
             with tempfile.TemporaryDirectory() as temporary:
                 folder = Path(temporary)
-                pool, test = divided(source, folder, seed)
+                pool, test = sets_of(source, chosen.test, folder, seed)
                 for way in COLORS:
                     records[name] += curve(way, pool, test, folder, seed, chosen)
             if chosen.output:
