@@ -5,11 +5,12 @@
     python benchmarks/active_selection.py pool.h5 --test test.h5
 
 A tenth of the set is the test, the rest the pool, for each seed another tenth; or the pool is given, and --test is a
-dataset of its own. For each seed there are other first structures, which both ways share. From there one takes structures at random, the other those that the model trained on what it has chosen so
-far knows least. Every model is trained from nothing with the defaults, or what --override says, for as many epochs as
-it takes to see --seen structures: few labels get no shorter a training than many. Printed are test errors, mean and
-standard deviation over the seeds, and how many labels at random have the force error of the chosen ones (by the line
-through the logarithms of random's errors).
+dataset of its own. For each seed there are other first structures, which both ways share. From there one takes
+structures at random, the other those that `mhdnn data select` chooses with the model trained on what it has chosen so
+far. Every model is trained from nothing with the defaults, or what --override says, for as many epochs as it takes to
+see --seen structures: few labels get no shorter a training than many. Printed are test errors, mean and standard
+deviation over the seeds, and how many labels at random have the force error of the chosen ones (by the line through
+the logarithms of random's errors).
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python benchmarks/redundant_pool.py TEACHER.pt FOLDER
 
-Silicon, labelled by a model that knows it: 180 frames of the crystal at 300 K, and few of others (1000 K, strained, with
-a vacancy, slabs, a melt). FOLDER/test.h5 has 12 of each. For
+Silicon, labelled by a model that knows it: 180 frames of the crystal at 300 K, and few of others (1000 K, strained, a
+vacancy, slabs, a melt). FOLDER/test.h5 has 12 of each. For
 
     python benchmarks/active_selection.py FOLDER/pool.h5 --test FOLDER/test.h5 --sizes 16 32 64 128 --seen 1600
 """
@@ -36,7 +36,9 @@ LARGEST_FORCE = 15.0
 STRAIN, RATTLING = 0.05, 0.03  # Å
 
 
-def frames(atoms: Atoms, calculator: Calculator, temperature: float, num: int, seed: int, steps: int) -> Iterator[Atoms]:
+def frames(
+    atoms: Atoms, calculator: Calculator, temperature: float, num: int, seed: int, steps: int
+) -> Iterator[Atoms]:
     """Of Langevin dynamics with 2 fs a step, after a hundred steps; so many steps lie between two."""
     generator = np.random.default_rng(seed)
     atoms = atoms.copy()

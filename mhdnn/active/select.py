@@ -1,10 +1,16 @@
-r"""`mhdnn data select`: the structures of a pool that a model knows least, unlike each other and what is labelled.
+r"""`mhdnn data select`: the structures that teach a model most of a pool, unlike each other and what is labelled.
 
-Greedy farthest points (Gonzalez 1985, https://doi.org/10.1016/0304-3975(85)90224-5) in the principal axes of the
-model's functions, for each element on its own: the novelty of a structure is the distance of its farthest atom from all
-that are known, :math:`\max_i \min_n |V^TG_i - t_n|/d_{Z_i}`, in units of the radius :math:`d_Z` of the training set
-(`mhdnn.uncertainty.model`). Known are the landmarks of the model, the atoms of what is labelled already, and of what
-has been chosen: it makes its likes less novel, and duplicates have no novelty left.
+Atoms are points in the principal axes of the model's functions, in units of the radius :math:`d_Z` of the training set
+(`mhdnn.uncertainty.model`), :math:`x_i = V^TG_i/d_{Z_i}`; :math:`\delta_i` is the distance of an atom of the pool from
+the nearest one that is known and of the same element. Known are the landmarks of the model, the atoms of what is
+labelled already, and of what has been chosen. The next structure S is the one that brings the atoms of the pool most
+nearer to what is known,
+
+.. math:: \max_S \sum_i \Bigl(\delta_i - \min\bigl(\delta_i, \min_{n\in S}|x_i - x_n|\bigr)\Bigr)
+
+(greedy facility location, within 1 - 1/e of the best choice: Nemhauser, Wolsey, Fisher 1978,
+https://doi.org/10.1007/BF01588971). So one structure stands for its likes, and what is unlike all others counts by how
+far it is. The **novelty** of a structure is the largest :math:`\delta` of its atoms; duplicates have none left.
 """
 
 from __future__ import annotations
@@ -31,6 +37,10 @@ from mhdnn.uncertainty.prediction import has_error_model
 
 LEAST_NOVELTY = 0.05
 """Of the radius of the training set, below which a structure is a duplicate."""
+MOST_TARGETS = 4000
+"""Atoms of the pool, drawn at random, that are to be brought near."""
+FARTHEST = 100.0
+"""Distance that counts of an atom whose element is not known at all, in radii."""
 
 
 @dataclass
@@ -98,13 +108,41 @@ class Novelty:
         return result.scatter_reduce(0, self.pool.structure, self.distances, "amax")
 
 
+class Reach:
+    """How near each structure of a pool comes to some of its atoms.
+
+    :ivar targets: these atoms, shape (num_targets,)
+    :ivar distances: of the nearest atom of the same element, shape (num_structures, num_targets), at most `FARTHEST`
+    """
+
+    def __init__(self, pool: AtomsOfPool) -> None:
+        order = torch.randperm(len(pool.points), generator=torch.Generator().manual_seed(0))
+        self.targets = order[:MOST_TARGETS].sort().values
+        self.distances = torch.full((pool.num_structures, len(self.targets)), FARTHEST)
+        points, element = pool.points.float(), pool.element[self.targets]
+        for number in torch.unique(element).tolist():
+            columns = torch.nonzero(element == number).squeeze(1)
+            nearest = self.distances[:, columns]
+            for rows in torch.nonzero(pool.element == number).squeeze(1).split(1024):
+                found = torch.cdist(points[rows], points[self.targets[columns]])
+                nearest.scatter_reduce_(0, pool.structure[rows].unsqueeze(1).expand_as(found), found, "amin")
+            self.distances[:, columns] = nearest
+
+    def gains(self, novelty: Novelty) -> torch.Tensor:
+        """By how much all targets together come nearer with each structure, shape (num_structures,)."""
+        now = novelty.distances[self.targets].float().clamp(max=FARTHEST)
+        return (now - torch.minimum(now, self.distances)).sum(1)
+
+
 def choose(novelty: Novelty, num: int) -> Iterator[tuple[int, float]]:
-    """Structures one after the other, most novel first, with their novelty when they were chosen."""
+    """Structures one after the other, with their novelty when they were chosen."""
     pool = novelty.pool
+    reach = Reach(pool)
     for _ in range(num):
         values = novelty.of_structures()
-        number = int(values.argmax())
-        if float(values[number]) < LEAST_NOVELTY:
+        gains = torch.where(values < LEAST_NOVELTY, -1.0, reach.gains(novelty))
+        number = int(gains.argmax())
+        if float(gains[number]) < 0:
             return
         yield number, float(values[number])
         own = pool.structure == number
@@ -120,7 +158,7 @@ def select(
     :param model: path of a model file with uncertainties
     :param num: how many structures; fewer, where the rest are duplicates; nothing is written if all are
     :param labelled: dataset of what has labels, beside the landmarks of the model's training set
-    :param output: dataset of the chosen structures, most novel first; default: NAME_selected.h5 beside the pool
+    :param output: dataset of the chosen structures in their order; default: NAME_selected.h5 beside the pool
     :raises ConfigError: if an argument is out of range
     :raises ModelError: if the model has no uncertainties
     """
@@ -143,7 +181,8 @@ def select(
     write_chosen(pool, numbers, output)
     picture = save_figure(map_figure(script, candidates, numbers), output.with_suffix(".png"))
     console.print(f"{output}: {len(chosen)} of {candidates.num_structures} structures; map: {picture}")
-    console.print(f"novelty: from {chosen[0][1]:.3g} to {chosen[-1][1]:.3g}; above 1 is unlike the training set")
+    novelties = [value for _, value in chosen]
+    console.print(f"novelty: {min(novelties):.3g} to {max(novelties):.3g}; above 1 is unlike the training set")
     if len(chosen) < num:
         console.print(f"the others have a novelty below {LEAST_NOVELTY} beside these: they are duplicates")
     return numbers

@@ -1,11 +1,11 @@
-"""Choice of structures: greedy farthest points by hand, duplicates left out, the command on a pool."""
+"""Choice of structures: greedily by hand, duplicates left out, the command on a pool."""
 
 import numpy as np
 import pytest
 import torch
 from ase.build import bulk
 
-from mhdnn.active.select import AtomsOfPool, Novelty, choose
+from mhdnn.active.select import AtomsOfPool, Novelty, Reach, choose
 from mhdnn.cli import main
 from mhdnn.data.store import StoreReader
 from mhdnn.data.writer import StoreWriter
@@ -23,12 +23,33 @@ def pool_of(*positions: list[float]) -> AtomsOfPool:
 
 
 def test_greedy_choice_by_hand():
-    novelty = Novelty(pool_of([0.1, 4.0], [4.1], [9.0, 0.0], [-3.0], [0.02]))
+    novelty = Novelty(pool_of([4.0], [4.1], [4.3], [-9.0, 0.0], [-3.0], [0.02]))
     novelty.learn(torch.zeros(1, 1, dtype=torch.float64), torch.zeros(1, dtype=torch.long))
-    chosen = list(choose(novelty, 5))
-    # 9 first; then 4.1 (4.1 from 0), then -3; 4.0 is 0.1 from 4.1; 0.02 is a duplicate of what is known
-    assert [number for number, _ in chosen] == [2, 1, 3, 0]
-    np.testing.assert_allclose([value for _, value in chosen], [9.0, 4.1, 3.0, 0.1], atol=1e-12)
+    gains = Reach(novelty.pool).gains(novelty)
+    expected = [4.0 + 4.0 + 4.0, 3.9 + 4.1 + 4.1, 3.7 + 3.9 + 4.3, 9.0, 3.0 + 3.0, 4 * 0.02]
+    np.testing.assert_allclose(gains, expected, rtol=1e-5)
+    chosen = list(choose(novelty, 9))
+    # 4.1 stands for three; then -9, from which nothing has come nearer; 0.02 is a duplicate of what is known
+    assert [number for number, _ in chosen] == [1, 3, 4, 2, 0]
+    np.testing.assert_allclose([value for _, value in chosen], [4.1, 9.0, 3.0, 0.2, 0.1], atol=1e-12)
+
+
+def test_of_many_alike_one_is_enough():
+    crystal = [[1.0 + 0.001 * number] for number in range(50)]
+    novelty = Novelty(pool_of(*crystal, [2.0], [3.0]))
+    novelty.learn(torch.zeros(1, 1, dtype=torch.float64), torch.zeros(1, dtype=torch.long))
+    chosen = [number for number, _ in choose(novelty, 9)]
+    assert len(chosen) == 3
+    assert chosen[0] < 50
+    assert set(chosen[1:]) == {50, 51}
+
+
+def test_an_element_that_is_not_known_comes_first():
+    pool = pool_of([5.0], [0.1], [6.0])
+    pool.element[1] = 1
+    novelty = Novelty(pool)
+    novelty.learn(torch.zeros(1, 1, dtype=torch.float64), torch.zeros(1, dtype=torch.long))
+    assert [number for number, _ in choose(novelty, 2)][0] == 1
 
 
 def test_elements_know_only_themselves():
