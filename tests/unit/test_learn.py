@@ -24,6 +24,7 @@ from mhdnn.active.plan import Exploration, read_plan
 from mhdnn.active.recipes import nearest_of
 from mhdnn.cli import main
 from mhdnn.data.store import StoreReader
+from mhdnn.deploy.export import read_checkpoint
 from mhdnn.errors import ConfigError
 from mhdnn.properties.calculators import resolve_calculator
 from mhdnn.training.command import check_overrides, composed
@@ -167,8 +168,9 @@ def test_the_last_training_has_settings_of_its_own(learned, capsys):
     number = int(name.split()[1][:-1])
     folder = learned / "learning"
     assert (folder / "model.pt").read_bytes() == (folder / f"round_{number:02d}/final/model.pt").read_bytes()
-    first = results[f"round {number}: training"]["errors"]["force_rmse_ev_per_angstrom"]
-    assert results[name]["errors"]["force_rmse_ev_per_angstrom"] < first
+    checkpoints = [folder / f"round_{number:02d}/{part}/checkpoints/last.ckpt" for part in ("run", "final")]
+    assert [read_checkpoint(path)["epoch"] for path in checkpoints] == [9, 29]
+    assert results[name]["errors"] != results[f"round {number}: training"]["errors"]
     assert ">final<" in (folder / "report.html").read_text()
 
 
