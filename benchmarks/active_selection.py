@@ -109,13 +109,13 @@ def random_labels_for(records: list[dict[str, Any]], error: float, key: str) -> 
 def show(name: str, records: list[dict[str, Any]]) -> None:
     table = Table("labels", *(f"{way}: {title}" for title in ERRORS.values() for way in COLORS))
     sizes = means(records, "random", next(iter(ERRORS)))[0]
-    rows = []
+    columns = []
     for key in ERRORS:
         for way in COLORS:
-            _, mean, deviation = means(records, way, key)
-            rows.append([f"{m:.3g} ± {d:.1g}" for m, d in zip(mean, deviation, strict=True)])
-    for position, size in enumerate(sizes):
-        table.add_row(str(size), *(row[position] for row in rows))
+            found = zip(*means(records, way, key), strict=True)
+            columns.append({labels: f"{mean:.3g} ± {deviation:.1g}" for labels, mean, deviation in found})
+    for size in sizes:  # where the rest of the pool are duplicates, fewer are selected
+        table.add_row(str(size), *(column.get(size, "-") for column in columns))
     console = Console()
     console.print(name)
     console.print(table)
