@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -34,12 +34,13 @@ class FineTuning(Initialization):
     def __init__(
         self,
         potential: Potential,
+        settings: Mapping[str, Any],
         data: StoreDataModule,
         config: DictConfig,
         offsets: SourceOffsets | None,
         model: InitialModel,
     ) -> None:
-        super().__init__(potential, data, config, offsets)
+        super().__init__(potential, settings, data, config, offsets)
         self.model = model
         numbers = sorted(int(atomic_number_of[symbol]) for symbol in config.elements)
         self.elements = Elements(model.atomic_numbers, numbers)

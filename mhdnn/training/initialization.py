@@ -21,6 +21,7 @@ from mhdnn.data.compositions import remedy, undetermined
 from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.data.joined import source_of
 from mhdnn.errors import ConfigError, DataError
+from mhdnn.factory import build_potential
 from mhdnn.potential import Potential
 from mhdnn.prediction import SeenAtoms, has_charges, predict_known
 from mhdnn.structure import Batch, Geometry
@@ -113,14 +114,21 @@ def unscaled_functions(potential: Potential, geometry: Geometry, rotation: torch
 class Initialization:
     """What is fitted directly, before stages of a training that starts from nothing.
 
+    :param settings: from which `mhdnn.factory.build_potential` made it
     :param config: of the training
     :param offsets: reference energies of the sources, or None
     """
 
     def __init__(
-        self, potential: Potential, data: StoreDataModule, config: DictConfig, offsets: SourceOffsets | None
+        self,
+        potential: Potential,
+        settings: Mapping[str, Any],
+        data: StoreDataModule,
+        config: DictConfig,
+        offsets: SourceOffsets | None,
     ) -> None:
-        self.potential, self.data, self.config, self.offsets = potential, data, config, offsets
+        self.potential, self.settings, self.data = potential, settings, data
+        self.config, self.offsets = config, offsets
 
     def functions(self) -> None:
         """Before the first stage: scaling of the functions, ranges, repulsion of nuclei."""
@@ -141,6 +149,18 @@ class Initialization:
     def known_distances(self) -> torch.Tensor | None:
         """Shortest distances of other structures than the training set's, as `fit_repulsion` takes them."""
         return None
+
+    def energies_without_charges(self) -> None:
+        """Before functions are learned without charges: reference and scale of the energies."""
+        set_reference_energies(self.potential, self.data, self.config.initialization.reference_energies, self.offsets)
+        self.potential.short_range.network.output_scale.fill_(energy_scale(self.data))
+
+    def renew_network(self) -> None:
+        """The short-range network as at the start: it has served to learn functions, without charges."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed)
+            first = build_potential(self.settings)
+        self.potential.short_range.network.load_state_dict(first.short_range.network.state_dict())
 
     def charges(self) -> None:
         """Before charges are trained: their scale."""
@@ -204,7 +224,7 @@ def fit_linear(
     """The network's linear part, if it has one, of what repulsion and electrostatics leave over; offsets with it.
 
     Beside functions that are learned it starts at zero: fitted to functions that move away, it holds them back (forces
-    of TiO2 after 40 epochs: an error of 0.083 instead of 0.075 eV/Å). With charges, functions were learned with these.
+    of TiO2 after 40 epochs: an error of 0.083 instead of 0.075 eV/Å). With charges, functions were learned before.
     Offsets of sources are fitted with a linear part all the same, else they were those of what the structures are.
     """
     if not potential.short_range.network.linear_skip:

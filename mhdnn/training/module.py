@@ -297,9 +297,14 @@ class PotentialModule(StageModule):
             optimizer.add_param_group({"name": "offsets", "params": values, "lr": LEARNING_RATE, "weight_decay": 0.0})
         return optimizer
 
+    @property
+    def evaluated(self) -> Any:
+        """What is compared with the labels: the potential."""
+        return self.potential
+
     def find_loss(self, batch: Batch) -> torch.Tensor:
         batch = self.on_one_level(batch)
-        return self.loss_of(predict_members(self.potential, batch.geometry, create_graph=True), batch)
+        return self.loss_of(predict_members(self.evaluated, batch.geometry, create_graph=True), batch)
 
     def loss_of(self, members: list[Prediction], batch: Batch) -> torch.Tensor:
         """Mean loss of the members of an ensemble, or the loss of a single network."""
@@ -311,7 +316,7 @@ class PotentialModule(StageModule):
         with self.naming_structures(batch):
             kept = self.kept.of(batch.geometry)
             if kept is None:
-                members = predict_members(self.potential, batch.geometry, create_graph=True)
+                members = predict_members(self.evaluated, batch.geometry, create_graph=True)
             else:
                 members = [predict_kept(self.potential, batch.geometry, kept)]
         prediction, loss = mean_of(members), self.loss_of(members, batch)
@@ -326,7 +331,7 @@ class PotentialModule(StageModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         batch = self.on_one_level(batch, "validation")
         with self.naming_structures(batch, "validation"):
-            prediction = predict(self.potential, batch.geometry)
+            prediction = predict(self.evaluated, batch.geometry)
         loss = self.loss(prediction, batch) / self.loss_scale()  # with the final weights: epochs compare
         loss = self.checked(prediction._asdict(), loss, batch, "validation")
         size = batch.geometry.num_structures

@@ -87,13 +87,13 @@ def train(config: DictConfig, folder: Path) -> Path:
     check_test_elements(data, settings["atomic_numbers"])
     potential = build_potential(settings)
     offsets = build_offsets(potential, data)
-    stages = stages_of(config)
+    stages = stages_of(config, learns_functions=initial is None and potential.descriptor.is_learned())
     resumed = resumed_stage(stages, config, settings, data, initial) if config.resume else None
     describe(potential, data)
     if initial is None:
-        initialization = Initialization(potential, data, config, offsets)
+        initialization = Initialization(potential, settings, data, config, offsets)
     else:
-        initialization = FineTuning(potential, data, config, offsets, initial)
+        initialization = FineTuning(potential, settings, data, config, offsets, initial)
     if resumed is None:
         initialization.functions()
     optimizer = None

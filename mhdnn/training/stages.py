@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +17,12 @@ from mhdnn.training.initialization import Initialization
 from mhdnn.training.loss import build_loss
 from mhdnn.training.module import PotentialModule, StageModule
 from mhdnn.training.offsets import SourceOffsets
+from mhdnn.training.without_charges import FunctionModule
 
 CHARGE_PARAMETERS = ("charge_model.", "descriptor.")
 """Beginnings of the names of what determines the charges."""
+FUNCTION_SHARE = 0.4
+"""Epochs that learn functions before there are charges, in those of the energies."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +71,13 @@ class Stage(ABC):
 
 
 class ChargeStage(Stage):
-    """What determines the charges, from atomic charges."""
+    """The charge model, from atomic charges; symmetry functions stay as they are."""
 
     name = "charges"
     trains_charges = True
 
     def trains(self, parameter: str) -> bool:
-        return parameter.startswith(CHARGE_PARAMETERS)
+        return parameter.startswith("charge_model.")
 
     def initialize(self, initialization: Initialization) -> None:
         initialization.charges()
@@ -87,21 +91,45 @@ class EnergyStage(Stage):
     """Everything else, from energies, forces and stress; charges stay as they are.
 
     :param charge_weight: of the charges in the loss, eV²/e²
+    :param after_functions: whether a stage before has trained the network for the sake of the functions: it begins anew
     """
 
     name = "energies"
 
     charge_weight: float = 0.0
+    after_functions: bool = False
 
     def trains(self, parameter: str) -> bool:
         return not parameter.startswith(CHARGE_PARAMETERS)
 
     def initialize(self, initialization: Initialization) -> None:
+        if self.after_functions:
+            initialization.renew_network()
         initialization.energies()
 
     def module(self, options: dict[str, Any], loss: Mapping[str, Any], offsets: SourceOffsets | None) -> StageModule:
         own = build_loss(loss, self.charge_weight, options["mean_weight"])
         return PotentialModule(loss=own, offsets=offsets, **options)
+
+
+class FunctionStage(EnergyStage):
+    """Learned functions, from energies, forces and stress of the potential without its charges.
+
+    Functions that are learned from the charges, of which there are few, give twice the errors of forces, and so does
+    learning everything together (docs/benchmarks.md).
+    """
+
+    name = "functions"
+
+    def trains(self, parameter: str) -> bool:
+        return not parameter.startswith("charge_model.")
+
+    def initialize(self, initialization: Initialization) -> None:
+        initialization.energies_without_charges()
+
+    def module(self, options: dict[str, Any], loss: Mapping[str, Any], offsets: SourceOffsets | None) -> StageModule:
+        own = build_loss(loss, 0.0, options["mean_weight"])
+        return FunctionModule(loss=own, offsets=offsets, **options)
 
 
 class JointStage(EnergyStage):
@@ -118,15 +146,20 @@ class JointStage(EnergyStage):
         """Nothing: the stage before has done it."""
 
 
-def stages_of(config: DictConfig) -> list[Stage]:
-    """Stages of the training, in their order."""
-    energy_epochs = config.trainer.max_epochs
+def stages_of(config: DictConfig, learns_functions: bool) -> list[Stage]:
+    """Stages of the training, in their order.
+
+    :param learns_functions: whether symmetry functions are to be learned, and not taken from a model
+    """
+    epochs = config.trainer.max_epochs
     if config.charges.kind == "none":
-        return [EnergyStage(energy_epochs)]
-    charges = ChargeStage(config.charges.max_epochs, is_last=False)
+        return [EnergyStage(epochs)]
+    first: list[Stage] = [FunctionStage(math.ceil(FUNCTION_SHARE * epochs), is_last=False)] if learns_functions else []
+    first.append(ChargeStage(config.charges.max_epochs, is_last=False))
     joint_epochs = config.charges.joint_epochs
     if joint_epochs == 0:
-        return [charges, EnergyStage(energy_epochs)]
-    share = energy_epochs / (energy_epochs + joint_epochs)
+        return [*first, EnergyStage(epochs, after_functions=learns_functions)]
+    share = epochs / (epochs + joint_epochs)
+    energies = EnergyStage(epochs, (0.0, share), is_last=False, after_functions=learns_functions)
     joint = JointStage(joint_epochs, (share, 1.0), charge_weight=config.charges.joint_charge_weight)
-    return [charges, EnergyStage(energy_epochs, (0.0, share), is_last=False), joint]
+    return [*first, energies, joint]

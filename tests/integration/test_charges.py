@@ -13,7 +13,9 @@ from mhdnn import MHDNNCalculator
 from mhdnn.data.ase_bridge import atoms_from_structure
 from mhdnn.data.store import StoreReader
 from mhdnn.data.writer import StoreWriter
+from mhdnn.deploy.model_file import load_model
 from mhdnn.errors import ModelError
+from mhdnn.factory import build_potential
 from mhdnn.prediction import predict
 from mhdnn.units import COULOMB_CONSTANT
 from tests.builders import geometry_of, random_charge_potential, structure_of, structures
@@ -109,6 +111,37 @@ def test_resuming_a_stage_that_the_run_lacks_is_refused(charge_store, trained, t
     resume = f"resume={trained / 'checkpoints/last.ckpt'}"
     output = run_mhdnn(*arguments(charge_store, tmp_path / "run", resume), folder=tmp_path, expect=1)
     assert "the checkpoint is of the stage joint, this run has the stages charges, energies" in output
+
+
+def test_learned_functions_come_from_energies(charge_store, tmp_path):
+    """They stay as the first stage leaves them, also when the training is resumed in the second."""
+    contracted = [
+        "descriptor=contracted", "descriptor.radial.num=4", "descriptor.radial.num_functions=3",
+        "descriptor.angular.contracted.num_densities=2", "descriptor.angular.contracted.max_degree=1",
+        "descriptor.angular.contracted.radial.num=3", "descriptor.angular.contracted.four_body=null",
+    ]  # fmt: skip
+    run = [
+        "train", f"data.train={charge_store}", "trainer.max_epochs=3", "cutoff=4.5", "network.hidden=[8]",
+        "trainer.enable_progress_bar=false", "report=false", *contracted, *CHARGES,
+    ]  # fmt: skip
+    run_mhdnn(*run, f"hydra.run.dir={tmp_path}/run", folder=tmp_path)
+    folder = tmp_path / "run/checkpoints"
+
+    def coefficients(named):
+        return torch.cat([value.flatten() for name, value in named if name.endswith(".coefficients")])
+
+    def of_checkpoint(name):
+        return coefficients(torch.load(folder / name, weights_only=True)["state_dict"].items())
+
+    model, metadata = load_model(tmp_path / "run/model.pt")
+    exported = coefficients(model.named_parameters())
+    assert (folder / "functions_last.ckpt").is_file()
+    assert torch.equal(exported, of_checkpoint("charges_last.ckpt"))
+    assert torch.equal(exported, of_checkpoint("last.ckpt"))
+    first = coefficients(build_potential(metadata["settings"]).named_parameters())
+    assert (exported - first).abs().max() > 1e-3
+    run_mhdnn(*run, f"hydra.run.dir={tmp_path}/again", f"resume={folder}/charges_last.ckpt", folder=tmp_path)
+    assert torch.equal(coefficients(load_model(tmp_path / "again/model.pt")[0].named_parameters()), exported)
 
 
 def test_evaluate(charge_store, trained, tmp_path):
