@@ -14,7 +14,7 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ProgressBar
 
-from mhdnn.data.datamodule import StoreDataModule
+from mhdnn.data.datamodule import FITTED, StoreDataModule
 from mhdnn.errors import ConfigError, MHDNNError
 from mhdnn.potential import Potential
 from mhdnn.training.callbacks import NoProfiler
@@ -88,7 +88,14 @@ def build_module(
         "mean_weight": MeanWeight(*data.mean_weight),
     }
     stage.choose_parameters(potential)
-    return stage.module(options, config.loss, offsets)
+    return stage.module(options, loss_settings(config, data), offsets)
+
+
+def loss_settings(config: DictConfig, data: StoreDataModule) -> dict[str, Any]:
+    """Those of the loss; without stress where no structure has any, as looking for it takes time in every step."""
+    settings = cast(dict[str, Any], OmegaConf.to_container(config.loss, resolve=True))
+    has_stress = any("stress" in data.reader_of(part).labels for part in FITTED)
+    return settings if has_stress else {**settings, "stress_weight": 0.0}
 
 
 def new_rows(initial: InitialModel, potential: Potential) -> dict[str, torch.Tensor]:

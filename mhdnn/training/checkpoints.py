@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,14 @@ class SealedCheckpoints(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
+class LastCheckpoint(ModelCheckpoint):
+    """Lightning's own, whose name in checkpoints is made once and not at each of its hooks in each step."""
+
+    @cached_property
+    def state_key(self) -> str:
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__)
+
+
 class BestCheckpoint(ModelCheckpoint):
     """The best of the epochs that were validated, saved when they have ended: so that it can be resumed like the last.
 
@@ -39,6 +48,10 @@ class BestCheckpoint(ModelCheckpoint):
     def __init__(self, **options: Any) -> None:
         super().__init__(save_on_train_epoch_end=True, **options)
         self.is_validated = False
+
+    @cached_property
+    def state_key(self) -> str:
+        return super().state_key
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.is_validated = True

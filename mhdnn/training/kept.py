@@ -75,8 +75,9 @@ class Kept:
         """
         parts = by_inputs.flatten().split([response.shape[1] for response in self.responses])
         found = [response.mv(part) for response, part in zip(self.responses, parts, strict=True)]
-        forces = torch.cat([values[:-6] for values in found]).view(-1, 3)
-        virial = torch.stack([values[-6:] for values in found])
+        lengths = [length for values in found for length in (len(values) - 6, 6)]
+        rows = torch.cat(found).split(lengths)  # one split: its derivative is one operation, too
+        forces, virial = torch.cat(rows[::2]).view(-1, 3), torch.cat(rows[1::2]).view(-1, 6)
         return self.forces + forces, self.virial + virial
 
 
