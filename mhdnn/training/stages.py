@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,8 +20,6 @@ from mhdnn.training.without_charges import FunctionModule
 
 CHARGE_PARAMETERS = ("charge_model.", "descriptor.")
 """Beginnings of the names of what determines the charges."""
-FUNCTION_SHARE = 0.4
-"""Epochs that learn functions before there are charges, in those of the energies."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +151,7 @@ def stages_of(config: DictConfig, learns_functions: bool) -> list[Stage]:
     epochs = config.trainer.max_epochs
     if config.charges.kind == "none":
         return [EnergyStage(epochs)]
-    first: list[Stage] = [FunctionStage(math.ceil(FUNCTION_SHARE * epochs), is_last=False)] if learns_functions else []
+    first: list[Stage] = [FunctionStage(epochs, is_last=False)] if learns_functions else []
     first.append(ChargeStage(config.charges.max_epochs, is_last=False))
     joint_epochs = config.charges.joint_epochs
     if joint_epochs == 0:

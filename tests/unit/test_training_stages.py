@@ -26,7 +26,7 @@ def test_functions_are_learned_before_charges():
     assert names("equilibration", False, 3) == ["charges", "energies", "joint"]
     assert names("equilibration", True) == ["functions", "charges", "energies"]
     first, charges, energies = stages("equilibration", True)
-    assert (first.max_epochs, charges.max_epochs, energies.max_epochs) == (4, 5, 10)
+    assert (first.max_epochs, charges.max_epochs, energies.max_epochs) == (10, 5, 10)
     assert [stage.is_last for stage in (first, charges, energies)] == [False, False, True]
     assert energies.after_functions
     assert not stages("equilibration", False)[-1].after_functions
