@@ -116,19 +116,19 @@ def compare(arguments: argparse.Namespace, folder: Path) -> list[dict[str, Any]]
 def print_stages(records: dict[str, list[dict[str, Any]]]) -> None:
     """The least CPU times of an epoch and of the whole of each stage."""
     table = Table("stage", "", "other, CPU s", "this, CPU s", "ratio")
+    stages = list(dict.fromkeys(stage for own in records.values() for stage in own[0]["stages"]))
 
     def least(version: str, stage: str, time: str) -> float:
-        return min(record["stages"][stage][time] for record in records[version])
+        return min(record["stages"].get(stage, {}).get(time, 0.0) for record in records[version])
 
-    totals = {"this": 0.0, "other": 0.0}
-    for stage in records["this"][0]["stages"]:
+    def add(stage: str, time: str, other: float, this: float) -> None:
+        cells = [f"{seconds:.3f}" if seconds else "" for seconds in (other, this)]
+        table.add_row(stage, time, *cells, f"{other / this:.2f}" if other and this else "")
+
+    for stage in stages:  # versions may have different ones
         for time in ("epoch", "whole"):
-            this, other = least("this", stage, time), least("other", stage, time)
-            table.add_row(stage, time, f"{other:.3f}", f"{this:.3f}", f"{other / this:.2f}")
-        totals = {version: total + least(version, stage, "whole") for version, total in totals.items()}
-    table.add_row(
-        "all", "whole", *(f"{totals[v]:.3f}" for v in ("other", "this")), f"{totals['other'] / totals['this']:.2f}"
-    )
+            add(stage, time, least("other", stage, time), least("this", stage, time))
+    add("all", "whole", *(sum(least(version, stage, "whole") for stage in stages) for version in ("other", "this")))
     console.print(table)
 
 
