@@ -8,7 +8,7 @@
 namespace mhdnn {
 namespace {
 
-constexpr std::size_t most_kept = 16;           // blocks
+constexpr std::size_t most_kept = 48;           // blocks
 constexpr std::size_t worth_keeping = 1 << 16;  // bytes; for less, the C library is as good
 
 // Blocks that nobody has.

@@ -7,6 +7,8 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <numeric>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -55,7 +57,9 @@ private:
 
 class Threads : public mhdnn::Processes {
 public:
-    Threads(Exchange& exchange, int rank, int size, std::int64_t atoms) : exchange_(exchange), rank_(rank) {
+    Threads(Exchange& exchange, int own_rank, int num_threads, std::int64_t atoms) : exchange_(exchange) {
+        rank = own_rank;
+        size = num_threads;
         // not the same number for all, and none for the last of several
         const std::int64_t parts = size > 1 ? size * (size - 1) / 2 : 1;
         const auto start_of = [&](int process) {
@@ -68,7 +72,7 @@ public:
 
     void sum(double* values, std::int64_t count) const override {
         ++exchanges;
-        const auto parts = exchange_.all_of(rank_, {values, values + count});
+        const auto parts = exchange_.all_of(rank, {values, values + count});
         std::fill_n(values, count, 0.0);
         for (const auto& part : parts)
             for (std::int64_t place = 0; place < count; ++place) values[place] += part[place];
@@ -76,15 +80,30 @@ public:
 
     void gather(const double* local, double* all, int width) const override {
         ++exchanges;
-        for (const auto& part : exchange_.all_of(rank_, {local, local + width * num_local}))
+        for (const auto& part : exchange_.all_of(rank, {local, local + width * num_local}))
             all = std::copy(part.begin(), part.end(), all);
+    }
+
+    void exchange(
+        const double* sent, const std::vector<std::int64_t>& sent_counts, double* received,
+        const std::vector<std::int64_t>& received_counts) const override {
+        ++exchanges;
+        const std::int64_t total = std::accumulate(sent_counts.begin(), sent_counts.end(), std::int64_t(0));
+        std::vector<double> counts(sent_counts.begin(), sent_counts.end());
+        const auto all_counts = exchange_.all_of(rank, counts);
+        const auto parts = exchange_.all_of(rank, {sent, sent + total});
+        for (int process = 0; process < size; ++process) {
+            const auto& row = all_counts[process];
+            if (row[rank] != static_cast<double>(received_counts[process])) throw std::logic_error("counts differ");
+            const auto start = static_cast<std::int64_t>(std::accumulate(row.begin(), row.begin() + rank, 0.0));
+            received = std::copy_n(parts[process].begin() + start, received_counts[process], received);
+        }
     }
 
     mutable int exchanges = 0;
 
 private:
     Exchange& exchange_;
-    int rank_;
 };
 
 }  // namespace

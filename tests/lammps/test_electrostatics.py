@@ -213,16 +213,16 @@ def test_processes(engine, name, solver, num_processes):
     assert several["iterations"] == one["iterations"]
 
 
-def test_processes_wait_once_in_an_iteration(engine):
-    """For the rows of the product; before that, for the right side and the first residual."""
+def test_how_often_processes_wait(engine):
+    """In each product twice for the transform and once for its sum; before that, for the right side."""
     case = more_cases()["triclinic, many atoms"]
     vectors = vectors_of(case, "gradient")
     for accuracy in (1e-3, 1e-8):
         found = engine.solve(case, accuracy, "iterative", num_processes=2, **vectors)
         assert min(found["iterations"]) > 2
         of_charges, of_adjoint = found["exchanges"]
-        assert of_charges == 1 + 1 + found["iterations"][0]  # the total charge makes a first residual
-        assert of_adjoint == 1 + found["iterations"][1]
+        assert of_charges == 1 + 3 * (1 + found["iterations"][0])  # the total charge makes a first residual
+        assert of_adjoint == 1 + 3 * found["iterations"][1]
 
 
 def salt() -> Case:

@@ -122,14 +122,16 @@ std::unique_ptr<Solver> iterative_solver(
     std::vector<double> diagonal = hardness;
     for (std::size_t atom = 0; atom < diagonal.size(); ++atom)
         diagonal[atom] += coulomb_constant / (atoms.widths[atom] * std::sqrt(pi));
-    const MeshPreconditioner smooth(plan.vectors, atoms.positions, plan.splitting.smearing, diagonal);
+    const auto mesh = std::make_shared<const MeshPreconditioner>(
+        plan.vectors, atoms.positions, plan.splitting.smearing, diagonal);
+    const auto smooth = [mesh](const std::vector<double>& residual) { return (*mesh)(residual); };
     const auto simple = [diagonal](std::vector<double> residual) {
         for (std::size_t atom = 0; atom < residual.size(); ++atom) residual[atom] /= diagonal[atom];
         return residual;
     };
     return std::make_unique<IterativeSolver>(
         [&matrix](const std::vector<double>& q) { return matrix.multiply(q); }, hardness,
-        std::vector<IterativeSolver::Preconditioner>{smooth, simple}, tolerance, atoms.processes);
+        std::vector<IterativeSolver::Preconditioner>{smooth, simple}, tolerance);
 }
 
 Assembly on_mesh(const MeshPlan& plan, const Atoms& atoms, NeighborSearch& search) {
@@ -137,7 +139,7 @@ Assembly on_mesh(const MeshPlan& plan, const Atoms& atoms, NeighborSearch& searc
     const Rows own = {atoms.processes.first, atoms.processes.num_local};
     RealSpace real = atoms.real_space(search, plan.vectors, own, splitting);
     auto smooth = std::make_unique<ParticleMesh>(
-        plan.vectors, atoms.positions, splitting.smearing, plan.resolution, plan.box, atoms.processes);
+        plan.vectors, atoms.positions, splitting, plan.resolution, plan.box, atoms.processes);
     std::optional<Background> background;
     if (plan.cell) background.emplace(*plan.cell, atoms.positions, atoms.widths, splitting.smearing);
     Assembly result;

@@ -45,6 +45,12 @@ void Processes::gather(const double* local, double* all, int width) const {
     std::copy_n(local, width * num_local, all);
 }
 
+void Processes::exchange(
+    const double* sent, const std::vector<std::int64_t>& sent_counts, double* received,
+    const std::vector<std::int64_t>&) const {
+    std::copy_n(sent, sent_counts[0], received);
+}
+
 ChargeSystem::ChargeSystem(
     const Box& box, std::vector<double> positions, std::vector<double> widths, std::vector<double> hardness,
     double accuracy, SolverChoice choice, electrostatics::NeighborSearch& search, const Processes& processes)
@@ -61,7 +67,7 @@ void ChargeSystem::equilibrate(const double* electronegativity, double total_cha
     charges_ = solve("electronegativity", electronegativity, total_charge, start, 0.0);
     residual_of_charges_ = solver_->target();
     const std::vector<double>* const known = solver_->product();
-    potential_ = known ? local(*known) : matrix_->multiply(charges_);
+    potential_ = local(known ? *known : matrix_->multiply(charges_));
 }
 
 std::vector<double> ChargeSystem::adjoint(const double* gradient, const double* start) {

@@ -29,7 +29,12 @@ public:
     virtual void sum(double* values, std::int64_t count) const;
     // Rows of all atoms from the own rows of each process.
     virtual void gather(const double* local, double* all, int width) const;
+    // A block to each process from each process, one behind the other.
+    virtual void exchange(
+        const double* sent, const std::vector<std::int64_t>& sent_counts, double* received,
+        const std::vector<std::int64_t>& received_counts) const;
 
+    int rank = 0, size = 1;
     std::int64_t first = 0;  // own atoms are [first, first + num_local)
     std::int64_t num_local = 0, num_atoms = 0;
 };

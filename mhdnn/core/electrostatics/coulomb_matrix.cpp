@@ -9,24 +9,26 @@ CoulombMatrix::CoulombMatrix(
       background_(std::move(background)), processes_(processes) {}
 
 std::vector<double> CoulombMatrix::multiply(const std::vector<double>& q) const {
-    std::vector<double> result(processes_.num_local, 0.0);
+    std::vector<double> result(processes_.num_atoms, 0.0);
+    double* const own = result.data() + processes_.first;
     if (elements_) {
         for (std::int64_t atom = 0; atom < processes_.num_local; ++atom) {
             const double* const row = elements_->row(processes_.first + atom);
             double sum = 0.0;
 #pragma omp simd reduction(+ : sum)
             for (std::int64_t other = 0; other < elements_->size; ++other) sum += row[other] * q[other];
-            result[atom] = sum;
+            own[atom] = sum;
         }
-        return result;
+    } else {
+        real_.add_product(q, {processes_.first, processes_.num_local}, own);
+        if (smooth_) smooth_->add_product(q, result.data());
+        if (background_) {
+            const auto potential = background_->potential(q);
+            for (std::int64_t atom = 0; atom < processes_.num_local; ++atom)
+                own[atom] += potential[processes_.first + atom];
+        }
     }
-    real_.add_product(q, {processes_.first, processes_.num_local}, result.data());
-    if (smooth_) smooth_->add_product(q, result.data());
-    if (background_) {
-        const auto potential = background_->potential(q);
-        for (std::int64_t atom = 0; atom < processes_.num_local; ++atom)
-            result[atom] += potential[processes_.first + atom];
-    }
+    processes_.sum(result.data(), processes_.num_atoms);
     return result;
 }
 

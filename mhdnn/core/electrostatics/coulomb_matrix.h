@@ -19,7 +19,7 @@ public:
         std::vector<double> positions, RealSpace real, std::unique_ptr<SmoothPart> smooth, std::optional<Cell> cell,
         std::optional<Background> background, const Processes& processes);
 
-    // (A q) of own atoms.
+    // A q of all atoms.
     std::vector<double> multiply(const std::vector<double>& q) const;
     Derivatives derivatives(const std::vector<double>& p, const std::vector<double>& q, bool per_atom) const;
     // The derivative of (A q) of own atoms along a motion.

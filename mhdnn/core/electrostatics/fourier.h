@@ -1,28 +1,26 @@
-// Real Fourier transforms in three dimensions. The second half of the last axis of a spectrum is left out.
+// Real Fourier transforms in three dimensions, shared by processes: what each has of a mesh and of its waves says
+// MeshPart.
 #pragma once
 
-#include <vector>
-
-#include "parameters.h"
+#include "buffer.h"
+#include "mesh_part.h"
 
 namespace mhdnn::electrostatics {
 
 struct Spectrum {
-    std::vector<double> real, imaginary;
+    Buffer<double> real, imaginary;
 };
 
-inline std::int64_t num_points(const MeshShape& shape) { return shape[0] * shape[1] * shape[2]; }
-inline std::int64_t num_waves(const MeshShape& shape) { return shape[0] * shape[1] * (shape[2] / 2 + 1); }
+Spectrum transformed(const MeshPart& part, const Buffer<double>& mesh);
 
-Spectrum transformed(const MeshShape& shape, const std::vector<double>& mesh);
+// Without a factor: the sum of waves at the points.
+Buffer<double> transformed_back(const MeshPart& part, Spectrum spectrum);
 
-// Without a factor: the sum of waves at the points. The spectrum is used up.
-void transform_back(const MeshShape& shape, Spectrum& spectrum, std::vector<double>& mesh);
+// Times real numbers: what is given, or another one.
+void multiply(Spectrum& spectrum, const Buffer<double>& kernel);
+Spectrum product(const Spectrum& spectrum, const Buffer<double>& kernel);
 
-// Multiplies a spectrum with real numbers.
-void multiply(Spectrum& spectrum, const std::vector<double>& kernel);
-
-// Transforms a mesh, multiplies it with a kernel, and transforms it back.
-void convolve(const MeshShape& shape, const std::vector<double>& kernel, std::vector<double>& mesh);
+// Of a mesh with the inverse transform of a kernel.
+Buffer<double> convolved(const MeshPart& part, const Buffer<double>& kernel, const Buffer<double>& mesh);
 
 }  // namespace mhdnn::electrostatics

@@ -25,21 +25,13 @@ void shift_sum(Vector& x, double total) {
 }  // namespace
 
 IterativeSolver::IterativeSolver(
-    Product product, Vector hardness, std::vector<Preconditioner> preconditioners, double tolerance,
-    const Processes& processes)
+    Product product, Vector hardness, std::vector<Preconditioner> preconditioners, double tolerance)
     : product_(std::move(product)), hardness_(std::move(hardness)), preconditioners_(std::move(preconditioners)),
-      tolerance_(std::max(tolerance, smallest_tolerance)), processes_(processes) {}
-
-// A x.
-Vector IterativeSolver::multiply(const Vector& x) const {
-    Vector result(x.size());
-    processes_.gather(product_(x).data(), result.data(), 1);
-    return result;
-}
+      tolerance_(std::max(tolerance, smallest_tolerance)) {}
 
 // Remembers A x.
 Vector IterativeSolver::residual_of(const Vector& right_side, const Vector& x) {
-    product_of_x_ = multiply(x);
+    product_of_x_ = product_(x);
     Vector residual = right_side;
     for (std::size_t atom = 0; atom < x.size(); ++atom)
         residual[atom] -= product_of_x_[atom] + hardness_[atom] * x[atom];
@@ -98,7 +90,7 @@ void IterativeSolver::iterate(Vector& x, Vector& residual, const Preconditioner&
         if (!(product > 0.0)) break;
         const double kept = iteration > 0 ? product / previous : 0.0;
         for (std::size_t atom = 0; atom < x.size(); ++atom) direction[atom] = step[atom] + kept * direction[atom];
-        const Vector image = multiply(direction);
+        const Vector image = product_(direction);
         double curvature = 0.0;
         for (std::size_t atom = 0; atom < x.size(); ++atom)
             curvature += direction[atom] * (image[atom] + hardness_[atom] * direction[atom]);

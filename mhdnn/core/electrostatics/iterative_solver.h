@@ -5,13 +5,12 @@
 // J. Nocedal, SIAM J. Sci. Comput. 23, 1376 (2001), https://doi.org/10.1137/S1064827598345667).
 //
 // Vectors of the iteration are those of all atoms on every process: for a few numbers of each atom that costs less than
-// it takes processes to wait for each other. They do so once in an iteration, for the rows of the product.
+// it takes processes to wait for each other. They do so in the product only.
 #pragma once
 
 #include <functional>
 #include <vector>
 
-#include "charge_system.h"
 #include "solver.h"
 
 namespace mhdnn::electrostatics {
@@ -20,14 +19,13 @@ namespace mhdnn::electrostatics {
 class IterativeSolver : public Solver {
 public:
     using Vector = std::vector<double>;
-    // Own rows of A x, for x of all atoms.
+    // A x, both of all atoms.
     using Product = std::function<Vector(const Vector&)>;
     // An approximate inverse of A + J times a residual, both of all atoms.
     using Preconditioner = std::function<Vector(const Vector&)>;
 
     IterativeSolver(
-        Product product, Vector hardness_all, std::vector<Preconditioner> preconditioners, double tolerance,
-        const Processes& processes);
+        Product product, Vector hardness_all, std::vector<Preconditioner> preconditioners, double tolerance);
 
     Vector solve(const Vector& right_side_all, double total, const double* start_all, double sufficient) override;
     const Vector* product() const override { return &product_of_x_; }
@@ -35,7 +33,6 @@ public:
     double target() const override { return target_; }
 
 private:
-    Vector multiply(const Vector& x) const;
     Vector residual_of(const Vector& right_side, const Vector& x);
     void iterate(Vector& x, Vector& residual, const Preconditioner& preconditioner);
 
@@ -43,7 +40,6 @@ private:
     Vector hardness_, product_of_x_;  // the latter: A times the last x
     std::vector<Preconditioner> preconditioners_;
     double tolerance_, target_ = 0.0, drift_ = 0.0;
-    const Processes& processes_;
     int iterations_ = 0;
 };
 

@@ -20,6 +20,22 @@ auto with_width(int width, const Function& function) {
     return function(std::integral_constant<int, 12>());
 }
 
+// Planes of a range that an atom's points are in: counted from the first, and which of its points.
+struct Planes {
+    int count = 0;
+    std::int64_t plane[largest_order];
+    int point[largest_order];
+
+    Planes(std::int64_t start, int order, std::int64_t size, Rows range) {
+        for (int i = 0; i < order; ++i) {
+            const std::int64_t x = start + i < size ? start + i : start + i - size;
+            plane[count] = x - range.first;
+            point[count] = i;
+            count += x >= range.first && x < range.first + range.count ? 1 : 0;
+        }
+    }
+};
+
 }  // namespace
 
 Green::Green(const Matrix3& cell, const MeshShape& shape, double smearing)
@@ -44,25 +60,39 @@ Influence::Influence(const MeshShape& shape, int order) {
     for (int axis = 0; axis < 3; ++axis) factors_[axis] = influence_factor(shape[axis], order);
 }
 
-Mesh::Mesh(const Matrix3& cell, const MeshShape& shape, int order, const std::vector<double>& positions)
-    : shape_(shape), order_(order), width_(row_width(order)),
+Mesh::Mesh(const Matrix3& cell, const MeshPart& part, int order, const std::vector<double>& positions)
+    : part_(part), shape_(part.shape()), planes_(part.planes()), order_(order), width_(row_width(order)),
       num_atoms_(static_cast<std::int64_t>(positions.size() / 3)), to_coordinates_(inverse(cell)),
       coefficients_(spline_coefficients(order)), offsets_(3 * num_atoms_), starts_(3 * num_atoms_),
       weights_(3 * num_atoms_ * width_) {
     for (auto& row : to_coordinates_)
-        for (int axis = 0; axis < 3; ++axis) row[axis] *= static_cast<double>(shape[axis]);
+        for (int axis = 0; axis < 3; ++axis) row[axis] *= static_cast<double>(shape_[axis]);
     for_each_of(num_atoms_, atoms_worth_a_thread, [&](std::int64_t atom) {
         const double* const position = &positions[3 * atom];
         const Vector3 coordinates = multiply({position[0], position[1], position[2]}, to_coordinates_);
         for (int axis = 0; axis < 3; ++axis) {
             const double first = std::floor(coordinates[axis]);
-            const auto size = static_cast<double>(shape[axis]);
+            const auto size = static_cast<double>(shape_[axis]);
             const double start = first - (order - 1);  // splines reach back from the point above
             offsets_[3 * atom + axis] = coordinates[axis] - first;
             starts_[3 * atom + axis] = static_cast<std::int32_t>(start - size * std::floor(start / size));
-            weights_of(offsets_[3 * atom + axis], false, &weights_[(3 * atom + axis) * width_]);
         }
     });
+    choose_atoms();
+    for_each_of(static_cast<std::int64_t>(atoms_.size()), atoms_worth_a_thread, [&](std::int64_t number) {
+        const std::int64_t row = 3 * atoms_[number];
+        for (int axis = 0; axis < 3; ++axis) weights_of(offsets_[row + axis], false, &weights_[(row + axis) * width_]);
+    });
+}
+
+void Mesh::choose_atoms() {
+    for (std::int64_t atom = 0; atom < num_atoms_; ++atom) {
+        const std::int64_t above =
+            starts_[3 * atom] - planes_.first;  // points of the atom begin so far above the first
+        const bool reaches = above < planes_.count && above + order_ > 0;
+        const bool reaches_around = above + order_ > shape_[0];
+        if (planes_.count > 0 && (reaches || reaches_around)) atoms_.push_back(static_cast<std::int32_t>(atom));
+    }
 }
 
 // Ascending points have descending pieces of the spline.
@@ -80,18 +110,19 @@ template <int width>
 void Mesh::spread_planes(
     const std::vector<double>& charges, std::int64_t first, std::int64_t last, double* padded) const {
     const std::int64_t row = shape_[2] + width;
-    for (std::int64_t atom = 0; atom < num_atoms_; ++atom) {
+    for (const std::int64_t atom : atoms_) {
         const double* const weights = &weights_[3 * atom * width];
         const std::int32_t* const start = &starts_[3 * atom];
         double z[width];
         for (int k = 0; k < width; ++k) z[k] = charges[atom] * weights[2 * width + k];
-        for (int i = 0; i < order_; ++i) {
-            const std::int64_t x = start[0] + i < shape_[0] ? start[0] + i : start[0] + i - shape_[0];
-            if (x < first || x >= last) continue;
+        const Planes planes(start[0], order_, shape_[0], {first, last - first});
+        for (int n = 0; n < planes.count; ++n) {
+            const int i = planes.point[n];
+            const std::int64_t plane = first - planes_.first + planes.plane[n];
             for (int j = 0; j < order_; ++j) {
                 const std::int64_t y = start[1] + j < shape_[1] ? start[1] + j : start[1] + j - shape_[1];
                 const double weight = weights[i] * weights[width + j];
-                double* const points = padded + (x * shape_[1] + y) * row + start[2];
+                double* const points = padded + (plane * shape_[1] + y) * row + start[2];
                 for (int k = 0; k < width; ++k) points[k] += weight * z[k];
             }
         }
@@ -99,15 +130,16 @@ void Mesh::spread_planes(
 }
 
 // Each range of planes is one thread's, so that the order of sums doesn't depend on the threads.
-std::vector<double> Mesh::spread(const std::vector<double>& charges) const {
+Buffer<double> Mesh::spread(const std::vector<double>& charges) const {
     const std::int64_t row = shape_[2] + width_;
-    Buffer<double> padded(shape_[0] * shape_[1] * row);
-    std::vector<double> mesh(num_points(shape_));
+    Buffer<double> padded(planes_.count * shape_[1] * row), mesh(part_.num_points());
     const int num_threads = most_threads();
-    const std::int64_t fewest_planes = std::max<std::int64_t>(order_, shape_[0] / (2 * num_threads));
-    for_ranges(shape_[0], fewest_planes, num_threads, [&](std::int64_t first, std::int64_t last) {
+    const std::int64_t fewest_planes = std::max<std::int64_t>(order_, planes_.count / (2 * num_threads));
+    for_ranges(planes_.count, fewest_planes, num_threads, [&](std::int64_t first, std::int64_t last) {
         std::fill(padded.data() + first * shape_[1] * row, padded.data() + last * shape_[1] * row, 0.0);
-        with_width(width_, [&](auto width) { spread_planes<width()>(charges, first, last, padded.data()); });
+        with_width(width_, [&](auto width) {
+            spread_planes<width()>(charges, planes_.first + first, planes_.first + last, padded.data());
+        });
         for (std::int64_t line = first * shape_[1]; line < last * shape_[1]; ++line) {
             double* const points = &padded[line * row];
             for (int k = 0; k < width_; ++k) points[k] += points[shape_[2] + k];
@@ -118,12 +150,13 @@ std::vector<double> Mesh::spread(const std::vector<double>& charges) const {
 }
 
 // For each axis its weights are replaced by their slopes.
-std::vector<double> Mesh::spread_moved(
-    const std::vector<double>& charges, const std::vector<double>& displacements) const {
-    std::vector<double> result(num_points(shape_), 0.0), scaled(num_atoms_);
+Buffer<double> Mesh::spread_moved(const std::vector<double>& charges, const std::vector<double>& displacements) const {
+    Buffer<double> result(part_.num_points());
+    std::fill_n(result.data(), result.size(), 0.0);
+    std::vector<double> scaled(num_atoms_);
     for (int axis = 0; axis < 3; ++axis) {
         Mesh sloped = *this;
-        for (std::int64_t atom = 0; atom < num_atoms_; ++atom) {
+        for (const std::int64_t atom : atoms_) {
             const double* const d = &displacements[3 * atom];
             weights_of(offsets_[3 * atom + axis], true, &sloped.weights_[(3 * atom + axis) * width_]);
             scaled[atom] = charges[atom] * multiply({d[0], d[1], d[2]}, to_coordinates_)[axis];
@@ -135,10 +168,10 @@ std::vector<double> Mesh::spread_moved(
 }
 
 // The mesh with the beginning of each line repeated behind its end.
-Buffer<double> Mesh::padded(const std::vector<double>& mesh) const {
-    const std::int64_t row = shape_[2] + width_;
-    Buffer<double> result(shape_[0] * shape_[1] * row);
-    for_each_of(shape_[0] * shape_[1], lines_worth_a_thread, [&](std::int64_t line) {
+Buffer<double> Mesh::padded(const Buffer<double>& mesh) const {
+    const std::int64_t row = shape_[2] + width_, num_lines = planes_.count * shape_[1];
+    Buffer<double> result(num_lines * row);
+    for_each_of(num_lines, lines_worth_a_thread, [&](std::int64_t line) {
         std::copy_n(&mesh[line * shape_[2]], shape_[2], &result[line * row]);
         std::copy_n(&mesh[line * shape_[2]], width_, &result[line * row + shape_[2]]);
     });
@@ -151,12 +184,14 @@ double Mesh::value(std::int64_t atom, const double* padded) const {
     const double* const weights = &weights_[3 * atom * width];
     const std::int32_t* const start = &starts_[3 * atom];
     double line[width] = {};
-    for (int i = 0; i < order_; ++i) {
-        const std::int64_t x = start[0] + i < shape_[0] ? start[0] + i : start[0] + i - shape_[0];
+    const Planes planes(start[0], order_, shape_[0], planes_);
+    for (int n = 0; n < planes.count; ++n) {
+        const int i = planes.point[n];
+        const std::int64_t plane = planes.plane[n];
         for (int j = 0; j < order_; ++j) {
             const std::int64_t y = start[1] + j < shape_[1] ? start[1] + j : start[1] + j - shape_[1];
             const double weight = weights[i] * weights[width + j];
-            const double* const points = padded + (x * shape_[1] + y) * row + start[2];
+            const double* const points = padded + (plane * shape_[1] + y) * row + start[2];
             for (int k = 0; k < width; ++k) line[k] += weight * points[k];
         }
     }
@@ -171,11 +206,13 @@ Vector3 Mesh::gradient(std::int64_t atom, const double* padded, const double* sl
     const double* const weights = &weights_[3 * atom * width];
     const std::int32_t* const start = &starts_[3 * atom];
     double by_x[width] = {}, by_y[width] = {}, plain[width] = {};
-    for (int i = 0; i < order_; ++i) {
-        const std::int64_t x = start[0] + i < shape_[0] ? start[0] + i : start[0] + i - shape_[0];
+    const Planes planes(start[0], order_, shape_[0], planes_);
+    for (int n = 0; n < planes.count; ++n) {
+        const int i = planes.point[n];
+        const std::int64_t plane = planes.plane[n];
         for (int j = 0; j < order_; ++j) {
             const std::int64_t y = start[1] + j < shape_[1] ? start[1] + j : start[1] + j - shape_[1];
-            const double* const points = padded + (x * shape_[1] + y) * row + start[2];
+            const double* const points = padded + (plane * shape_[1] + y) * row + start[2];
             const double wx = slopes[i] * weights[width + j], wy = weights[i] * slopes[width + j],
                          w = weights[i] * weights[width + j];
             for (int k = 0; k < width; ++k) {
@@ -195,27 +232,25 @@ Vector3 Mesh::gradient(std::int64_t atom, const double* padded, const double* sl
     return result;
 }
 
-std::vector<double> Mesh::interpolate(const std::vector<double>& mesh, Rows rows) const {
+void Mesh::interpolate(const Buffer<double>& mesh, double* values) const {
     const auto points = padded(mesh);
-    std::vector<double> result(rows.count);
     with_width(width_, [&](auto width) {
-        for_each_of(rows.count, atoms_worth_a_thread, [&](std::int64_t row) {
-            result[row] = value<width()>(rows.first + row, points.data());
+        for_each_of(static_cast<std::int64_t>(atoms_.size()), atoms_worth_a_thread, [&](std::int64_t number) {
+            values[atoms_[number]] += value<width()>(atoms_[number], points.data());
         });
     });
-    return result;
 }
 
-std::vector<double> Mesh::gradients(const std::vector<double>& mesh, Rows rows) const {
+std::vector<double> Mesh::gradients(const Buffer<double>& mesh) const {
     const auto points = padded(mesh);
-    std::vector<double> result(3 * rows.count);
+    std::vector<double> result(3 * num_atoms_, 0.0);
     with_width(width_, [&](auto width) {
-        for_each_of(rows.count, atoms_worth_a_thread, [&](std::int64_t row) {
-            const std::int64_t atom = rows.first + row;
+        for_each_of(static_cast<std::int64_t>(atoms_.size()), atoms_worth_a_thread, [&](std::int64_t number) {
+            const std::int64_t atom = atoms_[number];
             double slopes[3 * width()];
             for (int axis = 0; axis < 3; ++axis) weights_of(offsets_[3 * atom + axis], true, slopes + axis * width());
             const Vector3 gradient = this->gradient<width()>(atom, points.data(), slopes);
-            std::copy(gradient.begin(), gradient.end(), &result[3 * row]);
+            std::copy(gradient.begin(), gradient.end(), &result[3 * atom]);
         });
     });
     return result;

@@ -12,14 +12,10 @@
 
 #include "buffer.h"
 #include "fourier.h"
-#include "neighbors.h"
+#include "mesh_part.h"
 #include "parameters.h"
-#include "threads.h"
 
 namespace mhdnn::electrostatics {
-
-// Of a wave along the axes of a spectrum.
-using WavePlace = std::array<std::int64_t, 3>;
 
 // The Coulomb kernel of periodic directions smeared by η, at one wave vector.
 struct GreenValue {
@@ -52,49 +48,42 @@ private:
     std::vector<double> factors_[3];
 };
 
-// Calls function(number of the wave, place) for every wave of a spectrum, the planes of the first axis in parallel.
-template <typename Function>
-void for_each_wave(const MeshShape& shape, const Function& function) {
-    for_each_of(shape[0], 1, [&](std::int64_t a) {
-        for (std::int64_t b = 0; b < shape[1]; ++b)
-            for (std::int64_t c = 0; c <= shape[2] / 2; ++c)
-                function((a * shape[1] + b) * (shape[2] / 2 + 1) + c, WavePlace{a, b, c});
-    });
-}
-
-// Splines of all atoms on a mesh, which every process has.
+// Splines of all atoms on a part of a mesh. What is interpolated is a sum over the parts of all processes.
 class Mesh {
 public:
-    Mesh(const Matrix3& cell, const MeshShape& shape, int order, const std::vector<double>& positions);
+    Mesh(const Matrix3& cell, const MeshPart& part, int order, const std::vector<double>& positions);
 
-    const MeshShape& shape() const { return shape_; }
+    const MeshPart& part() const { return part_; }
     // Charges on the mesh points.
-    std::vector<double> spread(const std::vector<double>& charges) const;
+    Buffer<double> spread(const std::vector<double>& charges) const;
     // The derivative of that along displacements, 3 numbers an atom.
-    std::vector<double> spread_moved(
-        const std::vector<double>& charges, const std::vector<double>& displacements) const;
-    // Values of the mesh at some atoms.
-    std::vector<double> interpolate(const std::vector<double>& mesh, Rows rows) const;
+    Buffer<double> spread_moved(const std::vector<double>& charges, const std::vector<double>& displacements) const;
+    // Adds the values of the mesh at the atoms.
+    void interpolate(const Buffer<double>& mesh, double* values) const;
     // Their derivatives by the positions, 3 numbers an atom.
-    std::vector<double> gradients(const std::vector<double>& mesh, Rows rows) const;
+    std::vector<double> gradients(const Buffer<double>& mesh) const;
 
 private:
     template <int width>
     void spread_planes(const std::vector<double>& charges, std::int64_t first, std::int64_t last, double* padded) const;
+    void choose_atoms();
     template <int width>
     double value(std::int64_t atom, const double* padded) const;
     template <int width>
     Vector3 gradient(std::int64_t atom, const double* padded, const double* slopes) const;
     void weights_of(double offset, bool derivative, double* weights) const;
-    Buffer<double> padded(const std::vector<double>& mesh) const;
+    Buffer<double> padded(const Buffer<double>& mesh) const;
 
+    MeshPart part_;
     MeshShape shape_;
+    Rows planes_;
     int order_, width_;  // numbers of a row of weights: the order and zeros, for vector instructions
     std::int64_t num_atoms_;
     Matrix3 to_coordinates_;            // from positions to units of the spacing
     std::vector<double> coefficients_;  // of the splines
     std::vector<double> offsets_;       // of atoms above a point, 3 numbers an atom
     std::vector<std::int32_t> starts_;  // of atoms: first points, 3 numbers an atom
+    std::vector<std::int32_t> atoms_;   // those that reach the own planes; others have no weights
     std::vector<double> weights_;       // of atoms, 3 rows an atom
 };
 

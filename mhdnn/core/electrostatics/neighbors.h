@@ -10,11 +10,6 @@
 
 namespace mhdnn::electrostatics {
 
-// Atoms [first, first + count).
-struct Rows {
-    std::int64_t first, count;
-};
-
 // Atoms and their images near the cell, near ones in memory near each other: "places".
 struct Images {
     std::vector<std::int32_t> atom;   // of each place

@@ -97,7 +97,7 @@ Matrix3 OpenBox::vectors() const {
     return result;
 }
 
-OpenKernel::OpenKernel(const OpenBox& box, const MeshShape& shape, double smearing) : shape_(shape) {
+OpenKernel::OpenKernel(const OpenBox& box, const MeshPart& part, double smearing) : part_(part), shape_(part.shape()) {
     const Rule rule = quadrature(smearing, norm(box.extents));
     nodes_ = rule.nodes;
     weights_ = rule.weights;
@@ -105,7 +105,7 @@ OpenKernel::OpenKernel(const OpenBox& box, const MeshShape& shape, double smeari
     for (double& weight : weights_) weight *= coulomb_constant / volume;
     for (int axis = 0; axis < 3; ++axis)
         for (int power = 0; power < 3; ++power)
-            factors_[axis][power] = axis_factors(nodes_, box.period(axis), smearing, shape[axis], power);
+            factors_[axis][power] = axis_factors(nodes_, box.period(axis), smearing, shape_[axis], power);
 }
 
 const double* OpenKernel::factors(int axis, int power, std::int64_t place) const {
@@ -113,35 +113,45 @@ const double* OpenKernel::factors(int axis, int power, std::int64_t place) const
                     [std::abs(wave_number(place, shape_[axis])) * static_cast<std::int64_t>(nodes_.size())];
 }
 
-std::vector<double> OpenKernel::sum(const std::vector<double>& weights, const Powers& powers) const {
-    const std::int64_t num_nodes = static_cast<std::int64_t>(nodes_.size()), depth = shape_[2] / 2 + 1;
-    std::vector<double> result(num_waves(shape_));
-    for_each_of(shape_[0], 1, [&](std::int64_t a) {
-        std::vector<double> products(num_nodes);
-        const double* const x = factors(0, powers[0], a);
-        for (std::int64_t b = 0; b < shape_[1]; ++b) {
-            const double* const y = factors(1, powers[1], b);
-            // sine transforms are odd, and two of them have the factor i² = -1
-            double sign = powers[0] == 1 || powers[1] == 1 || powers[2] == 1 ? -1.0 : 1.0;
-            if (powers[0] == 1 && wave_number(a, shape_[0]) < 0) sign = -sign;
-            if (powers[1] == 1 && wave_number(b, shape_[1]) < 0) sign = -sign;
-            for (std::int64_t node = 0; node < num_nodes; ++node)
-                products[node] = sign * weights[node] * x[node] * y[node];
-            for (std::int64_t c = 0; c < depth; ++c) {
-                const double* const z = &factors_[2][powers[2]][c * num_nodes];
-                double value = 0.0;
+// Of the waves c of a line.
+void OpenKernel::set_sums(
+    const std::vector<double>& weights, const Powers& powers, std::int64_t a, std::int64_t b, Rows depths,
+    double* result) const {
+    const auto num_nodes = static_cast<std::int64_t>(nodes_.size());
+    const double *const x = factors(0, powers[0], a), *const y = factors(1, powers[1], b);
+    // sine transforms are odd, and two of them have the factor i² = -1
+    double sign = powers[0] == 1 || powers[1] == 1 || powers[2] == 1 ? -1.0 : 1.0;
+    if (powers[0] == 1 && wave_number(a, shape_[0]) < 0) sign = -sign;
+    if (powers[1] == 1 && wave_number(b, shape_[1]) < 0) sign = -sign;
+    std::vector<double> products(num_nodes);
+    for (std::int64_t node = 0; node < num_nodes; ++node) products[node] = sign * weights[node] * x[node] * y[node];
+    for (std::int64_t c = 0; c < depths.count; ++c) {
+        const double* const z = &factors_[2][powers[2]][(depths.first + c) * num_nodes];
+        double value = 0.0;
 #pragma omp simd reduction(+ : value)
-                for (std::int64_t node = 0; node < num_nodes; ++node) value += products[node] * z[node];
-                result[(a * shape_[1] + b) * depth + c] = value;
-            }
+        for (std::int64_t node = 0; node < num_nodes; ++node) value += products[node] * z[node];
+        result[c] = value;
+    }
+}
+
+Buffer<double> OpenKernel::sum(const std::vector<double>& weights, const Powers& powers) const {
+    const Rows lines = part_.lines();
+    const std::int64_t depth = part_.depth(), end = lines.first + lines.count;
+    Buffer<double> result(part_.num_waves());
+    for_each_of(shape_[0], 1, [&](std::int64_t a) {
+        for (std::int64_t line = lines.first, next; line < end; line = next) {
+            next = std::min(end, (line / depth + 1) * depth);
+            set_sums(
+                weights, powers, a, part_.middle()[line / depth], {line % depth, next - line},
+                &result[a * lines.count + line - lines.first]);
         }
     });
     return result;
 }
 
-std::vector<double> OpenKernel::values() const { return sum(weights_, {0, 0, 0}); }
+Buffer<double> OpenKernel::values() const { return sum(weights_, {0, 0, 0}); }
 
-std::vector<double> OpenKernel::strain_derivatives(int component) const {
+Buffer<double> OpenKernel::strain_derivatives(int component) const {
     std::vector<double> weights = weights_;
     for (std::size_t node = 0; node < weights.size(); ++node) weights[node] *= -2.0 * nodes_[node] * nodes_[node];
     Powers powers = {0, 0, 0};

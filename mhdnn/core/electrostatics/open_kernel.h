@@ -26,18 +26,22 @@ struct OpenBox {
 // A sum of products of Gaussians along the axes, times windows.
 class OpenKernel {
 public:
-    OpenKernel(const OpenBox& box, const MeshShape& shape, double smearing);
+    OpenKernel(const OpenBox& box, const MeshPart& part, double smearing);
 
     // At the waves of a spectrum, eV/e².
-    std::vector<double> values() const;
+    Buffer<double> values() const;
     // Its derivative by strain, r_a dK/dr_b, one component of the symmetric tensor.
-    std::vector<double> strain_derivatives(int component) const;
+    Buffer<double> strain_derivatives(int component) const;
 
 private:
     using Powers = std::array<int, 3>;  // of x, y, z before the Gaussians
-    std::vector<double> sum(const std::vector<double>& weights, const Powers& powers) const;
+    Buffer<double> sum(const std::vector<double>& weights, const Powers& powers) const;
+    void set_sums(
+        const std::vector<double>& weights, const Powers& powers, std::int64_t a, std::int64_t b, Rows depths,
+        double* result) const;
     const double* factors(int axis, int power, std::int64_t place) const;
 
+    MeshPart part_;
     MeshShape shape_;
     std::vector<double> nodes_, weights_;
     std::vector<double> factors_[3][3];  // of an axis and a power: rows of waves up to the highest, columns of nodes

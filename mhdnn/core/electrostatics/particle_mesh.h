@@ -15,8 +15,8 @@ class ParticleMesh : public SmoothPart {
 public:
     // With the box of an open structure, or without it with periodic directions.
     ParticleMesh(
-        const Matrix3& cell, const std::vector<double>& positions, double smearing, const MeshResolution& resolution,
-        const std::optional<OpenBox>& box, const Processes& processes);
+        const Matrix3& cell, const std::vector<double>& positions, const Splitting& splitting,
+        const MeshResolution& resolution, const std::optional<OpenBox>& box, const Processes& processes);
 
     void add_product(const std::vector<double>& q, double* result) const override;
     SmoothDerivatives derivatives(
@@ -24,21 +24,22 @@ public:
     void add_moved_product(const Motion& motion, const std::vector<double>& q, double* result) const override;
 
 private:
-    Rows own() const { return {processes_.first, processes_.num_local}; }
-    std::vector<double> potential(const Spectrum& charges) const;
+    const MeshPart& part() const { return mesh_.part(); }
+    std::vector<double> own(const double* all, int width) const;
+    Buffer<double> potential(const Spectrum& charges) const;
     void set_periodic_kernel();
     // Derivatives of the kernel by strain at all waves.
-    std::vector<double> strain_kernel(int component) const;
+    Buffer<double> strain_kernel(int component) const;
     Voigt strain(const Spectrum& p, const Spectrum& q) const;
-    void add_strain_per_atom(const std::vector<double>& p, const Spectrum& q_waves, std::vector<double>& result) const;
+    void add_strain_per_atom(const std::vector<double>& p, const Spectrum& q_waves, double* result) const;
 
     const Processes& processes_;
     Green green_;
     Mesh mesh_;
     Influence influence_;
     std::optional<OpenKernel> open_;
-    std::vector<double> kernel_;  // Green's function times influence factors
-    std::vector<double> slopes_;  // its derivative by k², with periodic directions
+    Buffer<double> kernel_;  // Green's function times influence factors
+    Buffer<double> slopes_;  // its derivative by k², with periodic directions
 };
 
 }  // namespace mhdnn::electrostatics

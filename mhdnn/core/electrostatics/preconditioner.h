@@ -32,7 +32,7 @@ private:
 
     Mesh mesh_;
     std::vector<double> inverse_;  // of the diagonal
-    std::vector<double> kernel_;
+    Buffer<double> kernel_;
 };
 
 }  // namespace mhdnn::electrostatics

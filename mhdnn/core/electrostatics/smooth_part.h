@@ -18,7 +18,7 @@ struct SmoothDerivatives {
 class SmoothPart {
 public:
     virtual ~SmoothPart() = default;
-    // Adds its part of (A q) of own atoms; q of all atoms.
+    // Adds this process's share in its part of (A q) of all atoms; the sum over processes is the whole.
     virtual void add_product(const std::vector<double>& q, double* result) const = 0;
     virtual SmoothDerivatives derivatives(
         const std::vector<double>& p, const std::vector<double>& q, bool per_atom) const = 0;

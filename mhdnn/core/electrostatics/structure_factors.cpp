@@ -132,7 +132,7 @@ void StructureFactors::add_product(const std::vector<double>& q, double* result)
 #pragma omp simd reduction(+ : sum)
         for (std::int64_t wave = 0; wave < num_waves(); ++wave)
             sum += weights_[wave] * (cosine_[row + wave] * of_q.cosine[wave] + sine_[row + wave] * of_q.sine[wave]);
-        result[atom] += sum;
+        result[processes_.first + atom] += sum;
     });
 }
 

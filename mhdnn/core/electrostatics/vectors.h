@@ -3,12 +3,18 @@
 
 #include <array>
 #include <cmath>
+#include <cstdint>
 
 namespace mhdnn::electrostatics {
 
 using Vector3 = std::array<double, 3>;
 using Matrix3 = std::array<Vector3, 3>;
 using Voigt = std::array<double, 6>;  // xx yy zz yz xz xy
+
+// [first, first + count) of atoms, or of other things.
+struct Rows {
+    std::int64_t first, count;
+};
 
 constexpr int voigt_row[6] = {0, 1, 2, 1, 0, 0};
 constexpr int voigt_column[6] = {0, 1, 2, 2, 2, 1};

@@ -3,7 +3,6 @@
 namespace mhdnn {
 
 MPIProcesses::MPIProcesses(MPI_Comm communicator, std::int64_t count) : communicator_(communicator) {
-    int rank, size;
     MPI_Comm_rank(communicator, &rank);
     MPI_Comm_size(communicator, &size);
     counts_.resize(size);
@@ -33,6 +32,24 @@ void MPIProcesses::gather(const double* local, double* all, int width) const {
     MPI_Allgatherv(
         const_cast<double*>(local), static_cast<int>(width * num_local), MPI_DOUBLE, all, counts.data(), starts.data(),
         MPI_DOUBLE, communicator_);
+}
+
+void MPIProcesses::exchange(
+    const double* sent, const std::vector<std::int64_t>& sent_counts, double* received,
+    const std::vector<std::int64_t>& received_counts) const {
+    std::vector<int> counts[2], starts[2];
+    for (const auto* all : {&sent_counts, &received_counts}) {
+        const int side = all == &sent_counts ? 0 : 1;
+        int start = 0;
+        for (const std::int64_t count : *all) {
+            counts[side].push_back(static_cast<int>(count));
+            starts[side].push_back(start);
+            start += static_cast<int>(count);
+        }
+    }
+    MPI_Alltoallv(
+        const_cast<double*>(sent), counts[0].data(), starts[0].data(), MPI_DOUBLE, received, counts[1].data(),
+        starts[1].data(), MPI_DOUBLE, communicator_);
 }
 
 }  // namespace mhdnn

@@ -15,6 +15,9 @@ public:
     MPIProcesses(MPI_Comm, std::int64_t num_local);
     void sum(double* values, std::int64_t count) const override;
     void gather(const double* local, double* all, int width) const override;
+    void exchange(
+        const double* sent, const std::vector<std::int64_t>& sent_counts, double* received,
+        const std::vector<std::int64_t>& received_counts) const override;
 
 private:
     MPI_Comm communicator_;
