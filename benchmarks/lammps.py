@@ -12,6 +12,8 @@
   by.
 - Graphene of 18 and 162 atoms with the model of `mhdnn train experiment=sn_graphene`, untrained: small systems.
 - Rock salt with charge equilibration (accuracy 1e-6), warm steps.
+- Zinc oxide (wurtzite, 4224 atoms) with charge equilibration; ``reaxff`` is the time of ``pair_style reaxff`` with
+  ``fix qeq/reaxff`` (tolerance 1e-6, 0.5 fs) for the same atoms, with LAMMPS's own ffield.reax.ZnOH.
 
 With ``--torch`` the pair style with libtorch runs beside, on one process (``libtorch``).
 Every process has one thread. Efficiency is the time of one process over twice that of two.
@@ -32,7 +34,7 @@ from typing import Any
 
 import torch
 from ase import Atoms
-from ase.build import bulk, graphene
+from ase.build import bulk, graphene, make_supercell
 from ase.io import write
 from descriptor_systems import (
     SILICON_CUTOFF,
@@ -47,6 +49,7 @@ from rich.table import Table
 from timing import repeat
 
 from mhdnn.deploy.lammps.build import build_plugin
+from mhdnn.deploy.lammps.plugin import required_lammps
 from mhdnn.deploy.model_file import load_model, metadata_of, save_model
 from mhdnn.factory import build_potential
 from mhdnn.potential import forces_from_pairs
@@ -64,7 +67,7 @@ QUIET = 1e-6
 """Scale of the networks' outputs: no forces to speak of."""
 COLUMNS = (
     "system", "functions", "num_atoms", "ranks", "us_per_atom_step", "libtorch", "guarded", "pair", "neigh", "comm",
-    "operators", "network", "overhead", "efficiency",
+    "operators", "network", "overhead", "efficiency", "reaxff",
 )  # fmt: skip
 INPUT = """\
 units metal
@@ -77,6 +80,21 @@ neigh_modify every 1 delay 0 check yes
 velocity all create 300 4711
 fix integrate all nve
 timestep 0.001
+run {warm}
+run {steps}
+"""
+REAXFF = """\
+units real
+atom_style charge
+read_data atoms.data
+pair_style reaxff NULL
+pair_coeff * * {parameters} {elements}
+neighbor 2.0 bin
+neigh_modify every 10 delay 0 check no
+velocity all create 300 4711
+fix integrate all nve
+fix charges all qeq/reaxff 1 0.0 10.0 1.0e-6 reaxff
+timestep 0.5
 run {warm}
 run {steps}
 """
@@ -138,8 +156,18 @@ def run(case: Case, ranks: int, folder: Path, extrapolation: str = "off") -> dic
     style = "charge" if case.charges else "atomic"
     write(folder / "atoms.data", case.atoms, format="lammps-data", atom_style=style, masses=True)
     elements = " ".join(sorted(set(case.atoms.symbols)))
-    steps = {"warm": max(3, case.steps // 5), "steps": case.steps}
-    script = INPUT.format(style=style, model=case.model, elements=elements, extrapolation=extrapolation, **steps)
+    script = INPUT.format(
+        style=style, model=case.model, elements=elements, extrapolation=extrapolation, **numbers_of_steps(case)
+    )
+    return run_script(case, script, ranks, folder)
+
+
+def numbers_of_steps(case: Case) -> dict[str, int]:
+    return {"warm": max(3, case.steps // 5), "steps": case.steps}
+
+
+def run_script(case: Case, script: str, ranks: int, folder: Path) -> dict[str, Any]:
+    """Its last run; microseconds for each atom and step."""
     (folder / "in.lammps").write_text(script)
     command = [SCRIPTS / "mpiexec", "-n", str(ranks), SCRIPTS / "lmp", "-in", "in.lammps", "-log", "none"]
     result = subprocess.run(
@@ -243,6 +271,20 @@ def measure_salt(repeats: int, chosen: argparse.Namespace, folder: Path) -> list
     return [one, two]
 
 
+def measure_zinc_oxide(chosen: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+    cell = make_supercell(bulk("ZnO", "wurtzite", a=3.25, c=5.207, u=0.382), [[1, 0, 0], [1, 2, 0], [0, 0, 1]])
+    atoms = cell.repeat((11, 6, 8))
+    atoms.rattle(0.05, seed=0)
+    model = folder / "zinc_oxide.pt"
+    write_model(atoms.copy(), True, model, model_settings(atoms, True))
+    case = Case("zinc oxide", "wide", atoms, model, True, 2 if chosen.quick else 25)
+    one = run(case, 1, folder)
+    parameters = required_lammps().include.parents[1] / "share/lammps/potentials/ffield.reax.ZnOH"
+    elements = " ".join(sorted(set(atoms.symbols)))
+    script = REAXFF.format(parameters=parameters, elements=elements, **numbers_of_steps(case))
+    return [one | {"reaxff": run_script(case, script, 1, folder)["us_per_atom_step"]}]
+
+
 def show(records: list[dict[str, Any]]) -> None:
     table = Table(*COLUMNS)
     for record in records:
@@ -269,6 +311,7 @@ def main() -> None:
             records += measure_graphene(repeats, chosen, folder)
         for repeats in SALT_REPEATS[:1] if chosen.quick else SALT_REPEATS:
             records += measure_salt(repeats, chosen, folder)
+        records += measure_zinc_oxide(chosen, folder)
     show(records)
     if chosen.output:
         chosen.output.write_text(json.dumps(records, indent=1))

@@ -122,8 +122,8 @@ std::unique_ptr<Solver> iterative_solver(
     std::vector<double> diagonal = hardness;
     for (std::size_t atom = 0; atom < diagonal.size(); ++atom)
         diagonal[atom] += coulomb_constant / (atoms.widths[atom] * std::sqrt(pi));
-    const auto mesh = std::make_shared<const MeshPreconditioner>(
-        plan.vectors, atoms.positions, plan.splitting.smearing, diagonal);
+    const auto mesh =
+        std::make_shared<const MeshPreconditioner>(plan.vectors, atoms.positions, plan.splitting.smearing, diagonal);
     const auto smooth = [mesh](const std::vector<double>& residual) { return (*mesh)(residual); };
     const auto simple = [diagonal](std::vector<double> residual) {
         for (std::size_t atom = 0; atom < residual.size(); ++atom) residual[atom] /= diagonal[atom];
