@@ -56,7 +56,7 @@ def try_in(folder: Path, any_operators: bool) -> float:
 
     sys.argv = ["mhdnn"]
     assert mhdnn(["data", "bundled"]) == 0
-    assert mhdnn(["train", "experiment=carbon_chains", "hydra.run.dir=run", *SHORT]) == 0
+    assert mhdnn(["train", "experiment=carbon_chains", "hydra.run.dir=run", "dtype=float64", *SHORT]) == 0
     import numpy as np
     from ase.io import write
 
@@ -90,7 +90,7 @@ def try_lammps(folder: Path, energy: float) -> None:
     printed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
     first = re.search(r"Step +Temp +E_pair.*\n +0 +\S+ +(\S+)", printed)
     assert first, printed
-    assert abs(float(first[1]) - energy) < 1e-6, (first[1], energy)
+    assert abs(float(first[1]) - energy) < 1e-8, (first[1], energy)
     print(f"{first[1]} eV in LAMMPS")
 
 

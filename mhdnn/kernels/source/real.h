@@ -10,10 +10,14 @@
 
 #ifdef __CUDACC__
 #define MHDNN_FUNCTION __host__ __device__ __forceinline__
-/// A loop whose numbers of steps the compiler knows: arrays that it runs over stay in registers.
-#define MHDNN_UNROLL _Pragma("unroll")
 #else
 #define MHDNN_FUNCTION inline
+#endif
+
+/// On the GPU, a loop whose number of steps the compiler knows: arrays that it runs over stay in registers.
+#ifdef __CUDA_ARCH__
+#define MHDNN_UNROLL _Pragma("unroll")
+#else
 #define MHDNN_UNROLL
 #endif
 

@@ -3,8 +3,8 @@
 
 namespace mhdnn::cuda {
 
-#define MHDNN_INSTANCE(Real, Shape, T)                                             \
-    template Plan plan_of<Real>(const Shape&, const Arguments<T>&, const Device&); \
+#define MHDNN_INSTANCE(Real, Shape, T)                                                           \
+    template Plan plan_of<Real>(const Shape&, const Arguments<T>&, std::int64_t, const Device&); \
     template cudaError_t evaluate<Real>(const Shape&, const Arguments<T>&, std::int64_t, const Plan&, cudaStream_t);
 #define MHDNN_INSTANCES(Shape)                \
     MHDNN_INSTANCE(float, Shape, float)       \
@@ -16,12 +16,12 @@ MHDNN_INSTANCES(RadialShape)
 MHDNN_INSTANCES(MomentShape)
 MHDNN_INSTANCES(TripletShape)
 
-#define MHDNN_CONTRACTED_INSTANCES(Real, T)                                                          \
-    template Plan plan_of<Real>(const DensityShape&, const Arguments<T>&, const Device&);            \
-    template cudaError_t evaluate_densities<Real>(                                                   \
-        const DensityShape&, const Arguments<T>&, std::int64_t, const Plan&, cudaStream_t);          \
-    template Plan plan_of<Real>(const InvariantShape&, const InvariantArguments<T>&, const Device&); \
-    template cudaError_t evaluate_invariants<Real>(                                                  \
+#define MHDNN_CONTRACTED_INSTANCES(Real, T)                                                             \
+    template Plan plan_of<Real>(const DensityShape&, const Arguments<T>&, std::int64_t, const Device&); \
+    template cudaError_t evaluate_densities<Real>(                                                      \
+        const DensityShape&, const Arguments<T>&, std::int64_t, const Plan&, cudaStream_t);             \
+    template Plan plan_of<Real>(const InvariantShape&, const InvariantArguments<T>&, const Device&);    \
+    template cudaError_t evaluate_invariants<Real>(                                                     \
         const InvariantShape&, const InvariantArguments<T>&, const Plan&, cudaStream_t);
 
 MHDNN_CONTRACTED_INSTANCES(float, float)

@@ -24,8 +24,8 @@ MHDNN_KERNEL find_near_pairs(Arguments<T> arguments, std::int64_t num_pairs) {
             __syncthreads();
             int before = 0, in_all = 0;
             for (int i = 0; i < num_threads; ++i) {
-                before += i < thread ? near[i] : 0;
-                in_all += near[i];
+                before += i < thread && near[i] == 1 ? 1 : 0;
+                in_all += near[i] == 1 ? 1 : 0;
             }
             if (near[thread] == 1) {
                 arguments.near_pair[all.first + count + before] = pair;
