@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from ase.data import atomic_numbers as atomic_number_of
 from ase.data import chemical_symbols
-from omegaconf import DictConfig
 from rich.console import Console
 
 from mhdnn.data.datamodule import StoreDataModule
@@ -23,6 +24,7 @@ from mhdnn.training.transplant import Elements, FunctionMap, scale_functions, tr
 console = Console()
 
 
+@dataclass
 class FineTuning(Initialization):
     """The same for a training that starts from a model, with its weights.
 
@@ -31,19 +33,13 @@ class FineTuning(Initialization):
     :param model: that it starts from
     """
 
-    def __init__(
-        self,
-        potential: Potential,
-        settings: Mapping[str, Any],
-        data: StoreDataModule,
-        config: DictConfig,
-        offsets: SourceOffsets | None,
-        model: InitialModel,
-    ) -> None:
-        super().__init__(potential, settings, data, config, offsets)
-        self.model = model
-        numbers = sorted(int(atomic_number_of[symbol]) for symbol in config.elements)
-        self.elements = Elements(model.atomic_numbers, numbers)
+    model: InitialModel
+
+    @cached_property
+    def elements(self) -> Elements:
+        """Those of the model and of the training."""
+        numbers = sorted(int(atomic_number_of[symbol]) for symbol in self.config.elements)
+        return Elements(self.model.atomic_numbers, numbers)
 
     def scale_functions(self) -> None:
         """With the weights of the model."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -111,24 +112,20 @@ def unscaled_functions(potential: Potential, geometry: Geometry, rotation: torch
         return atoms.symmetry_functions.to("cpu", torch.float64)
 
 
+@dataclass
 class Initialization:
     """What is fitted directly, before stages of a training that starts from nothing.
 
-    :param settings: from which `mhdnn.factory.build_potential` made it
+    :param settings: from which `mhdnn.factory.build_potential` made the potential
     :param config: of the training
     :param offsets: reference energies of the sources, or None
     """
 
-    def __init__(
-        self,
-        potential: Potential,
-        settings: Mapping[str, Any],
-        data: StoreDataModule,
-        config: DictConfig,
-        offsets: SourceOffsets | None,
-    ) -> None:
-        self.potential, self.settings, self.data = potential, settings, data
-        self.config, self.offsets = config, offsets
+    potential: Potential
+    settings: Mapping[str, Any]
+    data: StoreDataModule
+    config: DictConfig
+    offsets: SourceOffsets | None
 
     def functions(self) -> None:
         """Before the first stage: scaling of the functions, ranges, repulsion of nuclei."""
@@ -150,8 +147,8 @@ class Initialization:
         """Shortest distances of other structures than the training set's, as `fit_repulsion` takes them."""
         return None
 
-    def energies_without_charges(self) -> None:
-        """Before functions are learned without charges: reference and scale of the energies."""
+    def scale_energies(self) -> None:
+        """Reference energies and the scale of energies."""
         set_reference_energies(self.potential, self.data, self.config.initialization.reference_energies, self.offsets)
         self.potential.short_range.network.output_scale.fill_(energy_scale(self.data))
 
@@ -175,8 +172,7 @@ class Initialization:
 
     def fit_energies(self) -> None:
         """Reference energies, energy scale and linear part."""
-        set_reference_energies(self.potential, self.data, self.config.initialization.reference_energies, self.offsets)
-        self.potential.short_range.network.output_scale.fill_(energy_scale(self.data))
+        self.scale_energies()
         fit_linear(self.potential, self.data, self.config, self.offsets)
 
 

@@ -48,9 +48,10 @@ class EpochMeans:
         self.sums = self.sums + weight * torch.where(known, values, 0.0)
         self.weights = self.weights + weight * known
 
-    def compute(self) -> torch.Tensor:
-        """Means, NaN where no value was known."""
-        return torch.as_tensor(self.sums) / torch.as_tensor(self.weights)
+    @property
+    def totals(self) -> torch.Tensor:
+        """Sums and weights, shape (2, num_values)."""
+        return torch.stack([torch.as_tensor(self.sums), torch.as_tensor(self.weights)])
 
 
 class StageModule(pl.LightningModule):
@@ -174,8 +175,10 @@ class StageModule(pl.LightningModule):
             trainer.check_val_every_n_epoch = 1  # the last weights are always validated
 
     def on_train_epoch_end(self) -> None:
-        for name, value in zip(self.train_metrics, self.train_means.compute(), strict=True):
-            if torch.isfinite(value):
+        gathered = cast(torch.Tensor, self.all_gather(self.train_means.totals))
+        sums, weights = gathered.reshape(-1, *gathered.shape[-2:]).sum(0)  # of all processes
+        for name, value in zip(self.train_metrics, sums / weights, strict=True):
+            if torch.isfinite(value):  # in all processes or in none: they wait for each other
                 self.log(name, value, sync_dist=True)
         self.train_means = EpochMeans()
 

@@ -122,7 +122,7 @@ class FunctionStage(EnergyStage):
         return not parameter.startswith("charge_model.")
 
     def initialize(self, initialization: Initialization) -> None:
-        initialization.energies_without_charges()
+        initialization.scale_energies()
 
     def module(self, options: dict[str, Any], loss: Mapping[str, Any], offsets: SourceOffsets | None) -> StageModule:
         own = build_loss(loss, 0.0, options["mean_weight"])

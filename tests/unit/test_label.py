@@ -172,7 +172,7 @@ def test_failures_are_listed_and_leave_the_others(tmp_path, capsys):
     pool, output = pool_of(tmp_path, crystals(8)[:6], total_charge=1.0), tmp_path / "out.h5"
     settings = failing(tmp_path, _2="scf", _3="wait", _4="nan", _5="error")
     begin = time.monotonic()
-    label(pool, f"{__name__}:Awkward", output, settings, limit=0.5)
+    label(pool, f"{__name__}:Awkward", output, settings, limit=2.0)
     assert time.monotonic() - begin < 20
     assert failures_of(output) == {"1": "unconverged", "2": "time limit", "3": "DataError", "4": "ValueError"}
     shown = capsys.readouterr()
@@ -183,9 +183,9 @@ def test_failures_are_listed_and_leave_the_others(tmp_path, capsys):
     assert StoreReader(output)[1].charges.sum() == pytest.approx(0.25)
     assert StoreReader(output)[1].total_charge == 1.0
     CALLS.clear()
-    label(pool, f"{__name__}:Awkward", output, settings, limit=0.5)
+    label(pool, f"{__name__}:Awkward", output, settings, limit=2.0)
     assert CALLS == []
-    label(pool, f"{__name__}:Awkward", output, settings, limit=0.5, retry=True)
+    label(pool, f"{__name__}:Awkward", output, settings, limit=2.0, retry=True)
     assert CALLS == [2, 3, 4, 5]
 
 
