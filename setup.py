@@ -1,9 +1,9 @@
-"""What pyproject.toml has no words for: operators that are compiled into a wheel.
+"""What pyproject.toml has no words for: operators and core that are compiled into a wheel.
 
     MHDNN_SHIP="x86-64-v3 x86-64-v4" python -m build --wheel --no-isolation
 
 compiles them with the torch of this environment, for levels of `mhdnn.kernels.shipped`. Without the variable the wheel
-is for any machine, and the operators are compiled on first use.
+is for any machine, and the they are compiled on first use.
 """
 
 from __future__ import annotations
@@ -27,10 +27,13 @@ class BuildWithOperators(build_py):
         super().run()
         if LEVELS and not self.editable_mode:
             sys.path.insert(0, str(Path(__file__).parent))
-            from mhdnn.kernels.build import build_for_wheel
+            from mhdnn.deploy import core_library
+            from mhdnn.kernels import build
 
+            folder = Path(self.build_lib) / "mhdnn/kernels/compiled"
             for level in LEVELS:
-                build_for_wheel(level, Path(self.build_lib) / "mhdnn/kernels/compiled")
+                build.build_for_wheel(level, folder)
+                core_library.build_for_wheel(level, folder)
 
 
 class WheelOfAnyPython(bdist_wheel):

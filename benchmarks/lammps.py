@@ -16,7 +16,8 @@
   ``fix qeq/reaxff`` (tolerance 1e-6, 0.5 fs) for the same atoms, with LAMMPS's own ffield.reax.ZnOH.
 
 With ``--torch`` the pair style with libtorch runs beside, on one process (``libtorch``).
-Every process has one thread. Efficiency is the time of one process over twice that of two.
+Every process has one thread; ``threads`` is the time of one process with two. Efficiency is the time of one process
+over twice that of two. ``ase`` is the time of the same steps by velocity Verlet in ASE, with one thread.
 """
 
 from __future__ import annotations
@@ -28,14 +29,17 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from ase import Atoms
+from ase import Atoms, units
 from ase.build import bulk, graphene, make_supercell
 from ase.io import write
+from ase.md.verlet import VelocityVerlet
 from descriptor_systems import (
     SILICON_CUTOFF,
     System,
@@ -48,11 +52,13 @@ from rich.console import Console
 from rich.table import Table
 from timing import repeat
 
+from mhdnn.deploy.calculator import MHDNNCalculator
 from mhdnn.deploy.lammps.build import build_plugin
 from mhdnn.deploy.lammps.plugin import required_lammps
 from mhdnn.deploy.model_file import load_model, metadata_of, save_model
 from mhdnn.factory import build_potential
 from mhdnn.potential import forces_from_pairs
+from mhdnn.properties.velocities import thermal_momenta
 from mhdnn.training.initialization import fit_scaling
 
 SCRIPTS = Path(sys.executable).parent
@@ -66,8 +72,8 @@ GRAPHENE_ELEMENTS, GRAPHENE_CUTOFF = [3, 6, 50], 6.4
 QUIET = 1e-6
 """Scale of the networks' outputs: no forces to speak of."""
 COLUMNS = (
-    "system", "functions", "num_atoms", "ranks", "us_per_atom_step", "libtorch", "guarded", "pair", "neigh", "comm",
-    "operators", "network", "overhead", "efficiency", "reaxff",
+    "system", "functions", "num_atoms", "ranks", "us_per_atom_step", "threads", "libtorch", "guarded", "pair", "neigh",
+    "comm", "operators", "network", "overhead", "efficiency", "ase", "reaxff",
 )  # fmt: skip
 INPUT = """\
 units metal
@@ -151,7 +157,7 @@ def write_model(atoms: Atoms, charges: bool, path: Path, settings: dict[str, Any
     save_model(potential, path, metadata_of(potential, settings, {}))
 
 
-def run(case: Case, ranks: int, folder: Path, extrapolation: str = "off") -> dict[str, Any]:
+def run(case: Case, ranks: int, folder: Path, extrapolation: str = "off", threads: int = 1) -> dict[str, Any]:
     """Steps in LAMMPS; microseconds for each atom and step."""
     style = "charge" if case.charges else "atomic"
     write(folder / "atoms.data", case.atoms, format="lammps-data", atom_style=style, masses=True)
@@ -159,20 +165,19 @@ def run(case: Case, ranks: int, folder: Path, extrapolation: str = "off") -> dic
     script = INPUT.format(
         style=style, model=case.model, elements=elements, extrapolation=extrapolation, **numbers_of_steps(case)
     )
-    return run_script(case, script, ranks, folder)
+    return run_script(case, script, ranks, folder, threads)
 
 
 def numbers_of_steps(case: Case) -> dict[str, int]:
     return {"warm": max(3, case.steps // 5), "steps": case.steps}
 
 
-def run_script(case: Case, script: str, ranks: int, folder: Path) -> dict[str, Any]:
+def run_script(case: Case, script: str, ranks: int, folder: Path, threads: int = 1) -> dict[str, Any]:
     """Its last run; microseconds for each atom and step."""
     (folder / "in.lammps").write_text(script)
     command = [SCRIPTS / "mpiexec", "-n", str(ranks), SCRIPTS / "lmp", "-in", "in.lammps", "-log", "none"]
-    result = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
     if result.returncode:
         raise RuntimeError(result.stdout[-2000:] + result.stderr[-2000:])
     last = result.stdout[result.stdout.rindex("Loop time") :]
@@ -231,9 +236,28 @@ def measure_silicon(
     one, two = (run(case, ranks, folder) for ranks in (1, 2))
     guarded = run(case, 1, folder, "warn")["us_per_atom_step"]
     one |= {"guarded": guarded, **alone, "overhead": one["pair"] / alone["operators"] - 1.0}
-    one |= with_libtorch(case, chosen, folder)
+    one |= with_threads(case, folder) | with_libtorch(case, chosen, folder)
     two["efficiency"] = one["us_per_atom_step"] / (2.0 * two["us_per_atom_step"])
     return [one, two]
+
+
+def with_threads(case: Case, folder: Path) -> dict[str, float]:
+    """Microseconds for each atom and step of one process with two threads, and those in ASE."""
+    return {"threads": run(case, 1, folder, threads=2)["us_per_atom_step"], "ase": time_in_ase(case)}
+
+
+def time_in_ase(case: Case) -> float:
+    """Microseconds for each atom and step of velocity Verlet in ASE, on one thread."""
+    torch.set_num_threads(1)
+    atoms = case.atoms.copy()
+    atoms.calc = MHDNNCalculator(case.model, extrapolation="off")
+    atoms.set_momenta(thermal_momenta(atoms, 300.0, np.random.default_rng(0)))
+    integrator = VelocityVerlet(atoms, 1.0 * units.fs)
+    steps = numbers_of_steps(case)
+    integrator.run(steps["warm"])
+    begin = time.perf_counter()
+    integrator.run(steps["steps"])
+    return 1e6 * (time.perf_counter() - begin) / (len(atoms) * steps["steps"])
 
 
 def with_libtorch(case: Case, chosen: argparse.Namespace, folder: Path) -> dict[str, float]:
@@ -255,7 +279,7 @@ def measure_graphene(repeats: int, chosen: argparse.Namespace, folder: Path) -> 
     if not model.exists():
         write_model(atoms, False, model, graphene_settings())
     case = Case("graphene", "contracted", atoms, model, False, 100 if chosen.quick else 200_000 // len(atoms))
-    return [run(case, 1, folder) | with_libtorch(case, chosen, folder)]
+    return [run(case, 1, folder) | with_threads(case, folder) | with_libtorch(case, chosen, folder)]
 
 
 def measure_salt(repeats: int, chosen: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
@@ -266,7 +290,7 @@ def measure_salt(repeats: int, chosen: argparse.Namespace, folder: Path) -> list
         write_model(atoms, True, model, model_settings(atoms, True))
     case = Case("rock salt", "wide", atoms, model, True, 2 if chosen.quick else max(20, 100_000 // len(atoms)))
     one, two = (run(case, ranks, folder) for ranks in (1, 2))
-    one |= with_libtorch(case, chosen, folder)
+    one |= with_threads(case, folder) | with_libtorch(case, chosen, folder)
     two["efficiency"] = one["us_per_atom_step"] / (2.0 * two["us_per_atom_step"])
     return [one, two]
 

@@ -11,7 +11,9 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rich.console import Console
@@ -76,6 +78,38 @@ def source_digest(folder: Path, parts: Iterable[str], more_parts: Iterable[str] 
     for part in (*parts, *compiler_flags(), processor(), *more_parts):
         digest.update(part.encode())
     return digest.hexdigest()[:16]
+
+
+def compile_library(
+    library: Path,
+    command: Sequence[str],
+    sources: Sequence[Path],
+    run: Callable[[Sequence[str]], None],
+    link: Sequence[str] = (),
+) -> None:
+    """Objects in parallel, then the shared library, aside and moved to its place.
+
+    :param command: the compiler, and its arguments but for files
+    :param run: runs a command; what it raises where one fails stops the others, which would fail alike
+    :param link: what else is linked
+    """
+    with tempfile.TemporaryDirectory(dir=library.parent, prefix="build-") as folder:
+        objects = [Path(folder) / f"{number}-{path.stem}.o" for number, path in enumerate(sources)]
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            jobs = [
+                pool.submit(run, [*command, "-c", str(source), "-o", str(target)])
+                for source, target in zip(sources, objects, strict=True)
+            ]
+            try:
+                for job in jobs:
+                    job.result()
+            except Exception:
+                pool.shutdown(cancel_futures=True)
+                raise
+        aside = Path(folder) / library.name
+        parts = [*map(str, objects), "-shared", *threads(), *shared_library_flags(), "-o", str(aside), *link]
+        run([command[0], *parts])
+        aside.replace(library)
 
 
 @contextlib.contextmanager

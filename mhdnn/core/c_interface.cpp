@@ -9,6 +9,7 @@
 #include "expected_errors.h"
 #include "mhdnn.h"
 #include "model.h"
+#include "threads.h"
 #include "weights.h"
 
 struct mhdnn_model {
@@ -16,6 +17,7 @@ struct mhdnn_model {
     std::map<int, int> element_of_number;
     mhdnn::Pairs pairs;
     mhdnn::ChargeMemory memory;
+    std::vector<double> charges;  // of the last calculation
 };
 
 namespace mhdnn {
@@ -25,58 +27,84 @@ thread_local std::string last_error;
 
 constexpr int voigt_row[6] = {0, 1, 2, 1, 0, 0}, voigt_column[6] = {0, 1, 2, 2, 2, 1};
 
-// Whether a pair counts; what is wrong with it is thrown.
-bool is_within(const mhdnn_atoms& atoms, std::int64_t pair, double cutoff) {
-    for (int side = 0; side < 2; ++side)
-        if (atoms.pairs[2 * pair + side] < 0 || atoms.pairs[2 * pair + side] >= atoms.num_atoms)
-            throw std::runtime_error(
-                "pair " + std::to_string(pair) + ": expected atoms 0 to " + std::to_string(atoms.num_atoms - 1) +
-                ", got " + std::to_string(atoms.pairs[2 * pair + side]));
-    const double square = squared_length(atoms.vectors + 3 * pair);
-    if (!std::isfinite(square))
-        throw std::runtime_error("pair " + std::to_string(pair) + ": its vector is not a number");
-    return square < cutoff * cutoff;
-}
-
-// Pairs in the order of their centres.
-void set_pairs(mhdnn_model& self, const mhdnn_atoms& atoms) {
+// Atoms of the model, and whether they are others than before.
+bool set_atoms(mhdnn_model& self, const mhdnn_atoms& atoms) {
     if (atoms.num_atoms < 0 || atoms.num_atoms > std::numeric_limits<int>::max() || atoms.num_pairs < 0)
         throw std::runtime_error(
             "expected 0 to " + std::to_string(std::numeric_limits<int>::max()) + " atoms and their pairs, got " +
             std::to_string(atoms.num_atoms) + " and " + std::to_string(atoms.num_pairs));
-    const double cutoff = self.model->metadata().cutoff;
-    Pairs& pairs = self.pairs;
-    const std::vector<int> before = pairs.element;
-    pairs.num_centers = atoms.num_atoms;
-    pairs.element.clear();
+    std::vector<int> element;
     for (std::int64_t i = 0; i < atoms.num_atoms; ++i) {
         const auto found = self.element_of_number.find(atoms.atomic_numbers[i]);
         if (found == self.element_of_number.end())
             throw std::runtime_error(
                 "atom " + std::to_string(i) + " has the atomic number " + std::to_string(atoms.atomic_numbers[i]) +
                 ", which the model was not trained for");
-        pairs.element.push_back(found->second);
+        element.push_back(found->second);
     }
-    if (pairs.element != before) self.memory.history.forget();  // other atoms
+    self.pairs.num_centers = atoms.num_atoms;
+    self.pairs.element.swap(element);
+    return self.pairs.element != element;
+}
+
+// From centre to neighbour, Å.
+std::array<double, 3> vector_of(const mhdnn_atoms& atoms, std::int64_t pair) {
+    const double* const given = (atoms.vectors ? atoms.vectors : atoms.shifts) + 3 * pair;
+    if (atoms.vectors) return {given[0], given[1], given[2]};
+    const double* const from = atoms.positions + 3 * atoms.pairs[2 * pair];
+    const double* const to = atoms.positions + 3 * atoms.pairs[2 * pair + 1];
+    return {to[0] - from[0] + given[0], to[1] - from[1] + given[1], to[2] - from[2] + given[2]};
+}
+
+void check_pairs(const mhdnn_atoms& atoms) {
+    if (atoms.num_pairs > 0 && !atoms.vectors && !(atoms.positions && atoms.shifts))
+        throw std::runtime_error("expected vectors of the pairs, or positions and shifts, got NULL");
+    for (std::int64_t side = 0; side < 2 * atoms.num_pairs; ++side)
+        if (atoms.pairs[side] < 0 || atoms.pairs[side] >= atoms.num_atoms)
+            throw std::runtime_error(
+                "pair " + std::to_string(side / 2) + ": expected atoms 0 to " + std::to_string(atoms.num_atoms - 1) +
+                ", got " + std::to_string(atoms.pairs[side]));
+}
+
+// action(pair, vector) for pairs within the cutoff.
+template <class Action>
+void for_each_near(const mhdnn_atoms& atoms, double cutoff, Action action) {
+    for (std::int64_t pair = 0; pair < atoms.num_pairs; ++pair) {
+        const auto vector = vector_of(atoms, pair);
+        const double square = squared_length(vector.data());
+        if (square < cutoff * cutoff)
+            action(pair, vector);
+        else if (!std::isfinite(square))
+            throw std::runtime_error("pair " + std::to_string(pair) + ": its vector is not a number");
+    }
+}
+
+// Pairs in the order of their centres.
+void set_pairs(mhdnn_model& self, const mhdnn_atoms& atoms) {
+    check_pairs(atoms);
+    const double cutoff = self.model->metadata().cutoff;
+    Pairs& pairs = self.pairs;
     pairs.first.assign(atoms.num_atoms + 1, 0);
-    for (std::int64_t pair = 0; pair < atoms.num_pairs; ++pair)
-        if (is_within(atoms, pair, cutoff)) ++pairs.first[atoms.pairs[2 * pair] + 1];
+    for_each_near(atoms, cutoff, [&](std::int64_t pair, const std::array<double, 3>&) {
+        ++pairs.first[atoms.pairs[2 * pair] + 1];
+    });
     for (std::int64_t i = 0; i < atoms.num_atoms; ++i) pairs.first[i + 1] += pairs.first[i];
     pairs.neighbor.resize(pairs.first.back());
     pairs.vectors.resize(3 * pairs.first.back());
     std::vector<std::int64_t> next(pairs.first.begin(), pairs.first.end() - 1);
-    for (std::int64_t pair = 0; pair < atoms.num_pairs; ++pair) {
-        if (!is_within(atoms, pair, cutoff)) continue;
+    for_each_near(atoms, cutoff, [&](std::int64_t pair, const std::array<double, 3>& vector) {
         const std::int64_t place = next[atoms.pairs[2 * pair]]++;
         pairs.neighbor[place] = static_cast<int>(atoms.pairs[2 * pair + 1]);
-        std::copy_n(atoms.vectors + 3 * pair, 3, &pairs.vectors[3 * place]);
-    }
+        std::copy_n(vector.data(), 3, &pairs.vectors[3 * place]);
+    });
 }
 
 std::unique_ptr<ChargeStep> charge_step(mhdnn_model& self, const mhdnn_atoms& atoms) {
     const Model& model = *self.model;
     if (!atoms.positions || !atoms.cell || !atoms.periodic)
         throw std::runtime_error("the model has charges: expected positions, cell and periodic, got NULL");
+    if (atoms.solver < 0 || atoms.solver > 2)
+        throw std::runtime_error("solver: expected 0, 1 or 2, got " + std::to_string(atoms.solver));
     Box box{};
     for (int a = 0; a < 3; ++a) {
         box.periodic[a] = atoms.periodic[a] != 0;
@@ -87,7 +115,8 @@ std::unique_ptr<ChargeStep> charge_step(mhdnn_model& self, const mhdnn_atoms& at
         widths.push_back(model.widths()[element]);
         hardness.push_back(model.hardness()[element]);
     }
-    const ChargeSettings settings{model.metadata().accuracy, atoms.total_charge, SolverChoice::automatic, {}};
+    const auto solver = static_cast<SolverChoice>(atoms.solver);
+    const ChargeSettings settings{model.metadata().accuracy, atoms.total_charge, solver, {}};
     return std::make_unique<ChargeStep>(
         std::make_unique<Processes>(atoms.num_atoms), box,
         std::vector<double>(atoms.positions, atoms.positions + 3 * atoms.num_atoms), widths, hardness, settings,
@@ -112,13 +141,12 @@ Derivative derivative(Model& model, const Pairs& pairs, const std::vector<double
     return result;
 }
 
-Derivative evaluate_charges(
-    mhdnn_model& self, const mhdnn_atoms& atoms, std::vector<double>& energies, std::vector<double>& charges) {
+Derivative evaluate_charges(mhdnn_model& self, const mhdnn_atoms& atoms, std::vector<double>& energies) {
     Model& model = *self.model;
     const auto step = charge_step(self, atoms);
-    charges = step->equilibrate(model.electronegativity(), {});
-    model.mark_outside(charges);
-    energies = model.energies(charges);
+    self.charges = step->equilibrate(model.electronegativity(), {});
+    model.mark_outside(self.charges);
+    energies = model.energies(self.charges);
     const auto response = step->respond(model.gradient_by_charge());
     Derivative result = derivative(model, self.pairs, response);
     const auto electrostatic = step->energies();
@@ -148,40 +176,51 @@ void store_force_errors(
     std::copy(found.begin(), found.end(), errors);
 }
 
-void compute(mhdnn_model& self, const mhdnn_atoms& atoms, mhdnn_result& result) {
+void store(
+    const mhdnn_model& self, const std::vector<double>& energies, const Derivative& found, mhdnn_result& result) {
+    Model& model = *self.model;
+    std::copy(found.strain.begin(), found.strain.end(), result.virial);
+    if (result.energies) std::copy(energies.begin(), energies.end(), result.energies);
+    if (result.forces) std::copy(found.forces.begin(), found.forces.end(), result.forces);
+    if (result.charges) std::copy(self.charges.begin(), self.charges.end(), result.charges);
+    const std::vector<char> marks = result.outside ? model.mark_outside() : std::vector<char>();
+    if (result.outside) std::copy(marks.begin(), marks.end(), result.outside);
+    if (result.force_errors) store_force_errors(self, found.forces, marks, result.force_errors);
+    if (!result.function_sums) return;
+    const auto sums = model.function_sums();
+    std::copy(sums.begin(), sums.end(), result.function_sums);
+}
+
+int compute(mhdnn_model& self, const mhdnn_atoms& atoms, mhdnn_result& result) {
+    if (set_atoms(self, atoms)) self.memory.history.forget();
     set_pairs(self, atoms);
     Model& model = *self.model;
-    model.set_pairs(self.pairs, {result.outside || result.force_errors, result.force_errors != nullptr});
-    std::vector<double> energies, charges;
+    model.set_pairs(
+        self.pairs, {result.outside != nullptr, result.force_errors != nullptr, result.function_sums != nullptr});
+    std::vector<double> energies;
     Derivative found;
+    self.charges.clear();
     if (model.metadata().charges) {
-        found = evaluate_charges(self, atoms, energies, charges);
+        found = evaluate_charges(self, atoms, energies);
     } else {
         energies = model.energies({});
         found = derivative(model, self.pairs, {});
     }
     result.energy = 0.0;
     for (const double energy : energies) result.energy += energy;
-    if (!std::isfinite(result.energy))
-        throw std::runtime_error("the energy is not a number; look for atoms at the same place");
-    std::copy(found.strain.begin(), found.strain.end(), result.virial);
-    if (result.energies) std::copy(energies.begin(), energies.end(), result.energies);
-    if (result.forces) std::copy(found.forces.begin(), found.forces.end(), result.forces);
-    if (result.charges) std::copy(charges.begin(), charges.end(), result.charges);
-    const std::vector<char>& outside = model.mark_outside();
-    if (result.outside) std::copy(outside.begin(), outside.end(), result.outside);
-    if (result.force_errors) store_force_errors(self, found.forces, outside, result.force_errors);
+    if (std::isfinite(result.energy)) return store(self, energies, found, result), 0;
+    last_error = "the energy is not a number; look for atoms at the same place";
+    return MHDNN_NOT_FINITE;
 }
 
 // Nothing may leave C++ by an exception.
 template <class Action>
 int guarded(Action action) {
     try {
-        action();
-        return 0;
+        return action();
     } catch (const std::exception& problem) {
         last_error = problem.what();
-        return 1;
+        return MHDNN_FAILED;
     }
 }
 
@@ -199,6 +238,7 @@ mhdnn_model* mhdnn_open(const char* path, const char* dtype) {
         int element = 0;
         for (const int number : opened->model->metadata().atomic_numbers) opened->element_of_number[number] = element++;
         result = opened.release();
+        return 0;
     });
     return result;
 }
@@ -209,9 +249,26 @@ double mhdnn_cutoff(const mhdnn_model* model) { return model->model->metadata().
 
 int mhdnn_has_charges(const mhdnn_model* model) { return model->model->metadata().charges ? 1 : 0; }
 
+int mhdnn_num_functions(const mhdnn_model* model) { return model->model->num_functions(); }
+
 int mhdnn_compute(mhdnn_model* model, const mhdnn_atoms* atoms, mhdnn_result* result) {
-    return mhdnn::guarded([&] { mhdnn::compute(*model, *atoms, *result); });
+    return mhdnn::guarded([&] {
+        const int code = mhdnn::compute(*model, *atoms, *result);
+        if (code) model->memory.history.forget();
+        return code;
+    });
 }
+
+const char* mhdnn_why_outside(mhdnn_model* model, int64_t atom) {
+    mhdnn::guarded([&] {
+        if (atom < 0 || atom >= model->pairs.num_centers) throw std::runtime_error("no such atom");
+        mhdnn::last_error = model->model->why_outside(atom, model->charges);
+        return 0;
+    });
+    return mhdnn::last_error.c_str();
+}
+
+void mhdnn_set_num_threads(int count) { mhdnn::choose_threads(count); }
 
 const char* mhdnn_last_error(void) { return mhdnn::last_error.c_str(); }
 }

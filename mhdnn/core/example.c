@@ -79,7 +79,16 @@ int main(int argc, char** argv) {
         return 1;
     }
     Pairs list = find_pairs(count, positions, cell, mhdnn_cutoff(model));
-    const mhdnn_atoms atoms = {count, numbers, list.count, list.pairs, list.vectors, positions, cell, periodic, 0.0};
+    const mhdnn_atoms atoms = {
+        .num_atoms = count,
+        .atomic_numbers = numbers,
+        .num_pairs = list.count,
+        .pairs = list.pairs,
+        .vectors = list.vectors,
+        .positions = positions,
+        .cell = cell,
+        .periodic = periodic,
+    };
     mhdnn_result result = {0};
     result.forces = forces;
     if (mhdnn_compute(model, &atoms, &result) != 0) {

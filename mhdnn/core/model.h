@@ -35,6 +35,7 @@ struct ErrorModel {
 struct Wanted {
     bool marks = true;   // of centres outside the training data
     bool grades = true;  // of rigidity, if the model knows its errors
+    bool sums = false;   // of scaled functions
 };
 
 // Errors are std::runtime_error with a sentence for the user.
@@ -62,6 +63,10 @@ public:
     virtual bool knows_training_domain() const = 0;
     // Grade and excess of each centre, two numbers a centre.
     virtual std::vector<double> grades() const = 0;
+    // Sums of the scaled functions over the centres of each element, those of one element after the other; of the plain
+    // model only.
+    virtual std::vector<double> function_sums() const { return {}; }
+    virtual int num_functions() const { return 0; }
     // Electronegativity of the centres, eV/e.
     virtual std::vector<double> electronegativity() = 0;
     // Short-range energies of the centres, eV, at the charges of all atoms (empty without charges).

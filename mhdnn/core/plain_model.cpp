@@ -26,6 +26,7 @@ struct Worker {
     std::vector<Lanes<T>> functions, scaled, gradient;
     typename Network<T>::Space network;
     typename Rigidity<T>::Space rigidity;
+    std::vector<double> sums;  // of scaled functions, of each element
 
     Worker(const Weights& weights, int num_elements) : views(block) {
         const GroupSource<T> source{weights, views, num_elements};
@@ -78,6 +79,8 @@ public:
     }
     bool knows_training_domain() const override { return domain_.is_complete(); }
     std::vector<double> grades() const override { return grades_; }
+    std::vector<double> function_sums() const override;
+    int num_functions() const override { return num_functions_; }
     std::vector<double> electronegativity() override { return electronegativity_; }
     std::vector<double> energies(const std::vector<double>& charges) override;
     std::vector<double> gradient_by_charge() const override { return by_charges_; }
@@ -90,6 +93,8 @@ private:
     template <class Action>
     void for_each_block(Action action);
     void look(Worker<T>&, std::int64_t first);
+    void mark(const Worker<T>&);
+    void add_to_sums(Worker<T>&) const;
     void scale(Worker<T>&) const;
     void unscale(Lanes<T>* gradient) const;
     void short_range(Worker<T>&, std::int64_t block);
@@ -182,6 +187,7 @@ void PlainModel<T>::set_pairs(const Pairs& pairs, Wanted wanted) {
     grades_.resize(wanted_.grades ? 2 * pairs.num_centers : 0);
     energies_.assign(pairs.num_centers, 0.0);
     gradient_.resize(3 * pairs.num_pairs());
+    for (auto& worker : workers_) worker->sums.clear();
     if (!metadata_.charges)
         return for_each_block([this](Worker<T>& worker, std::int64_t block) { short_range(worker, block); });
     electronegativity_.resize(pairs.num_centers);
@@ -198,22 +204,47 @@ void PlainModel<T>::look(Worker<T>& worker, std::int64_t number) {
     worker.evaluate_functions();
     scale(worker);
     const Block<T>& block = worker.block;
-    if (wanted_.marks) {
-        using Bits = typename VectorTypes<T>::Bits;
-        const T *const lower = lower_[block.element].data(), *const upper = upper_[block.element].data();
-        Bits inside = ~Bits{};
-        for (int f = 0; f < num_functions_; ++f) {  // false for what is no number, too
-            const auto value = worker.functions[f].native;
-            inside &= (Bits)(value >= Lanes<T>(lower[f]).native) & (Bits)(value <= Lanes<T>(upper[f]).native);
-        }
-        for (int lane = 0; lane < block.num_atoms; ++lane)
-            outside_[block.centers[lane]] = !inside[lane] || distances_.is_outside(*pairs_, block.centers[lane]);
-    }
+    if (wanted_.marks) mark(worker);
+    if (wanted_.sums) add_to_sums(worker);
     if (!wanted_.grades) return;
     double grades[2 * width];
     rigidity_.evaluate(block.element, worker.scaled.data(), block.num_atoms, grades, worker.rigidity);
     for (int lane = 0; lane < block.num_atoms; ++lane)
         std::copy(grades + 2 * lane, grades + 2 * lane + 2, &grades_[2 * block.centers[lane]]);
+}
+
+// Atoms of a block outside the training data, by functions and distances.
+template <class T>
+void PlainModel<T>::mark(const Worker<T>& worker) {
+    using Bits = typename VectorTypes<T>::Bits;
+    const Block<T>& block = worker.block;
+    const T *const lower = lower_[block.element].data(), *const upper = upper_[block.element].data();
+    Bits inside = ~Bits{};
+    for (int f = 0; f < num_functions_; ++f) {  // false for what is no number, too
+        const auto value = worker.functions[f].native;
+        inside &= (Bits)(value >= Lanes<T>(lower[f]).native) & (Bits)(value <= Lanes<T>(upper[f]).native);
+    }
+    for (int lane = 0; lane < block.num_atoms; ++lane)
+        outside_[block.centers[lane]] = !inside[lane] || distances_.is_outside(*pairs_, block.centers[lane]);
+}
+
+template <class T>
+void PlainModel<T>::add_to_sums(Worker<T>& worker) const {
+    worker.sums.resize(num_elements() * num_functions_);
+    double* const sums = &worker.sums[worker.block.element * num_functions_];
+    for (int f = 0; f < num_functions_; ++f) {
+        double sum = 0.0;
+        for (int lane = 0; lane < worker.block.num_atoms; ++lane) sum += double(worker.scaled[f][lane]);
+        sums[f] += sum;
+    }
+}
+
+template <class T>
+std::vector<double> PlainModel<T>::function_sums() const {
+    std::vector<double> result(num_elements() * num_functions_, 0.0);
+    for (const auto& worker : workers_)
+        for (std::size_t i = 0; i < worker->sums.size(); ++i) result[i] += worker->sums[i];
+    return result;
 }
 
 template <class T>

@@ -14,6 +14,8 @@ import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
+from mhdnn.deploy.core_library import CoreError
+from mhdnn.deploy.core_model import CoreModel, core_model_of
 from mhdnn.deploy.guard import ExtrapolationGuard
 from mhdnn.deploy.model_file import load_model
 from mhdnn.dispersion import DispersionCorrection
@@ -24,6 +26,7 @@ from mhdnn.neighbors import NeighborPairs, find_pairs, squared_lengths
 from mhdnn.prediction import ChargedAtoms, Prediction, Spread, predict
 from mhdnn.structure import Geometry
 
+NO_PAIRS = NeighborPairs(np.zeros(0, dtype=int), np.zeros(0, dtype=int), np.zeros((0, 3)))
 KEYWORDS_OF_ASE = ("atoms", "directory", "label")
 
 
@@ -82,6 +85,7 @@ class MHDNNCalculator(Calculator):
             missing += ["charges", "dipole"]
         self.implemented_properties = [p for p in self.implemented_properties if p not in missing]
         self.guard = ExtrapolationGuard(extrapolation, self.potential.domain, str(model))
+        self.core = core_model_of(Path(model), self.potential, self.device, solver)
         self.num_neighbor_searches = 0
         self._pairs: NeighborPairs | None = None
         self._searched: Atoms | None = None
@@ -110,19 +114,12 @@ class MHDNNCalculator(Calculator):
         self._check_geometry()
         asked = properties or ()
         shares = "stresses" in asked and bool(self.atoms.cell.rank == 3)
-        geometry = self._geometry()
         if self.metadata["charges"]:
-            self.guard.look_at_total_charge(float(geometry.total_charge))
-        prediction = predict(
-            self.potential,
-            geometry,
-            solver=self.solver,
-            history=self._history,
-            atomic_virials=shares,
-            guard=None if self.guard.choice == "off" else self.guard,
-            uncertainty=True,
-            spread=True,
-        )
+            self.guard.look_at_total_charge(self._total_charge())
+        pairs = self._pairs_with_skin()
+        core = None if shares else self.core
+        prediction = self._asked_torch(pairs, shares) if core is None else self._asked_core(core, pairs)
+        geometry = self._geometry()
         self._check_finite(prediction, geometry)
         self._charges = prediction.charges
         self.guard.report()
@@ -132,6 +129,28 @@ class MHDNNCalculator(Calculator):
             self.results.update(self._spread(prediction.spread, geometry))
         if self.dispersion:
             self._add_dispersion(self.dispersion, atomic="energies" in asked)
+
+    def _asked_core(self, core: CoreModel, pairs: NeighborPairs) -> Prediction:
+        try:
+            return core.predict(self.atoms, pairs, self._total_charge(), self._watching())
+        except CoreError:
+            self._asked_torch(pairs, False)  # says more of what is wrong with the atoms
+            raise
+
+    def _asked_torch(self, pairs: NeighborPairs, shares: bool) -> Prediction:
+        return predict(
+            self.potential,
+            self._geometry(pairs),
+            solver=self.solver,
+            history=self._history,
+            atomic_virials=shares,
+            guard=self._watching(),
+            uncertainty=True,
+            spread=True,
+        )
+
+    def _watching(self) -> ExtrapolationGuard | None:
+        return None if self.guard.choice == "off" else self.guard
 
     def _results(self, prediction: Prediction, geometry: Geometry) -> dict[str, Any]:
         """What every model gives."""
@@ -230,18 +249,18 @@ class MHDNNCalculator(Calculator):
         if self._charges is None:
             reason = "nothing has been calculated yet" if self.metadata.get("charges") else "the model has no charges"
             raise ModelError(f"`electrostatic_potential`: {reason}; it needs the charges of a calculation")
-        charged = ChargedAtoms(self.potential, self._geometry(), self.solver)
+        charged = ChargedAtoms(self.potential, self._geometry(), self.solver)  # charges need no pairs
         where = torch.as_tensor(points, dtype=torch.float64, device=self.device)
         return charged.coulomb.potential_at(where, self._charges).detach().cpu().numpy()
 
-    def _geometry(self) -> Geometry:
-        """The atoms with the pairs within the cutoff."""
+    def _geometry(self, pairs: NeighborPairs | None = None) -> Geometry:
+        """The atoms, with those of some pairs that are within the cutoff."""
         num_atoms = len(self.atoms)
 
         def tensor(values: Any, dtype: torch.dtype = torch.float64) -> torch.Tensor:
             return torch.as_tensor(np.asarray(values), dtype=dtype, device=self.device)
 
-        center, neighbor, shifts = self._pairs_with_skin()
+        center, neighbor, shifts = pairs or NO_PAIRS
         geometry = Geometry(
             atomic_numbers=tensor(self.atoms.numbers, torch.long),
             positions=tensor(self.atoms.positions),
@@ -255,6 +274,8 @@ class MHDNNCalculator(Calculator):
             total_charge=tensor([self._total_charge()]),
             dataset_index=tensor([0], torch.long),
         )
+        if pairs is None:
+            return geometry
         near = torch.nonzero(squared_lengths(geometry.pair_vectors()) < self.cutoff**2).squeeze(1)
         return geometry.with_pairs(near)
 

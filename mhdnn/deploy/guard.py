@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,8 @@ class ExtrapolationGuard:
         self.choice, self.domain = choice, domain
         self.outside = np.zeros(0, dtype=bool)
         self.num_extrapolations = 0
-        self._seen: tuple[SeenAtoms, torch.Tensor | None] | None = None
+        self._atomic_numbers = np.zeros(0, dtype=int)
+        self._why: Callable[[int], str] | None = None
         self._told_of_total_charge = False
         if choice != "off" and not domain.is_complete():
             warnings.warn(
@@ -75,17 +77,33 @@ class ExtrapolationGuard:
         pairs = (atoms.vectors.detach(), geometry.center_index, geometry.neighbor_index)
         outside = self.domain.functions_outside(functions, element)
         outside |= self.domain.distances_outside(*pairs, element, geometry.num_atoms)
-        self._mark(outside, atoms, None)
+        self._mark_seen(outside, atoms, None)
 
     def look_at_charges(self, atoms: SeenAtoms, charges: torch.Tensor) -> None:
         """Mark atoms by their charges (e), too; as `look`."""
         outside = self.domain.charges_outside(charges, atoms.element_index)
-        self._mark(outside | torch.as_tensor(self.outside, device=outside.device), atoms, charges)
+        self._mark_seen(outside | torch.as_tensor(self.outside, device=outside.device), atoms, charges)
 
-    def _mark(self, outside: torch.Tensor, atoms: SeenAtoms, charges: torch.Tensor | None) -> None:
-        self.outside = outside.cpu().numpy()
-        self._seen = (atoms, charges)
-        if self.choice == "stop" and self.outside.any():
+    def _mark_seen(self, outside: torch.Tensor, atoms: SeenAtoms, charges: torch.Tensor | None) -> None:
+        geometry = atoms.geometry
+
+        def why(number: int) -> str:
+            pairs = (atoms.vectors.detach(), geometry.center_index, geometry.neighbor_index)
+            functions = atoms.symmetry_functions.detach()
+            return str(self.domain.why_outside(number, functions, *pairs, atoms.element_index, charges))
+
+        self.mark(outside.cpu().numpy(), geometry.atomic_numbers.cpu().numpy(), why)
+
+    def mark(self, outside: np.ndarray, atomic_numbers: np.ndarray, why: Callable[[int], str]) -> None:
+        """Take marks that were found.
+
+        :param outside: shape (num_atoms,), bool
+        :param atomic_numbers: shape (num_atoms,)
+        :param why: tells in words why an atom is outside; called until `report`
+        :raises ModelError: if there are any and the choice is stop
+        """
+        self.outside, self._atomic_numbers, self._why = outside, atomic_numbers, why
+        if self.choice == "stop" and outside.any():
             self.num_extrapolations += 1
             raise ModelError(f"`atoms`: {self._words()}; {REMEDY}")
 
@@ -100,20 +118,16 @@ class ExtrapolationGuard:
                     ExtrapolationWarning,
                     stacklevel=3,
                 )
-        self._seen = None
+        self._why = None
 
     def _words(self) -> str:
-        assert self._seen is not None
-        atoms, charges = self._seen
-        geometry, numbers = atoms.geometry, np.flatnonzero(self.outside)
-        atomic_numbers = geometry.atomic_numbers.cpu().numpy()
-        pairs = (atoms.vectors.detach(), geometry.center_index, geometry.neighbor_index)
+        assert self._why is not None
+        numbers, atomic_numbers = np.flatnonzero(self.outside), self._atomic_numbers
         first = int(numbers[0])
-        why = self.domain.why_outside(first, atoms.symmetry_functions.detach(), *pairs, atoms.element_index, charges)
         formula, symbol = Atoms(atomic_numbers[numbers]).get_chemical_formula(), chemical_symbols[atomic_numbers[first]]
         return (
             f"{len(numbers)} of {len(atomic_numbers)} atoms ({formula}, the first is number {first}) are {OUTSIDE} "
-            f"({symbol}: {why})"
+            f"({symbol}: {self._why(first)})"
         )
 
 

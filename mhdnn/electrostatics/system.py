@@ -225,6 +225,16 @@ def errors_of_core() -> Iterator[None]:
         raise ElectrostaticsError(f"`{found[1]}`{found[2]}") from error
 
 
+def solver_number(solver: str) -> int:
+    """As the core numbers solvers.
+
+    :raises ConfigError: if there is none of this name
+    """
+    if solver not in SOLVERS:
+        raise ConfigError(f"`solver`: expected one of {', '.join(SOLVERS)}, got {solver!r}; choose one of them")
+    return SOLVERS.index(solver)
+
+
 def build_coulomb(
     positions: torch.Tensor,
     cell: torch.Tensor,
@@ -256,8 +266,7 @@ def build_coulomb(
         cell vector, or one direction is periodic; if cell or widths require a gradient
     :raises ElectrostaticsError: if there is too little memory
     """
-    if solver not in SOLVERS:
-        raise ConfigError(f"`solver`: expected one of {', '.join(SOLVERS)}, got {solver!r}; choose one of them")
+    chosen_solver = solver_number(solver)
     if not 1e-14 < accuracy < 1e-2:
         raise ConfigError(f"`accuracy`: expected a number between 1e-14 and 1e-2, got {accuracy}; 1e-6 suits most uses")
     if smearing is not None and not (smearing > 0 and math.isfinite(smearing)):
@@ -277,7 +286,7 @@ def build_coulomb(
     structures = torch.classes.mhdnn.Structures if compiled else ReferenceStructures
     with errors_of_core():
         try:
-            engine = structures(*geometry, accuracy, SOLVERS.index(solver), smearing or 0.0)
+            engine = structures(*geometry, accuracy, chosen_solver, smearing or 0.0)
         except RuntimeError:
             check_cells(cell, pbc)  # says more about them than the core
             raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
 from mhdnn.compilation import processor
@@ -28,6 +29,11 @@ def library_name(level: str, torch_version: str) -> str:
     return f"mhdnn_operators-torch{'.'.join(torch_version.split('.')[:2])}-{level}.so"
 
 
+def core_name(level: str) -> str:
+    """Of the core, which knows no torch."""
+    return f"mhdnn_core-{level}.so"
+
+
 def levels_of(features: set[str], machine: str) -> list[str]:
     """The levels that a processor has, the best first.
 
@@ -43,12 +49,22 @@ def levels_of(features: set[str], machine: str) -> list[str]:
 
 
 def shipped_library(folder: Path = FOLDER) -> Path | None:
-    """The library for this torch and this processor that the wheel brought, or None."""
+    """The operators for this torch and this processor that the wheel brought, or None."""
+    version = importlib.metadata.version("torch")
+    return _best(folder, lambda level: library_name(level, version))
+
+
+def shipped_core(folder: Path = FOLDER) -> Path | None:
+    """The core for this processor that the wheel brought, or None."""
+    return _best(folder, core_name)
+
+
+def _best(folder: Path, name_of: Callable[[str], str]) -> Path | None:
+    """The library of the best level that this processor has and the folder, too."""
     if not folder.is_dir():
         return None
-    version = importlib.metadata.version("torch")
     for level in levels_of(set(processor().split()), platform.machine()):
-        library = folder / library_name(level, version)
+        library = folder / name_of(level)
         if library.is_file():
             return library
     return None

@@ -216,10 +216,19 @@ class ErrorModel(nn.Module):
         size = num_structures * self.num_elements
         sums = torch.zeros(size, functions.shape[1], dtype=functions.dtype, device=functions.device)
         sums = sums.index_add(0, rows, functions)
-        features = sums @ self.axes
-        counts = torch.zeros(size, dtype=features.dtype, device=features.device)
-        counts = counts.index_add(0, rows, torch.ones_like(rows, dtype=features.dtype))
-        features = torch.cat([counts.unsqueeze(1), features], 1)
+        counts = torch.zeros(size, dtype=functions.dtype, device=functions.device)
+        counts = counts.index_add(0, rows, torch.ones_like(rows, dtype=functions.dtype))
+        return self.grades_of_sums(sums, counts, num_structures)
+
+    @torch.jit.export
+    def grades_of_sums(self, sums: torch.Tensor, counts: torch.Tensor, num_structures: int) -> torch.Tensor:
+        """`structure_grades`, from sums of functions over the atoms of an element in a structure.
+
+        :param sums: one row for each element of the first structure, then of the next, shape (num_structures ·
+            num_elements, num_functions)
+        :param counts: numbers of these atoms
+        """
+        features = torch.cat([counts.unsqueeze(1), sums @ self.axes], 1)
         rests = self.rests(sums, features).view(num_structures, -1).sum(1)
         squares = (features.view(num_structures, -1) @ self.factor).square().sum(1) + rests
         return squares.to(torch.float64).sqrt()

@@ -5,19 +5,16 @@ The plugin is plain C++ (`mhdnn/core`); nothing here imports torch unless libtor
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from mhdnn.compilation import announced, compiler, compiler_flags, only_one, shared_library_flags, threads
+from mhdnn.compilation import announced, compile_library, compiler, compiler_flags, only_one
 from mhdnn.deploy.lammps.plugin import (
     CORE_FOLDER,
     KERNEL_FOLDER,
@@ -68,7 +65,9 @@ def build_plugin(lammps: Lammps | None = None, cxx: str | None = None, flags: st
     with only_one(plugin.parent):
         if not plugin.is_file() or lammps != installed_lammps():
             with announced(f"the pair style for LAMMPS {lammps.version}"):
-                _compile(plugin, lammps, command, shlex.split(flags), libtorch)
+                arguments = [command, *compiler_arguments(lammps, shlex.split(flags), libtorch)]
+                link = libtorch.link if libtorch else ()
+                compile_library(plugin, arguments, plugin_sources(torch), _run, link)
         remember(plugin)
     return plugin
 
@@ -77,28 +76,6 @@ def plugin_sources(torch: bool) -> list[Path]:
     """All C++ of the plugin."""
     found = [*SOURCE_FOLDER.glob("*.cpp"), *CORE_FOLDER.rglob("*.cpp")]
     return sorted(path for path in found if path.name not in (C_INTERFACE, *(() if torch else (TORCH_SOURCE,))))
-
-
-def _compile(plugin: Path, lammps: Lammps, command: str, flags: Sequence[str], libtorch: Libtorch | None) -> None:
-    """Objects in parallel, then the library, aside and moved to its place."""
-    arguments = [command, *compiler_arguments(lammps, flags, libtorch)]
-    sources = plugin_sources(libtorch is not None)
-    with tempfile.TemporaryDirectory(dir=plugin.parent, prefix="build-") as folder:
-        objects = [Path(folder) / f"{number}-{path.stem}.o" for number, path in enumerate(sources)]
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-            jobs = [
-                pool.submit(_run, [*arguments, "-c", str(source), "-o", str(target)])
-                for source, target in zip(sources, objects, strict=True)
-            ]
-            try:
-                for job in jobs:
-                    job.result()
-            except BuildError:
-                pool.shutdown(cancel_futures=True)  # the others would fail alike, and take minutes
-                raise
-        link = [*map(str, objects), "-shared", *threads(), *shared_library_flags(), "-o", f"{folder}/{plugin.name}"]
-        _run([command, *link, *(libtorch.link if libtorch else ())])
-        (Path(folder) / plugin.name).replace(plugin)
 
 
 def compiler_arguments(lammps: Lammps, flags: Sequence[str], libtorch: Libtorch | None = None) -> list[str]:
