@@ -56,6 +56,7 @@ class MHDNNCalculator(Calculator):
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "stresses", "charges", "dipole"]
+    ignored_changes = {"initial_charges", "initial_magmoms"}  # the energy does not depend on them
 
     def __init__(
         self,

@@ -3,7 +3,8 @@
 import pytest
 
 from mhdnn.compilation import compiler
-from tests.core.library import Library, build
+from mhdnn.deploy.core_library import build
+from tests.core.library import Library
 
 
 @pytest.fixture(scope="session")

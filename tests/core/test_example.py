@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from mhdnn import MHDNNCalculator
-from mhdnn.compilation import threads
-from mhdnn.deploy.lammps.plugin import CORE_FOLDER
+from mhdnn.compilation import compiler, threads
+from mhdnn.deploy.core_library import build
+from mhdnn.deploy.lammps.plugin import CORE_FOLDER, KERNEL_FOLDER
 from mhdnn.deploy.model_file import metadata_of, save_model
 from tests.builders import charge_settings, random_charge_potential, structures
-from tests.core.library import build, run
+from tests.core.library import run
 from tests.core.test_models import ELEMENTS, model_with
 
 COMPILER = shutil.which("cc") or shutil.which("gcc")
@@ -54,6 +55,15 @@ def test_same_as_in_ase(program, tmp_path, charges):
     np.testing.assert_allclose(found, expected, rtol=0, atol=relative * np.abs(expected).max())
     stress = atoms.get_stress() * atoms.get_volume()
     np.testing.assert_allclose(np.array(virial[:6], dtype=float), stress, rtol=0, atol=relative * np.abs(stress).max())
+
+
+def test_core_has_no_warnings():
+    command = compiler()
+    if command is None:
+        pytest.skip("no C++ compiler")
+    flags = ["-std=c++17", "-fsyntax-only", "-fopenmp", "-Wall", "-Wextra", "-Werror", "-Wno-psabi"]
+    for source in sorted(CORE_FOLDER.rglob("*.cpp")):
+        run([command, *flags, f"-I{CORE_FOLDER}", f"-I{KERNEL_FOLDER}", str(source)])
 
 
 def test_errors_are_told(program, tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from mhdnn.deploy.core_library import CoreError
 from mhdnn.deploy.hdnnp.importing import import_potential
 from mhdnn.deploy.model_file import load_model, metadata_of, save_model
 from mhdnn.factory import build_potential
@@ -20,7 +21,6 @@ from tests.builders import (
     random_potential,
     structures,
 )
-from tests.core.library import CoreError
 from tests.hdnnp import OwnPotential
 from tests.lammps.fitted import save_fitted_models
 from tests.lammps.test_grades import give_errors
@@ -211,6 +211,17 @@ def test_mesh(core, tmp_path):
     compare(core, tmp_path / "model.pt", atoms, 1e-7)
 
 
+def test_vectors_from_positions(core, tmp_path):
+    path, atoms = model_with(tmp_path / "model.pt", {}), structures()["triclinic"]
+    geometry = geometry_of(atoms)
+    vectors = geometry.pair_vectors().numpy()
+    expected = core.evaluate(path, geometry, vectors, atoms)
+    found = core.evaluate(path, geometry, None, atoms, shifts=geometry.cell_shifts.numpy())
+    close(found.forces, torch.from_numpy(expected.forces), DOUBLE, "forces")
+    with pytest.raises(CoreError, match="expected vectors of the pairs, or positions and shifts, got NULL"):
+        core.evaluate(path, geometry, None, atoms)
+
+
 def test_unknown_element_and_missing_file(core, tmp_path):
     atoms = structures()["tiny"]
     atoms.numbers[0] = 8
@@ -220,6 +231,6 @@ def test_unknown_element_and_missing_file(core, tmp_path):
     with pytest.raises(CoreError, match="atom 0 has the atomic number 8, which the model was not trained for"):
         core.evaluate(path, geometry, vectors, atoms)
     with pytest.raises(CoreError, match=r"nowhere.pt: no such model file"):
-        core.open(tmp_path / "nowhere.pt")
+        core.model(tmp_path / "nowhere.pt")
     with pytest.raises(CoreError, match="dtype: expected model, float32 or float64, got half"):
-        core.open(path, "half")
+        core.model(path, "half")

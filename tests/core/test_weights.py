@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mhdnn.archive import write_archive
+from mhdnn.deploy.core_library import CoreError
 from mhdnn.deploy.export import export_checkpoint
-from tests.core.library import CoreError
 from tests.core.test_models import compare, model_with
 from tests.unit.test_archive import RELEASED
 
@@ -49,7 +49,7 @@ def changed(model: Path, folder: Path, name: str, change) -> Path:
 )  # fmt: skip
 def test_what_is_wrong_is_said(core, model, tmp_path, name, change, sentence):
     with pytest.raises(CoreError, match=sentence):
-        core.open(changed(model, tmp_path, name, change))
+        core.model(changed(model, tmp_path, name, change))
 
 
 @pytest.mark.parametrize("shape", ["9223372036854775807 9223372036854775807", "-1 -1", "4294967296 4294967296"])
@@ -60,11 +60,11 @@ def test_sizes_that_overflow(core, model, tmp_path, shape):
         return "\n".join(lines).encode()
 
     with pytest.raises(CoreError, match="lies beyond their end|has a negative size"):
-        core.open(changed(model, tmp_path, "weights.txt", enlarge))
+        core.model(changed(model, tmp_path, "weights.txt", enlarge))
 
 
 def test_an_unchanged_copy_is_read(core, model, tmp_path):
-    core.functions.mhdnn_close(core.open(changed(model, tmp_path, "nothing", lambda content: content)))
+    core.close(core.model(changed(model, tmp_path, "nothing", lambda content: content)))
 
 
 def test_damage_is_noticed(core, model, tmp_path):
@@ -74,7 +74,7 @@ def test_damage_is_noticed(core, model, tmp_path):
     content[place + 1000] ^= 4
     (tmp_path / "damaged.pt").write_bytes(content)
     with pytest.raises(CoreError, match="is damaged"):
-        core.open(tmp_path / "damaged.pt")
+        core.model(tmp_path / "damaged.pt")
 
 
 def test_an_older_file_is_written_again(core, tmp_path):
@@ -82,6 +82,6 @@ def test_an_older_file_is_written_again(core, tmp_path):
 
     old = shutil.copy(RELEASED / "short_format3.pt", tmp_path / "old.pt")
     with pytest.raises(CoreError, match="has no plain weights.*`mhdnn export checkpoint=MODEL.pt output=NEW.pt`"):
-        core.open(old)
+        core.model(old)
     atoms = read(RELEASED / "short_format3.extxyz")
     compare(core, export_checkpoint(old, tmp_path / "new.pt"), atoms, 1e-5)
