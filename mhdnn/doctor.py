@@ -14,6 +14,7 @@ from rich.table import Table
 
 import mhdnn
 from mhdnn.compilation import compiler, compiler_flags
+from mhdnn.deploy import core_library
 from mhdnn.deploy.lammps.plugin import existing_plugin, installed_lammps
 from mhdnn.errors import BuildError
 from mhdnn.kernels import build as kernels
@@ -45,6 +46,16 @@ def operator_finding() -> str:
     return "not compiled yet: compiled on first use, or now by `mhdnn doctor --build`"
 
 
+def core_finding() -> str:
+    """What the ASE calculator runs on."""
+    if os.environ.get(VARIABLE, "auto") == "torch":
+        return "torch"
+    library = core_library.existing_library()
+    if library is not None:
+        return f"compiled ({library})"
+    return "torch" if compiler() is None else "not compiled yet: compiled by the first calculator"
+
+
 def lammps_finding() -> str:
     """The LAMMPS of this environment and its pair style."""
     lammps = installed_lammps()
@@ -68,6 +79,7 @@ def findings() -> dict[str, str]:
         "C++ compiler": compiler_finding(),
         "CUDA compiler": kernels.cuda_compiler() or "none that this torch can use",
         "symmetry functions": operator_finding(),
+        "ASE calculator": core_finding(),
         "LAMMPS": lammps_finding(),
         "torch-scatter": "used" if HAS_TORCH_SCATTER else "not installed (optional)",
     }
@@ -79,10 +91,11 @@ def findings() -> dict[str, str]:
 def doctor(build: bool = False) -> None:
     """What this machine has: versions, compiler, symmetry functions, LAMMPS.
 
-    :param build: compile the symmetry functions again before
+    :param build: compile the symmetry functions and the core again before
     """
     if build:
         kernels.build(verbose=True, force=True)
+        core_library.build(force=True)
     table = Table(show_header=False, box=None)
     table.add_column()
     table.add_column(overflow="fold")

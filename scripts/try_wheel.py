@@ -64,6 +64,7 @@ def try_in(folder: Path, any_operators: bool) -> float:
     from mhdnn.data.ase_bridge import atoms_from_structure
     from mhdnn.data.bundled import bundled_path
     from mhdnn.data.store import StoreReader
+    from mhdnn.deploy.core_library import existing_library
     from mhdnn.kernels import operator_state
 
     state = operator_state()
@@ -73,7 +74,11 @@ def try_in(folder: Path, any_operators: bool) -> float:
     atoms = atoms_from_structure(next(chain for chain in chains if chain.total_charge == 0))
     atoms.calc = MHDNNCalculator(folder / "run/model.pt")
     energy = atoms.get_potential_energy()
-    print(f"{energy:.6f} eV with {state.library}")
+    core = existing_library()
+    assert atoms.calc.core is not None
+    assert core is not None
+    assert any_operators or core.parent.name == "compiled", core
+    print(f"{energy:.6f} eV with {state.library} and {core}")
     atoms.set_initial_charges(np.zeros(len(atoms)))
     atoms.center(vacuum=10.0)
     write(folder / "atoms.data", atoms, format="lammps-data", atom_style="charge", masses=True)

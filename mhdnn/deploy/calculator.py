@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
+from ase.data import chemical_symbols
 
 from mhdnn.deploy.core_library import CoreError
 from mhdnn.deploy.core_model import CoreModel, core_model_of
@@ -298,7 +299,8 @@ class MHDNNCalculator(Calculator):
         return float(self.atoms.info.get("total_charge", self.total_charge))
 
     def _check_elements(self) -> None:
-        unknown = sorted(set(self.atoms.get_chemical_symbols()) - set(self.metadata["elements"]))
+        numbers = np.unique(self.atoms.numbers)  # symbols of all atoms would cost as much as their energy
+        unknown = sorted({chemical_symbols[number] for number in numbers} - set(self.metadata["elements"]))
         if unknown:
             raise ModelError(
                 f"`atoms`: the model does not know {', '.join(unknown)}; it was trained for "

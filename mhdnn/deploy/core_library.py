@@ -6,6 +6,7 @@ Its functions, and what their arguments mean, stand in ``core/mhdnn.h``. A wheel
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 from collections.abc import Sequence
 from functools import cache
@@ -26,7 +27,7 @@ from mhdnn.compilation import (
 )
 from mhdnn.errors import BuildError, ModelError
 from mhdnn.kernels.build import CORE_FOLDER, SOURCE_FOLDER
-from mhdnn.kernels.loading import load_operators
+from mhdnn.kernels.loading import VARIABLE, load_operators
 from mhdnn.kernels.shipped import core_name, shipped_core
 
 LIBRARY_NAME = "mhdnn_core"
@@ -98,26 +99,35 @@ def core_library() -> CoreLibrary | None:
     """
     if load_operators().kind != "compiled":
         return None
-    shipped = shipped_core()
+    library = existing_library()
+    if library is None and compiler() is not None:
+        library = build()
+    return None if library is None else CoreLibrary(library)
+
+
+def existing_library() -> Path | None:
+    """The library that was compiled here, or the wheel's; None if neither is there."""
+    shipped = shipped_core() if os.environ.get(VARIABLE, "auto") == "auto" else None
     if shipped is not None:
-        return CoreLibrary(shipped)
-    return CoreLibrary(build()) if compiler() is not None or library_path().is_file() else None
+        return shipped
+    return library_path() if library_path().is_file() else None
 
 
 def library_path() -> Path:
-    """Where the library for this machine is, or would be."""
+    """Where the library that is compiled on this machine is, or would be."""
     digest = source_digest(CORE_FOLDER, [source_digest(SOURCE_FOLDER, FLAGS)])
     return cache_root() / f"{LIBRARY_NAME}_{digest}" / f"{LIBRARY_NAME}.so"
 
 
-def build() -> Path:
+def build(force: bool = False) -> Path:
     """Compile the library unless it is there; returns it.
 
+    :param force: compile even if it is there
     :raises BuildError: with the compiler's message
     """
     library = library_path()
     with only_one(library.parent):
-        if not library.is_file():
+        if force or not library.is_file():
             with announced("the core"):
                 _compile(library, compiler_flags())
     return library
