@@ -208,9 +208,12 @@ int compute(mhdnn_model& self, const mhdnn_atoms& atoms, mhdnn_result& result) {
     }
     result.energy = 0.0;
     for (const double energy : energies) result.energy += energy;
-    if (std::isfinite(result.energy)) return store(self, energies, found, result), 0;
-    last_error = "the energy is not a number; look for atoms at the same place";
-    return MHDNN_NOT_FINITE;
+    if (!std::isfinite(result.energy)) {
+        last_error = "the energy is not a number; look for atoms at the same place";
+        return MHDNN_NOT_FINITE;
+    }
+    store(self, energies, found, result);
+    return 0;
 }
 
 // Nothing may leave C++ by an exception.
