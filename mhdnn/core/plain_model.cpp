@@ -26,7 +26,7 @@ struct Worker {
     std::vector<Lanes<T>> functions, scaled, gradient;
     typename Network<T>::Space network;
     typename Rigidity<T>::Space rigidity;
-    std::vector<double> sums;  // of scaled functions, of each element
+    std::vector<Lanes<T>> sums;  // of scaled functions, of each element, lane by lane
 
     Worker(const Weights& weights, int num_elements) : views(block) {
         const GroupSource<T> source{weights, views, num_elements};
@@ -230,20 +230,23 @@ void PlainModel<T>::mark(const Worker<T>& worker) {
 
 template <class T>
 void PlainModel<T>::add_to_sums(Worker<T>& worker) const {
-    worker.sums.resize(num_elements() * num_functions_);
-    double* const sums = &worker.sums[worker.block.element * num_functions_];
-    for (int f = 0; f < num_functions_; ++f) {
-        double sum = 0.0;
-        for (int lane = 0; lane < worker.block.num_atoms; ++lane) sum += double(worker.scaled[f][lane]);
-        sums[f] += sum;
+    worker.sums.resize(num_elements() * num_functions_, Lanes<T>(T(0)));
+    Lanes<T>* const sums = &worker.sums[worker.block.element * num_functions_];
+    if (worker.block.num_atoms == width) {
+        for (int f = 0; f < num_functions_; ++f) sums[f] = sums[f] + worker.scaled[f];
+        return;
     }
+    for (int f = 0; f < num_functions_; ++f)
+        for (int lane = 0; lane < worker.block.num_atoms; ++lane)
+            sums[f].set(lane, sums[f][lane] + worker.scaled[f][lane]);
 }
 
 template <class T>
 std::vector<double> PlainModel<T>::function_sums() const {
     std::vector<double> result(num_elements() * num_functions_, 0.0);
     for (const auto& worker : workers_)
-        for (std::size_t i = 0; i < worker->sums.size(); ++i) result[i] += worker->sums[i];
+        for (std::size_t i = 0; i < worker->sums.size(); ++i)
+            for (int lane = 0; lane < width; ++lane) result[i] += double(worker->sums[i][lane]);
     return result;
 }
 

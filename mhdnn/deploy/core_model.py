@@ -64,6 +64,7 @@ class CoreModel:
         self.num_functions = library.num_functions(self.handle)
         self.errors = _error_model(potential) if has_error_model(potential) else None
         self._pairs: tuple[NeighborPairs, np.ndarray] | None = None
+        self._counted: tuple[np.ndarray, torch.Tensor] | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CoreModel:
         """Another, since the core keeps what one has seen."""
@@ -140,12 +141,17 @@ class CoreModel:
     def _energy_errors(self, sums: torch.Tensor, numbers: np.ndarray) -> torch.Tensor:
         """Expected error of the energy, shape (1,), eV."""
         assert self.errors is not None
-        element = self.potential.element_index(torch.from_numpy(numbers).long())
-        counts = torch.bincount(element, minlength=self.num_elements)
         dtype = self.errors.axes.dtype
         with torch.no_grad():
-            grades = self.errors.grades_of_sums(sums.to(dtype), counts.to(dtype), 1)
+            grades = self.errors.grades_of_sums(sums.to(dtype), self._counts(numbers).to(dtype), 1)
             return self.errors.energy_errors(grades, torch.tensor([len(numbers)]))
+
+    def _counts(self, numbers: np.ndarray) -> torch.Tensor:
+        """Numbers of atoms of each element; of the atoms that came last they are kept."""
+        if self._counted is None or not np.array_equal(self._counted[0], numbers):
+            element = self.potential.element_index(torch.from_numpy(numbers).long())
+            self._counted = (numbers, torch.bincount(element, minlength=self.num_elements))
+        return self._counted[1]
 
 
 def _error_model(potential: Any) -> ErrorModel:
