@@ -1,4 +1,7 @@
 // Neighbours of atoms within a cutoff, every image of them, at a cost linear in the atoms.
+//
+// The short-range pairs are the caller's (LAMMPS's, or vesin's in Python). These are found here because a process needs
+// the rows of its own atoms only, and places of images in an order in which sums over them run through memory.
 #pragma once
 
 #include <cstdint>
