@@ -58,7 +58,7 @@ def find_pairs(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff:
         are absurdly far away; if the cell is so small for the cutoff that the pairs would fill the memory
     """
     center, neighbor, shifts, box = _search(positions, cell, pbc, cutoff, full_list=True)
-    return NeighborPairs(center, neighbor, shifts @ box)
+    return NeighborPairs(center, neighbor, _times(shifts, box))
 
 
 def find_half_pairs(
@@ -105,8 +105,14 @@ def _check_numbers(positions: np.ndarray, cell: np.ndarray, cutoff: float) -> No
 
 def _wrapped(positions: np.ndarray, box: np.ndarray, pbc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Positions moved into the cell along periodic directions, and by how many cell vectors, shape (num_atoms, 3)."""
-    cells = np.where(pbc, np.floor(positions @ np.linalg.inv(box)), 0.0)
-    return np.ascontiguousarray(positions - cells @ box), cells
+    cells = np.where(pbc, np.floor(_times(positions, np.linalg.inv(box))), 0.0)
+    return np.ascontiguousarray(positions - _times(cells, box)), cells
+
+
+def _times(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Rows of three numbers times a matrix."""
+    # not by BLAS, whose threads wait for each other in loops: with a busy core it takes a hundred times as long
+    return rows[:, :1] * matrix[0] + rows[:, 1:2] * matrix[1] + rows[:, 2:] * matrix[2]
 
 
 def _reach(positions: np.ndarray, box: np.ndarray, pbc: np.ndarray, cutoff: float) -> float:
