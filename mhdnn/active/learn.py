@@ -46,6 +46,8 @@ from mhdnn.training.uncertainty import FEWEST_ATOMS, FEWEST_STRUCTURES
 START = "start"
 """Group of the structures that everything starts from."""
 TEST = "test"
+FINAL_FOLDER = "final"
+"""Of the last training, in that of its round."""
 
 
 class Learning:
@@ -78,6 +80,8 @@ class Learning:
             self.tell(f"changed: {change}")
         if any(change.startswith(("`training", "`validation")) for change in changes):
             self.forget_training()
+        if any(change.startswith(("`training", "`validation", "`final")) for change in changes):
+            self.forget_final()
 
     def run(self) -> Path:
         """Go on until there is a reason to stop; returns the path of the report.
@@ -116,6 +120,11 @@ class Learning:
         number = len(trained)  # also where `max_rounds` has become less
         self.journal.results.pop(f"round {number}: training set", None)
         shutil.rmtree(self.place(number) / "run", ignore_errors=True)
+
+    def forget_final(self) -> None:
+        """Leave a last training with other settings, which can't go on with these."""
+        for folder in self.folder.glob(f"round_*/{FINAL_FOLDER}"):
+            shutil.rmtree(folder)
 
     def place(self, number: int) -> Path:
         """Folder of a round."""
@@ -224,7 +233,7 @@ class Learning:
         """The last training, with settings of its own, if the plan has one: its errors on the test set."""
         if not self.plan.final:
             return None
-        folder = self.place(last.number) / "final"
+        folder = self.place(last.number) / FINAL_FOLDER
         settings = [*self.plan.training, *self.plan.final]
         name = f"round {last.number}: {FINAL} {json.dumps(settings)}"
         found = self.step(name, lambda: self.trained(last.number, folder, settings))

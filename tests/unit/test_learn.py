@@ -45,7 +45,7 @@ PLAN = {
     "training": TRAINING,
     "exploration": {"temperatures": [700], "steps": 150, "interval": 5, "trajectories": 2, "limit": 0.04, "beyond": 5},
     "selection": {"num": 25},
-    "max_rounds": 4,
+    "max_rounds": 8,
 }
 
 
@@ -73,9 +73,9 @@ def test_errors_fall_until_the_model_is_trusted(learned):
     results, folder = journal_of(learned), learned / "learning"
     errors = [
         results[f"round {number}: training"]["errors"]["force_rmse_ev_per_angstrom"]
-        for number in range(4) if f"round {number}: training" in results
+        for number in range(8) if f"round {number}: training" in results
     ]  # fmt: skip
-    assert 2 <= len(errors) <= 4
+    assert 2 <= len(errors) <= 8
     assert errors[-1] < 0.3 * errors[0]
     last = results[f"round {len(errors) - 1}: exploration"]
     assert all(one["is_trusted"] and one["largest_grade"] <= 0.04 for one in last["trajectories"].values())
@@ -124,7 +124,7 @@ def test_report_tells_all_rounds(learned):
 @pytest.mark.slow
 def test_the_same_command_computes_nothing_again(learned, capsys):
     files = {path: path.stat().st_mtime_ns for path in (learned / "learning").rglob("*.h5")}
-    assert main(["learn", str(learned / "plan.yaml"), "max_rounds=7", "label.processes=2"]) == 0
+    assert main(["learn", str(learned / "plan.yaml"), "max_rounds=9", "label.processes=2"]) == 0
     assert files == {path: path.stat().st_mtime_ns for path in (learned / "learning").rglob("*.h5")}
     assert "stopped: converged" in capsys.readouterr().out
 
@@ -154,6 +154,10 @@ def test_other_settings_are_refused_or_listed(learned, capsys):
     assert after[f"round {last}: labels"] == before[f"round {last}: labels"]
 
 
+def checkpoint_of(folder, number, part):
+    return folder / f"round_{number:02d}/{part}/checkpoints/last.ckpt"
+
+
 @pytest.mark.slow
 def test_the_last_training_has_settings_of_its_own(learned, capsys):
     before = {key: value for key, value in journal_of(learned).items() if "exploration" in key}
@@ -168,10 +172,13 @@ def test_the_last_training_has_settings_of_its_own(learned, capsys):
     number = int(name.split()[1][:-1])
     folder = learned / "learning"
     assert (folder / "model.pt").read_bytes() == (folder / f"round_{number:02d}/final/model.pt").read_bytes()
-    checkpoints = [folder / f"round_{number:02d}/{part}/checkpoints/last.ckpt" for part in ("run", "final")]
+    checkpoints = [checkpoint_of(folder, number, part) for part in ("run", "final")]
     assert [read_checkpoint(path)["epoch"] for path in checkpoints] == [9, 29]
     assert results[name]["errors"] != results[f"round {number}: training"]["errors"]
     assert ">final<" in (folder / "report.html").read_text()
+    changes[0] = "final=[trainer.max_epochs=20, optimizer.lr=2e-3]"  # nothing that the one before could go on with
+    Learning(read_plan(learned / "plan.yaml", changes)).run()
+    assert read_checkpoint(checkpoint_of(folder, number, "final"))["epoch"] == 19
 
 
 @pytest.mark.slow
