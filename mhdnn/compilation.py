@@ -18,6 +18,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mhdnn.errors import BuildError
+
 
 def compiler() -> str | None:
     """The C++ compiler that torch would use, or None."""
@@ -90,7 +92,7 @@ def compile_library(
     """Objects in parallel, then the shared library, aside and moved to its place.
 
     :param command: the compiler, and its arguments but for files
-    :param run: runs a command; what it raises where one fails stops the others, which would fail alike
+    :param run: runs a command, and raises BuildError if it fails: the others would fail alike, and are not begun
     :param link: what else is linked
     """
     with tempfile.TemporaryDirectory(dir=library.parent, prefix="build-") as folder:
@@ -103,7 +105,7 @@ def compile_library(
             try:
                 for job in jobs:
                     job.result()
-            except Exception:
+            except BuildError:
                 pool.shutdown(cancel_futures=True)
                 raise
         aside = Path(folder) / library.name
