@@ -1,6 +1,6 @@
 """A model file in the core (`mhdnn/core`), for one structure at a time: energies, forces and all beside, without torch.
 
-Two to ten times as fast as `mhdnn.prediction.predict`, which knows more: GPUs, members of ensembles, shares in virials.
+About twice as fast as `mhdnn.prediction.predict`, which knows more: GPUs, members of ensembles, shares in virials.
 """
 
 from __future__ import annotations
