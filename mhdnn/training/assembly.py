@@ -25,6 +25,7 @@ from mhdnn.training.module import StageModule
 from mhdnn.training.offsets import SourceOffsets, atomic_numbers_of
 from mhdnn.training.settings import check_settings
 from mhdnn.training.stages import Stage
+from mhdnn.training.steps import PlainSteps
 from mhdnn.training.transplant import Elements, rows_of_new_elements
 
 LONGEST_INTERVAL, FEWEST_VALIDATIONS = 5, 20
@@ -168,4 +169,6 @@ def build_trainer(config: DictConfig, has_validation: bool, stage: Stage) -> pl.
     if config.trainer.get("profiler") is None:
         options["profiler"] = NoProfiler()
     trainer: pl.Trainer = made(config.trainer, "trainer", **options)
+    before = trainer.fit_loop.epoch_loop
+    trainer.fit_loop.epoch_loop = PlainSteps(trainer, before.min_steps, before.max_steps)
     return trainer
