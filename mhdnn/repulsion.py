@@ -8,7 +8,7 @@ other. There this known function is added (The Stopping and Range of Ions in Sol
     E_{ij} = \frac{k_e Z_i Z_j}{r}\,\varphi(r/a)\,f(r), \qquad a = \frac{0.46850}{Z_i^{0.23} + Z_j^{0.23}}\,\text{Å},
 
 with :math:`\varphi(x) = \sum_k c_k e^{-d_k x}` and f falling from one at an inner to zero at an outer radius of each
-pair of elements as :math:`1 - 10t^3 + 15t^4 - 6t^5`: twice continuously differentiable.
+pair of elements as the polynomial of `mhdnn.descriptors.cutoff`: twice continuously differentiable.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ import torch
 from ase.data import covalent_radii
 from torch import nn
 
+from mhdnn.descriptors.cutoff import switching_value
 from mhdnn.errors import ConfigError
 from mhdnn.units import COULOMB_CONSTANT
 
@@ -99,8 +100,7 @@ class Repulsion(nn.Module):
         """One below the inner radius, zero beyond the outer one."""
         inner = self.inner.flatten().index_select(0, pair)
         outer = self.outer.flatten().index_select(0, pair)
-        t = torch.clamp((distance - inner) / (outer - inner), 0.0, 1.0)
-        return 1.0 - t * t * t * (10.0 + t * (6.0 * t - 15.0))
+        return switching_value("polynomial", torch.clamp((outer - distance) / (outer - inner), 0.0, 1.0))
 
     @torch.jit.ignore
     def set_radii(self, shortest: torch.Tensor, inner_fraction: float, outer_fraction: float) -> None:

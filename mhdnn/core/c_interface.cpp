@@ -3,9 +3,11 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <new>
 #include <stdexcept>
 
 #include "charge_step.h"
+#include "electrostatics/vectors.h"
 #include "expected_errors.h"
 #include "mhdnn.h"
 #include "model.h"
@@ -25,7 +27,8 @@ namespace {
 
 thread_local std::string last_error;
 
-constexpr int voigt_row[6] = {0, 1, 2, 1, 0, 0}, voigt_column[6] = {0, 1, 2, 2, 2, 1};
+constexpr int largest_num_threads = 1024;
+using electrostatics::voigt_column, electrostatics::voigt_row;
 
 // Atoms of the model, and whether they are others than before.
 bool set_atoms(mhdnn_model& self, const mhdnn_atoms& atoms) {
@@ -33,6 +36,7 @@ bool set_atoms(mhdnn_model& self, const mhdnn_atoms& atoms) {
         throw std::runtime_error(
             "expected 0 to " + std::to_string(std::numeric_limits<int>::max()) + " atoms and their pairs, got " +
             std::to_string(atoms.num_atoms) + " and " + std::to_string(atoms.num_pairs));
+    if (atoms.num_atoms > 0 && !atoms.atomic_numbers) throw std::runtime_error("expected atomic numbers, got NULL");
     std::vector<int> element;
     for (std::int64_t i = 0; i < atoms.num_atoms; ++i) {
         const auto found = self.element_of_number.find(atoms.atomic_numbers[i]);
@@ -57,6 +61,7 @@ std::array<double, 3> vector_of(const mhdnn_atoms& atoms, std::int64_t pair) {
 }
 
 void check_pairs(const mhdnn_atoms& atoms) {
+    if (atoms.num_pairs > 0 && !atoms.pairs) throw std::runtime_error("expected pairs, got NULL");
     if (atoms.num_pairs > 0 && !atoms.vectors && !(atoms.positions && atoms.shifts))
         throw std::runtime_error("expected vectors of the pairs, or positions and shifts, got NULL");
     for (std::int64_t side = 0; side < 2 * atoms.num_pairs; ++side)
@@ -221,10 +226,28 @@ template <class Action>
 int guarded(Action action) {
     try {
         return action();
+    } catch (const std::bad_alloc&) {
+        last_error = "not enough memory; look for a cell or a number of pairs that is too large";
+        return MHDNN_FAILED;
     } catch (const std::exception& problem) {
         last_error = problem.what();
         return MHDNN_FAILED;
     }
+}
+
+// What a function gives of a model, or zero without one.
+template <class Get>
+auto of_model(const mhdnn_model* model, Get get) -> decltype(get(*model->model)) {
+    if (model) return get(*model->model);
+    last_error = "expected a model, got NULL";
+    return {};
+}
+
+// After a failure: nothing is known of these atoms.
+void forget(mhdnn_model& self) {
+    self.pairs = {};
+    self.charges.clear();
+    self.memory.history.forget();
 }
 
 }  // namespace
@@ -248,30 +271,41 @@ mhdnn_model* mhdnn_open(const char* path, const char* dtype) {
 
 void mhdnn_close(mhdnn_model* model) { delete model; }
 
-double mhdnn_cutoff(const mhdnn_model* model) { return model->model->metadata().cutoff; }
+double mhdnn_cutoff(const mhdnn_model* model) {
+    return mhdnn::of_model(model, [](const mhdnn::Model& of) { return of.metadata().cutoff; });
+}
 
-int mhdnn_has_charges(const mhdnn_model* model) { return model->model->metadata().charges ? 1 : 0; }
+int mhdnn_has_charges(const mhdnn_model* model) {
+    return mhdnn::of_model(model, [](const mhdnn::Model& of) { return of.metadata().charges ? 1 : 0; });
+}
 
-int mhdnn_num_functions(const mhdnn_model* model) { return model->model->num_functions(); }
+int mhdnn_num_functions(const mhdnn_model* model) {
+    return mhdnn::of_model(model, [](const mhdnn::Model& of) { return of.num_functions(); });
+}
 
 int mhdnn_compute(mhdnn_model* model, const mhdnn_atoms* atoms, mhdnn_result* result) {
-    return mhdnn::guarded([&] {
-        const int code = mhdnn::compute(*model, *atoms, *result);
-        if (code) model->memory.history.forget();
-        return code;
+    const int code = mhdnn::guarded([&] {
+        if (!model || !atoms || !result) throw std::runtime_error("expected a model, atoms and a result, got NULL");
+        return mhdnn::compute(*model, *atoms, *result);
     });
+    if (code && model) mhdnn::forget(*model);
+    return code;
 }
 
 const char* mhdnn_why_outside(mhdnn_model* model, int64_t atom) {
     mhdnn::guarded([&] {
-        if (atom < 0 || atom >= model->pairs.num_centers) throw std::runtime_error("no such atom");
+        if (!model) throw std::runtime_error("expected a model, got NULL");
+        if (atom < 0 || atom >= model->pairs.num_centers)
+            throw std::runtime_error("no such atom in the last calculation, or it failed");
         mhdnn::last_error = model->model->why_outside(atom, model->charges);
         return 0;
     });
     return mhdnn::last_error.c_str();
 }
 
-void mhdnn_set_num_threads(int count) { mhdnn::choose_threads(count); }
+void mhdnn_set_num_threads(int count) {
+    mhdnn::choose_threads(std::max(0, std::min(count, mhdnn::largest_num_threads)));
+}
 
 const char* mhdnn_last_error(void) { return mhdnn::last_error.c_str(); }
 }

@@ -1,5 +1,7 @@
 #include "charge_step.h"
 
+#include "electrostatics/vectors.h"
+
 namespace mhdnn {
 namespace {
 
@@ -86,14 +88,13 @@ Derivatives ChargeStep::derivatives(bool per_atom) const {
 // -(q + adjoint) E.r. Under strain only the open directions count: periodic ones have no component of the field,
 // and no origin.
 void ChargeStep::add_field(Derivatives& derivatives) const {
-    constexpr int row[6] = {0, 1, 2, 1, 0, 0}, column[6] = {0, 1, 2, 2, 2, 1};
     const auto charges = local(system_->charges()), adjoint = local(adjoint_);
     std::array<double, 6> strain{};
     for (std::size_t atom = 0; atom < charges.size(); ++atom) {
         const double weight = -(charges[atom] + adjoint[atom]), *const r = &positions_[3 * atom];
         for (int axis = 0; axis < 3; ++axis) derivatives.positions[3 * atom + axis] += weight * field_[axis];
         for (int c = 0; c < 6; ++c) {
-            const int a = row[c], b = column[c];
+            const int a = electrostatics::voigt_row[c], b = electrostatics::voigt_column[c];
             if (box_.periodic[a] || box_.periodic[b]) continue;
             const double part = 0.5 * weight * (field_[a] * r[b] + field_[b] * r[a]);
             strain[c] += part;

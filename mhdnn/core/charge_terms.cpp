@@ -12,13 +12,15 @@ using electrostatics::pi;
 
 ChargeTerms::ChargeTerms(const Weights& weights, int num_elements)
     : shift(weights.numbers<double>("charges.electronegativity_shift", num_elements)),
-      widths(weights.numbers<double>("charges.widths", num_elements)),
-      hardness(weights.numbers<double>("charges.hardness", num_elements)),
+      widths(weights.positive("charges.widths", num_elements)),
+      hardness(weights.positive("charges.hardness", num_elements)),
       mean(weights.numbers<double>("charges.charge_mean", num_elements)), scale(weights.number("charges.charge_scale")),
       accuracy(weights.number("charges.accuracy")), constant_(weights.number("charges.coulomb_constant")),
       inner_(weights.number("charges.inner_radius")), outer_(weights.number("charges.outer_radius")),
-      self_terms_(weights.integer("charges.screens_self_terms") != 0),
-      function_(cutoff_function_from_name(weights.text("charges.screening_function"))) {}
+      self_terms_(weights.integer("charges.screens_self_terms", 0, 1) != 0),
+      function_(cutoff_function_from_name(weights.text("charges.screening_function"))) {
+    if (outer_ > 0.0 && !(inner_ < outer_)) weights.refuse("charges.inner_radius", "is not below the outer one");
+}
 
 double ChargeTerms::of_pair(int first, int second, double distance, double& slope) const {
     const double square = 2.0 * (widths[first] * widths[first] + widths[second] * widths[second]);

@@ -52,6 +52,12 @@ struct GroupSource {
     const Weights& weights;
     Views<T>& views;
     int num_elements;
+
+    // Refuses a group of more functions than are scaled, before any memory is taken for them.
+    void check_count(const std::string& prefix, double num_functions) const {
+        if (num_functions > weights.shape("scaling.function_mean", 1)[0])
+            weights.refuse(prefix + ".kind", "has more functions than `scaling.function_mean`");
+    }
 };
 
 // prefix: of the names of a group, such as descriptor.0.

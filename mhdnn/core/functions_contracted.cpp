@@ -11,8 +11,13 @@ namespace {
 
 template <class T>
 DensityShape density_shape(const GroupSource<T>& source, const std::string& prefix, int max_degree) {
-    const auto shape = source.weights.shape(prefix + ".coefficients", 4);
-    return {source.num_elements, int(shape[2]), int(shape[3]), max_degree};
+    const Weights& weights = source.weights;
+    const auto shape = weights.shape(prefix + ".coefficients", 4);
+    if (shape[0] != source.num_elements || shape[1] != source.num_elements || shape[2] == 0 ||
+        shape[3] != weights.shape(prefix + ".etas", 1)[0])
+        weights.refuse(prefix + ".coefficients", "has another shape than its elements and radial functions");
+    source.check_count(prefix, shape[2]);
+    return {source.num_elements, shape[2], shape[3], max_degree};
 }
 
 // Coefficients, a view with neighbours of all elements in one row, and a kernel.
@@ -74,14 +79,22 @@ private:
 };
 
 template <class T>
+FourBodyTables four_body_tables(const GroupSource<T>& source, const std::string& prefix, const DensityShape& of) {
+    const int degree =
+        source.weights.integer(prefix + ".four_body_degree", 0, std::min(of.max_degree, four_body_degree_limit));
+    const int num_densities = source.weights.integer(prefix + ".four_body_densities", 0, of.num_densities);
+    const double num_three_body = 0.5 * of.num_densities * (of.num_densities + 1.0) * (of.max_degree + 1.0);
+    source.check_count(prefix, num_three_body + double(num_four_body_functions(degree, num_densities)));
+    return {degree, num_densities};
+}
+
+template <class T>
 class ContractedAngular : public FunctionGroup<T> {
 public:
     ContractedAngular(const GroupSource<T>& source, const std::string& prefix)
         : density_shape_(
               density_shape(source, prefix, source.weights.integer(prefix + ".max_degree", 0, max_degree_limit))),
-          four_body_(
-              source.weights.integer(prefix + ".four_body_degree", 0, density_shape_.max_degree),
-              source.weights.integer(prefix + ".four_body_densities", 0, density_shape_.num_densities)),
+          four_body_(four_body_tables(source, prefix, density_shape_)),
           shape_{density_shape_.num_densities, density_shape_.max_degree, four_body_.shape()},
           densities_(source, prefix, density_shape_), invariants_(shape_), by_moments_(shape_.num_moments()) {}
 

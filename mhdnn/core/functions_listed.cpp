@@ -17,6 +17,7 @@ Group<T> make_listed_group(const GroupSource<T>& source, const std::string& pref
     const auto basis = std::make_shared<const OwnBasis<T>>(weights, prefix);
     const double cutoff = weights.number(prefix + ".cutoff");
     const int num_elements = source.num_elements, num_radial = basis->basis.num_radial;
+    if (kind != "radial" && kind != "narrow" && kind != "wide") weights.refuse(prefix + ".kind", "is unknown: " + kind);
     const Integers elements = weights.indices(prefix + ".elements", num_elements);
     const std::size_t num_listed = std::size_t(num_radial) * (kind == "radial" ? 1 : 2);
     if (elements.size() != num_listed) weights.refuse(prefix + ".elements", "has another size than its functions");
@@ -26,29 +27,32 @@ Group<T> make_listed_group(const GroupSource<T>& source, const std::string& pref
         return std::make_unique<KernelGroup<T, RadialListShape, Integers>>(source, cutoff, basis, shape, kept);
     }
     const AngularFunctions functions = angular_functions(weights, prefix, num_radial);
+    if (!std::is_sorted(functions.radial_index.begin(), functions.radial_index.end()))
+        weights.refuse(prefix + ".radial_index", "is not ascending");
+    for (int n = 0; n < num_radial; ++n)
+        if (elements[2 * n] > elements[2 * n + 1]) weights.refuse(prefix + ".elements", "has a pair in falling order");
     const auto lists =
         std::make_shared<const ElementLists>(num_elements, num_radial, functions, elements, kind == "narrow");
     Group<T> triplets = std::make_unique<KernelGroup<T, TripletListShape, ElementLists>>(
         source, cutoff, basis, lists->shape(num_elements), lists);
     if (kind == "narrow") return triplets;
-    const int max_degree = weights.integer(prefix + ".max_degree");
-    const double fewest = weights.number(prefix + ".fewest_neighbors");
+    const int max_degree = weights.integer(prefix + ".max_degree", 0);
+    const double fewest = weights.limits(prefix + ".fewest_neighbors", 1)[0];
     if (max_degree > max_degree_limit)
         return std::make_unique<WideGroup<T>>(std::move(triplets), nullptr, Matrix<T>{}, 1, fewest, element);
     const auto of_moments = std::make_shared<const OwnBasis<T>>(weights, prefix, "moment_");
     const MomentShape shape{num_elements, num_elements, of_moments->basis.num_radial, max_degree, false, false};
-    const auto size = weights.shape(prefix + ".coefficients", 2);
-    const Matrix<T> combinations{int(size[0]), int(size[1]), weights.template numbers<T>(prefix + ".coefficients")};
     return std::make_unique<WideGroup<T>>(
         std::move(triplets), std::make_unique<KernelGroup<T, MomentShape>>(source, cutoff, of_moments, shape),
-        combinations, 1, fewest, element);
+        matrix_of<T>(weights, prefix + ".coefficients"), 1, fewest, element);
 }
 
 template <class T>
 class ListedFunctions : public FunctionGroup<T> {
 public:
     ListedFunctions(const GroupSource<T>& source, const std::string& prefix)
-        : num_functions_(source.weights.integer(prefix + ".num_functions")), centers_(source.num_elements) {
+        : num_functions_(source.weights.integer(prefix + ".num_functions", 1)), centers_(source.num_elements) {
+        source.check_count(prefix, num_functions_);
         std::size_t most = 0;
         for (int element = 0; element < source.num_elements; ++element) {
             const std::string own = prefix + "." + std::to_string(element);
@@ -56,7 +60,8 @@ public:
             center.columns = source.weights.indices(own + ".columns", num_functions_);
             most = std::max(most, center.columns.size());
             std::size_t found = 0;
-            for (int group = 0; group < source.weights.integer(own + ".num_groups"); ++group)
+            const int num_groups = source.weights.integer(own + ".num_groups", 0);
+            for (int group = 0; group < num_groups; ++group)
                 center.groups.push_back(make_listed_group<T>(source, own + "." + std::to_string(group), element));
             for (const auto& group : center.groups) found += std::size_t(group->num_functions());
             if (found != center.columns.size())

@@ -66,7 +66,7 @@ MHDNN_API int mhdnn_compute(mhdnn_model* model, const mhdnn_atoms* atoms, mhdnn_
 /* Why an atom was outside in the last calculation that asked for it, in words; valid until the next call. */
 MHDNN_API const char* mhdnn_why_outside(mhdnn_model* model, int64_t atom);
 
-/* Threads of all models; 0: as OMP_NUM_THREADS says. */
+/* Threads of all models, at most 1024; 0: as OMP_NUM_THREADS says. */
 MHDNN_API void mhdnn_set_num_threads(int count);
 
 /* Of this thread's last failure. */

@@ -29,7 +29,7 @@ std::vector<std::shared_ptr<const Layer<T>>> Network<T>::read_layers(
         if (!result.empty() && shape[1] != result.back()->weight.num_rows)
             throw std::runtime_error("`" + own + ".weight` of the plain weights doesn't fit to the layer before it");
         auto layer = std::make_shared<Layer<T>>();
-        layer->weight = {int(shape[0]), int(shape[1]), weights.numbers<T>(own + ".weight")};
+        layer->weight = {shape[0], shape[1], weights.numbers<T>(own + ".weight")};
         layer->transposed = layer->weight.transposed();
         if (weights.has(own + ".bias")) layer->bias = weights.numbers<T>(own + ".bias", shape[0]);
         layer->function = activation_from_name(function);
@@ -43,8 +43,8 @@ std::vector<std::shared_ptr<const Layer<T>>> Network<T>::read_layers(
 // The species are the last inputs: their share of the first layer is the same for all atoms of an element.
 template <class T>
 void Network<T>::read_shared(const Weights& weights, const std::string& prefix) {
-    const int num_members = weights.integer(prefix + ".num_members");
-    const int num_species = int(weights.shape(prefix + ".species", 2)[1]);
+    const int num_members = weights.integer(prefix + ".num_members", 1);
+    const int num_species = weights.shape(prefix + ".species", 2)[1];
     const auto species = weights.numbers<T>(prefix + ".species", elements_.size() * num_species);
     scale_ = scale_ / T(num_members);
     for (int member = 0; member < num_members; ++member) {
@@ -81,12 +81,8 @@ void Network<T>::read_separate(const Weights& weights, const std::string& prefix
         perceptron.first_bias = first.bias.empty() ? std::vector<T>(first.weight.num_rows, T(0)) : first.bias;
         int num_inputs = num_inputs_;
         if (with_columns) {
-            for (const std::int64_t column : weights.integers(own + ".columns")) {
-                if (column < 0 || column >= num_inputs_)
-                    throw std::runtime_error(
-                        "`" + own + ".columns` of the plain weights names an input that there is not");
+            for (const std::int64_t column : weights.indices(own + ".columns", num_inputs_))
                 perceptron.columns.push_back(int(column));
-            }
             num_inputs = int(perceptron.columns.size());
         }
         if (first.weight.num_columns != num_inputs)
@@ -97,7 +93,7 @@ void Network<T>::read_separate(const Weights& weights, const std::string& prefix
 
 template <class T>
 void Network<T>::read_linear(const Weights& weights, const std::string& prefix) {
-    const int num_blocks = int(weights.shape(prefix + ".linear_table", 2)[1]), size = 1 + num_inputs_;
+    const int num_blocks = weights.shape(prefix + ".linear_table", 2)[1], size = 1 + num_inputs_;
     const auto table = weights.numbers<T>(prefix + ".linear_table", elements_.size() * num_blocks);
     const auto blocks = weights.numbers<T>(prefix + ".linear_weight", std::size_t(num_blocks) * size);
     for (std::size_t element = 0; element < elements_.size(); ++element) {

@@ -2,6 +2,7 @@
 // in three (electronegativities; energies; forces), between which functions and gradients by them are kept.
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <stdexcept>
 
 #include "charge_terms.h"
@@ -30,7 +31,8 @@ struct Worker {
 
     Worker(const Weights& weights, int num_elements) : views(block) {
         const GroupSource<T> source{weights, views, num_elements};
-        for (int part = 0; part < weights.integer("descriptor.num_parts"); ++part)
+        const int num_parts = weights.integer("descriptor.num_parts", 1);
+        for (int part = 0; part < num_parts; ++part)
             groups.push_back(make_group<T>(source, "descriptor." + std::to_string(part)));
         functions.resize(num_functions());
         scaled.resize(functions.size() + 1);  // one more for a charge
@@ -132,10 +134,13 @@ PlainModel<T>::PlainModel(Weights weights, const std::string& dtype) : weights_(
     metadata_.operator_library = weights_.text("operator_library");
     metadata_.dispersion_left_out = weights_.text("dispersion_left_out");
     metadata_.elements = weights_.words("elements");
-    for (const std::int64_t number : weights_.integers("atomic_numbers"))
+    if (metadata_.elements.empty()) weights_.refuse("elements", "names none");
+    for (const std::int64_t number : weights_.indices("atomic_numbers", num_atomic_numbers + 1))
         metadata_.atomic_numbers.push_back(static_cast<int>(number));
+    if (metadata_.atomic_numbers.size() != metadata_.elements.size())
+        weights_.refuse("atomic_numbers", "has another size than the elements");
     metadata_.reference_energies = weights_.numbers<double>("energy.reference_energies", num_elements());
-    metadata_.cutoff = weights_.number("cutoff");
+    metadata_.cutoff = weights_.positive("cutoff")[0];
     metadata_.charges = weights_.has("charges.hardness");
     workers_.push_back(std::make_unique<Worker<T>>(weights_, num_elements()));
     num_functions_ = workers_[0]->num_functions();
@@ -146,8 +151,8 @@ PlainModel<T>::PlainModel(Weights weights, const std::string& dtype) : weights_(
     network_ = std::make_unique<Network<T>>(weights_, "network", num_elements(), num_inputs);
     domain_ = TrainingDomain(weights_, metadata_.elements, num_functions_, metadata_.cutoff);
     distances_ = DistanceLimits(
-        metadata_.cutoff, weights_.numbers<double>("domain.distance_range"),
-        weights_.numbers<double>("domain.count_range"), domain_.share_range());
+        metadata_.cutoff, weights_.limits("domain.distance_range", 2 * num_elements() * num_elements()),
+        weights_.limits("domain.count_range", 4 * num_elements()), domain_.share_range());
     for (int element = 0; element < num_elements(); ++element) {
         lower_.emplace_back(domain_.lower(element), domain_.lower(element) + num_functions_);
         upper_.emplace_back(domain_.upper(element), domain_.upper(element) + num_functions_);
@@ -377,15 +382,20 @@ std::string PlainModel<T>::why_outside(std::int64_t center, const std::vector<do
 }  // namespace
 
 std::unique_ptr<Model> open_plain_model(const std::string& path, const std::string& dtype) {
-    Weights weights = read_weights(path);
-    const std::string chosen = dtype == "model" ? weights.text("dtype") : dtype;
+    if (dtype != "model" && dtype != "float32" && dtype != "float64")
+        throw std::runtime_error("dtype: expected model, float32 or float64, got " + dtype);
+    const WeightRecords records = read_weights(path);
     try {
+        Weights weights(records.text, records.numbers);
+        const std::string chosen = dtype == "model" ? weights.text("dtype") : dtype;
         if (chosen == "float32") return std::make_unique<PlainModel<float>>(std::move(weights), chosen);
         if (chosen == "float64") return std::make_unique<PlainModel<double>>(std::move(weights), chosen);
-    } catch (const std::invalid_argument& problem) {
+        weights.refuse("dtype", "is " + chosen + ", expected float32 or float64");
+    } catch (const std::bad_alloc&) {
+        throw;
+    } catch (const std::exception& problem) {
         throw std::runtime_error(path + ": " + problem.what());
     }
-    throw std::runtime_error("dtype: expected model, float32 or float64, got " + chosen);
 }
 
 }  // namespace mhdnn

@@ -3,15 +3,20 @@
 #include <algorithm>
 #include <cmath>
 
+#include "radial_basis.h"
+
 namespace mhdnn {
 
 Repulsion::Repulsion(const Weights& weights, int num_elements) : num_elements_(num_elements) {
     if (!weights.has("repulsion.strength")) return;
     const std::size_t size = std::size_t(num_elements) * num_elements;
     strength_ = weights.numbers<double>("repulsion.strength", size);
-    length_ = weights.numbers<double>("repulsion.length", size);
+    length_ = weights.positive("repulsion.length", size);
     inner_ = weights.numbers<double>("repulsion.inner", size);
     outer_ = weights.numbers<double>("repulsion.outer", size);
+    for (std::size_t pair = 0; pair < size; ++pair)
+        if (outer_[pair] > 0.0 && !(inner_[pair] < outer_[pair]))
+            weights.refuse("repulsion.inner", "is not below the outer radius");
     amplitudes_ = weights.numbers<double>("repulsion.amplitudes");
     decays_ = weights.numbers<double>("repulsion.decays", amplitudes_.size());
     const double reach = *std::max_element(outer_.begin(), outer_.end());
@@ -27,11 +32,11 @@ double Repulsion::of_pair(int pair, double distance, double& slope) const {
         screening_slope -= rate * term;
     }
     const double width = outer_[pair] - inner_[pair];
-    const double t = std::min(std::max((distance - inner_[pair]) / width, 0.0), 1.0);
-    const double switched = 1.0 - t * t * t * (10.0 + t * (6.0 * t - 15.0));
-    const double switch_slope = -30.0 * t * t * (1.0 - t) * (1.0 - t) / width;
+    double switched, switch_slope;
+    const double below_outer = std::min(std::max((outer_[pair] - distance) / width, 0.0), 1.0);
+    switching_value(CutoffFunction::polynomial, below_outer, switched, switch_slope);
     const double coulomb = strength_[pair] / distance;
-    slope = coulomb * (screening_slope * switched + screening * switch_slope - screening * switched / distance);
+    slope = coulomb * (screening_slope * switched - screening * (switch_slope / width + switched / distance));
     return coulomb * screening * switched;
 }
 

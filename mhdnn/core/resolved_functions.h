@@ -24,12 +24,21 @@ struct OwnBasis {
             etas.data(),
             shifts.data(),
             int(etas.size()),
-            T(weights.number(prefix + ".cutoff")),
+            T(reach(weights, prefix)),
             cutoff_function_from_name(function),
             T(inner_fraction_from_name(function))};
     }
     OwnBasis(const OwnBasis&) = delete;
+
+    // No pair beyond the model's cutoff is known.
+    static double reach(const Weights& weights, const std::string& prefix) {
+        const double cutoff = weights.positive(prefix + ".cutoff")[0];
+        if (cutoff > weights.number("cutoff")) weights.refuse(prefix + ".cutoff", "is larger than the model's");
+        return cutoff;
+    }
 };
+
+constexpr std::int64_t most_zeta = 1000000;
 
 // Radial function, ζ and λ of each function of pairs of neighbours.
 inline AngularFunctions angular_functions(const Weights& weights, const std::string& prefix, int num_radial) {
@@ -40,9 +49,17 @@ inline AngularFunctions angular_functions(const Weights& weights, const std::str
     if (result.zetas.size() != size || result.lambdas.size() != size)
         weights.refuse(prefix + ".zetas", "and .lambdas: expected " + std::to_string(size) + " numbers");
     for (std::size_t f = 0; f < size; ++f)
-        if (result.zetas[f] < 1 || std::abs(result.lambdas[f]) != 1)
-            weights.refuse(prefix + ".zetas", "and .lambdas: expected powers of at least 1, and 1 or -1");
+        if (result.zetas[f] < 1 || result.zetas[f] > most_zeta || std::abs(result.lambdas[f]) != 1)
+            weights.refuse(
+                prefix + ".zetas",
+                "and .lambdas: expected powers of 1 to " + std::to_string(most_zeta) + ", and 1 or -1");
     return result;
+}
+
+template <class T>
+Matrix<T> matrix_of(const Weights& weights, const std::string& name) {
+    const auto shape = weights.shape(name, 2);
+    return {shape[0], shape[1], weights.template numbers<T>(name)};
 }
 
 // Weights of elements in channels.
@@ -51,7 +68,8 @@ struct Channels {
     int num_channels;
     std::vector<Lanes<T>> weights;
 
-    Channels(const Weights& given, int num_elements) : num_channels(int(given.shape("descriptor.channels", 2)[1])) {
+    Channels(const Weights& given, int num_elements) : num_channels(given.shape("descriptor.channels", 2)[1]) {
+        if (num_channels == 0) given.refuse("descriptor.channels", "has none");
         for (const T value : given.numbers<T>("descriptor.channels", std::size_t(num_elements) * num_channels))
             weights.push_back(Lanes<T>(value));
     }

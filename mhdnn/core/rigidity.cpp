@@ -18,13 +18,14 @@ ErrorModel read_error_model(const Weights& weights, int num_elements) {
 
 template <class T>
 Rigidity<T>::Rigidity(const Weights& weights, int num_elements, int num_functions) : num_functions_(num_functions) {
-    const int num_axes = int(weights.shape("uncertainty.axes", 2)[1]), size = 1 + num_axes;
+    const int num_axes = weights.shape("uncertainty.axes", 2)[1], size = 1 + num_axes;
     const Matrix<T> axes{
         num_functions, num_axes, weights.numbers<T>("uncertainty.axes", std::size_t(num_functions) * num_axes)};
     axes_ = axes.transposed();
     inverse_penalty_ = T(weights.number("uncertainty.inverse_penalty"));
     const auto factors = weights.numbers<T>("uncertainty.atomic_factor", std::size_t(num_elements) * size * size);
-    const int num_landmarks = int(weights.shape("uncertainty.landmarks", 3)[1]);
+    const int num_landmarks = weights.shape("uncertainty.landmarks", 3)[1];
+    if (num_landmarks == 0) weights.refuse("uncertainty.landmarks", "has none");
     const auto landmarks =
         weights.numbers<T>("uncertainty.landmarks", std::size_t(num_elements) * num_landmarks * num_axes);
     const auto largest = weights.numbers<double>("uncertainty.largest_grade", num_elements);

@@ -77,12 +77,12 @@ TrainingDomain::TrainingDomain(
     : elements_(std::move(elements)), num_functions_(num_functions), cutoff_(cutoff) {
     const std::size_t n = elements_.size();
     num_atoms_ = weights.numbers<double>("domain.num_atoms", n);
-    functions_ = weights.numbers<double>("domain.function_range", 4 * n * num_functions);
-    distances_ = weights.numbers<double>("domain.distance_range", 2 * n * n);
-    counts_ = weights.numbers<double>("domain.count_range", 4 * n);
-    if (weights.has("domain.share_range")) shares_ = weights.numbers<double>("domain.share_range", 4 * n * n);
-    charges_ = weights.numbers<double>("domain.charge_range", 4 * n);
-    total_charge_ = weights.numbers<double>("domain.total_charge_range", 2);
+    functions_ = weights.limits("domain.function_range", 4 * n * num_functions);
+    distances_ = weights.limits("domain.distance_range", 2 * n * n);
+    counts_ = weights.limits("domain.count_range", 4 * n);
+    if (weights.has("domain.share_range")) shares_ = weights.limits("domain.share_range", 4 * n * n);
+    charges_ = weights.limits("domain.charge_range", 4 * n);
+    total_charge_ = weights.limits("domain.total_charge_range", 2);
     slack_ = weights.number("domain.total_charge_slack");
     for (int f = 0; f < num_functions; ++f) names_.push_back(weights.text("function." + std::to_string(f)));
 }

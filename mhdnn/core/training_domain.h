@@ -63,8 +63,9 @@ struct DistanceLimits {
     bool is_outside(const Pairs& pairs, std::int64_t center) const;
 };
 
-// Sums over the neighbours of each element of (1 - r²/r_c²)², of all 118 that there may be.
-using SmoothCounts = std::array<double, 118>;
+constexpr int num_atomic_numbers = 118;
+// Sums over the neighbours of each element of (1 - r²/r_c²)², of all that there may be.
+using SmoothCounts = std::array<double, num_atomic_numbers>;
 SmoothCounts smooth_counts(const Pairs& pairs, std::int64_t center, double cutoff, std::size_t num_elements);
 // A number with four digits, as mhdnn.domain.rounded writes it.
 std::string rounded(double value);

@@ -1,5 +1,7 @@
 #include "weights.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <iterator>
 #include <sstream>
@@ -47,8 +49,7 @@ void check_format(const std::string& archive, const std::string& path) {
 
 }  // namespace
 
-Weights::Weights(const std::string& text, std::string numbers, std::string path)
-    : numbers_(std::move(numbers)), path_(std::move(path)) {
+Weights::Weights(const std::string& text, std::string numbers) : numbers_(std::move(numbers)) {
     std::istringstream lines(text);
     std::string line;
     std::getline(lines, line);
@@ -59,6 +60,7 @@ Weights::Weights(const std::string& text, std::string numbers, std::string path)
             "; build this program with the version of mhdnn that wrote the file");
     while (std::getline(lines, line)) {
         const std::string kind = first_word(line), name = first_word(line);
+        if (has(name)) fail("its plain weights have `" + name + "` twice");
         if (kind == "text")
             texts_[name] = line;
         else if (kind == "array")
@@ -73,7 +75,7 @@ void Weights::add_array(const std::string& name, const std::string& description)
     std::string type;
     Array array{};
     words >> type >> array.offset;
-    if (!words) fail("`" + name + "` of its plain weights has no type and place");
+    if (!words) refuse(name, "has no type and place");
     if (type == "float32")
         array.type = Type::float32;
     else if (type == "float64")
@@ -81,25 +83,24 @@ void Weights::add_array(const std::string& name, const std::string& description)
     else if (type == "int64")
         array.type = Type::int64;
     else
-        fail("`" + name + "` of its plain weights has the unknown type " + type);
-    array.shape = {std::istream_iterator<std::int64_t>(words), std::istream_iterator<std::int64_t>()};
-    const std::size_t bytes = array.type == Type::float32 ? 4 : 8;
-    std::size_t most = numbers_.size() / bytes;  // so that no product of sizes overflows
-    bool empty = false;
-    for (const std::int64_t size : array.shape) {
-        if (size < 0) fail("`" + name + "` of its plain weights has a negative size");
-        empty = empty || size == 0;
-        if (size > 0) most /= static_cast<std::size_t>(size);
+        refuse(name, "has the unknown type " + type);
+    for (std::string size; words >> size;) {
+        if (size.size() > 9 || size.find_first_not_of("0123456789") != std::string::npos)
+            refuse(name, "has the size " + size + ", expected 0 to 999999999");
+        array.shape.push_back(std::stoi(size));
     }
-    if ((most == 0 && !empty) || array.offset > numbers_.size() ||
-        numbers_.size() - array.offset < bytes * array.size())
-        fail("`" + name + "` of its plain weights lies beyond their end");
+    const std::size_t bytes = array.type == Type::float32 ? 4 : 8;
+    std::size_t most = numbers_.size() / bytes;  // so that no product of sizes overflows, not even beside a zero
+    for (const int size : array.shape)
+        if (size > 0) most /= static_cast<std::size_t>(size);
+    if (most == 0 || array.offset > numbers_.size() || numbers_.size() - array.offset < bytes * array.size())
+        refuse(name, "lies beyond their end");
     arrays_[name] = array;
 }
 
 std::size_t Weights::Array::size() const {
     std::size_t result = 1;
-    for (const std::int64_t size : shape) result *= static_cast<std::size_t>(size);
+    for (const int size : shape) result *= static_cast<std::size_t>(size);
     return result;
 }
 
@@ -120,7 +121,7 @@ std::vector<std::string> Weights::words(const std::string& name) const {
     return {std::istream_iterator<std::string>(stream), std::istream_iterator<std::string>()};
 }
 
-std::vector<std::int64_t> Weights::shape(const std::string& name, std::size_t num_axes) const {
+std::vector<int> Weights::shape(const std::string& name, std::size_t num_axes) const {
     const auto& shape = array(name).shape;
     if (shape.size() != num_axes)
         refuse(name, "has " + std::to_string(shape.size()) + " axes, expected " + std::to_string(num_axes));
@@ -148,7 +149,7 @@ std::vector<T> Weights::converted(const Array& array) const {
 }
 
 template <class T>
-std::vector<T> Weights::numbers(const std::string& name) const {
+std::vector<T> Weights::any_numbers(const std::string& name) const {
     const Array& found = array(name);
     if (found.type == Type::float32) return converted<float, T>(found);
     if (found.type == Type::float64) return converted<double, T>(found);
@@ -156,11 +157,37 @@ std::vector<T> Weights::numbers(const std::string& name) const {
 }
 
 template <class T>
-std::vector<T> Weights::numbers(const std::string& name, std::size_t size) const {
-    auto result = numbers<T>(name);
-    if (result.size() != size)
-        refuse(name, "has " + std::to_string(result.size()) + " numbers, expected " + std::to_string(size));
+std::vector<T> Weights::numbers(const std::string& name) const {
+    auto result = any_numbers<T>(name);
+    if (!std::all_of(result.begin(), result.end(), [](T value) { return std::isfinite(value); }))
+        refuse(name, "has a number that is NaN or infinite");
     return result;
+}
+
+template <class T>
+std::vector<T> Weights::numbers(const std::string& name, std::size_t size) const {
+    check_size(name, array(name).size(), size);
+    return numbers<T>(name);
+}
+
+std::vector<double> Weights::positive(const std::string& name, std::size_t size) const {
+    auto result = numbers<double>(name, size);
+    if (!std::all_of(result.begin(), result.end(), [](double value) { return value > 0.0; }))
+        refuse(name, "has a number that is not above zero");
+    return result;
+}
+
+std::vector<double> Weights::limits(const std::string& name, std::size_t size) const {
+    check_size(name, array(name).size(), size);
+    auto result = any_numbers<double>(name);
+    if (std::any_of(result.begin(), result.end(), [](double value) { return std::isnan(value); }))
+        refuse(name, "has a number that is NaN");
+    return result;
+}
+
+void Weights::check_size(const std::string& name, std::size_t found, std::size_t expected) const {
+    if (found != expected)
+        refuse(name, "has " + std::to_string(found) + " numbers, expected " + std::to_string(expected));
 }
 
 template std::vector<float> Weights::numbers<float>(const std::string&) const;
@@ -183,29 +210,24 @@ std::vector<std::int64_t> Weights::indices(const std::string& name, std::int64_t
 }
 
 int Weights::integer(const std::string& name, int lowest, int highest) const {
-    const int found = integer(name);
+    check_size(name, array(name).size(), 1);
+    const std::int64_t found = integers(name)[0];
     if (found < lowest || found > highest)
         refuse(
             name,
             "is " + std::to_string(found) + ", expected " + std::to_string(lowest) + " to " + std::to_string(highest));
-    return found;
+    return static_cast<int>(found);
 }
 
 double Weights::number(const std::string& name) const { return numbers<double>(name, 1)[0]; }
-
-int Weights::integer(const std::string& name) const {
-    const auto found = integers(name);
-    if (found.size() != 1) refuse(name, "is no single number");
-    return static_cast<int>(found[0]);
-}
 
 void Weights::refuse(const std::string& name, const std::string& why) const {
     fail("`" + name + "` of its plain weights " + why);
 }
 
-void Weights::fail(const std::string& what) const { throw std::runtime_error(path_ + ": " + what); }
+void Weights::fail(const std::string& what) const { throw std::runtime_error(what); }
 
-Weights read_weights(const std::string& path) {
+WeightRecords read_weights(const std::string& path) {
     const std::string archive = read_file(path);
     verify(archive, path, nullptr);
     check_format(archive, path);
@@ -214,7 +236,7 @@ Weights read_weights(const std::string& path) {
         throw std::runtime_error(
             path + ": has no plain weights, which are read without libtorch (an older version wrote it); " +
             write_again + ", or build the pair style with libtorch: `mhdnn lammps build torch=true`");
-    return {text, extra_file(archive, "weights.bin", path), path};
+    return {text, extra_file(archive, "weights.bin", path)};
 }
 
 }  // namespace mhdnn

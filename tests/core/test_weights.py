@@ -2,13 +2,12 @@
 
 import shutil
 import zipfile
-from pathlib import Path
 
 import pytest
 
-from mhdnn.archive import write_archive
 from mhdnn.deploy.core_library import CoreError
 from mhdnn.deploy.export import export_checkpoint
+from tests.core.plain import with_record
 from tests.core.test_models import compare, model_with
 from tests.unit.test_archive import RELEASED
 
@@ -16,20 +15,6 @@ from tests.unit.test_archive import RELEASED
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     return model_with(tmp_path_factory.mktemp("weights") / "model.pt", {})
-
-
-def changed(model: Path, folder: Path, name: str, change) -> Path:
-    """The model with another record of this name, and a seal that holds."""
-    bare, result = folder / "bare.zip", folder / "changed.pt"
-    with zipfile.ZipFile(model) as old, zipfile.ZipFile(bare, "w", zipfile.ZIP_STORED) as new:
-        for entry in old.infolist():
-            content = old.read(entry)
-            if entry.filename.endswith(f"/extra/{name}"):
-                content = change(content)
-            if content is not None:
-                new.writestr(entry.filename, content)
-    write_archive(result, bare.read_bytes())
-    return result
 
 
 @pytest.mark.parametrize(
@@ -42,29 +27,48 @@ def changed(model: Path, folder: Path, name: str, change) -> Path:
         ("weights.txt", lambda text: text.replace(b"array cutoff", b"array reach"), "lack `cutoff`"),
         ("weights.txt", lambda text: text.replace(b"kind shared", b"kind strange"), "unknown kind of network: strange"),
         ("weights.txt", lambda text: text.replace(b"silu", b"sine"), "unknown function of a network's layer: sine"),
+        ("weights.txt", lambda text: text + b"text dtype float64\n", "have `dtype` twice"),
+        ("weights.txt", lambda text: text + b"array more float64\n", "`more` of its .* has no type and place"),
+        ("weights.txt", lambda text: text + b"array more float64 -8 1\n", "`more` of its .* lies beyond their end"),
+        ("weights.txt", lambda text: text[: len(text) // 2], "lack `|lies beyond|has no type"),
+        ("weights.txt", lambda text: b"", "has no plain weights"),
         ("weights.txt", lambda text: None, "has no plain weights"),
+        ("format_version.txt", lambda text: b"99", "format version 99, this pair style reads 3 to 5"),
+        ("format_version.txt", lambda text: None, "TorchScript without mhdnn's metadata"),
         ("weights.bin", lambda numbers: numbers[:-8], "lies beyond their end"),
         ("weights.bin", lambda numbers: b"", "lies beyond their end"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(core, model, tmp_path, name, change, sentence):
     with pytest.raises(CoreError, match=sentence):
-        core.model(changed(model, tmp_path, name, change))
+        core.model(with_record(model, tmp_path, {name: change}))
 
 
-@pytest.mark.parametrize("shape", ["9223372036854775807 9223372036854775807", "-1 -1", "4294967296 4294967296"])
-def test_sizes_that_overflow(core, model, tmp_path, shape):
+@pytest.mark.parametrize(
+    ("shape", "sentence"),
+    [
+        ("9223372036854775807 9223372036854775807", "has the size 9223372036854775807, expected 0 to 999999999"),
+        ("-1 -1", "has the size -1, expected 0 to"),
+        ("4294967297", "has the size 4294967297, expected 0 to"),
+        ("99999999999999999999999", "has the size 99999999999999999999999, expected 0 to"),
+        ("3.5", "has the size 3.5, expected 0 to"),
+        ("999999999 999999999 999999999", "lies beyond their end"),
+        ("0 999999999 999999999", "lies beyond their end"),
+        ("100000", "lies beyond their end"),
+    ],
+)
+def test_sizes_that_overflow(core, model, tmp_path, shape, sentence):
     def enlarge(text: bytes) -> bytes:
         lines = text.decode().splitlines()
         lines = [line + f" {shape}" if line.startswith("array energy.reference_energies") else line for line in lines]
         return "\n".join(lines).encode()
 
-    with pytest.raises(CoreError, match="lies beyond their end|has a negative size"):
-        core.model(changed(model, tmp_path, "weights.txt", enlarge))
+    with pytest.raises(CoreError, match=sentence):
+        core.model(with_record(model, tmp_path, {"weights.txt": enlarge}))
 
 
 def test_an_unchanged_copy_is_read(core, model, tmp_path):
-    core.close(core.model(changed(model, tmp_path, "nothing", lambda content: content)))
+    core.close(core.model(with_record(model, tmp_path, {})))
 
 
 def test_damage_is_noticed(core, model, tmp_path):
