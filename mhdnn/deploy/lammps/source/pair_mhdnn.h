@@ -58,6 +58,7 @@ private:
     std::vector<double> own_forces();
     void check_grades();
     void dump_structure(double largest);
+    void append_in_turn(std::string lines);
     void follow_atoms();
     void equilibrate();
     void short_range();

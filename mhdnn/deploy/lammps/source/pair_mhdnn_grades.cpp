@@ -99,22 +99,35 @@ void PairMHDNN::dump_structure(double largest) {
             "{} {:.10f} {:.10f} {:.10f} {:.6g}\n", name, atom->x[i][0] - domain->boxlo[0],
             atom->x[i][1] - domain->boxlo[1], atom->x[i][2] - domain->boxlo[2], grade_of_atom_[i]);
     }
-    int own = static_cast<int>(lines.size()), num_own = neighborhood_.num_centers(), num_atoms = 0;
-    std::vector<int> sizes(comm->nprocs), places(comm->nprocs);
-    MPI_Reduce(&num_own, &num_atoms, 1, MPI_INT, MPI_SUM, 0, world);
-    MPI_Gather(&own, 1, MPI_INT, sizes.data(), 1, MPI_INT, 0, world);
-    for (int rank = 1; rank < comm->nprocs; ++rank) places[rank] = places[rank - 1] + sizes[rank - 1];
-    std::string all(comm->me == 0 ? places.back() + sizes.back() : 0, ' ');
-    MPI_Gatherv(lines.data(), own, MPI_CHAR, all.data(), sizes.data(), places.data(), MPI_CHAR, 0, world);
-    if (comm->me != 0) return;
-    FILE* const file = std::fopen(settings_.grade_file.c_str(), "a");
+    bigint num_own = neighborhood_.num_centers(), num_atoms = 0;
+    MPI_Reduce(&num_own, &num_atoms, 1, MPI_LMP_BIGINT, MPI_SUM, 0, world);
     const auto periodic = [this](int axis) { return domain->periodicity[axis] ? 'T' : 'F'; };
-    const std::string text = fmt::format(
+    const std::string head = fmt::format(
         "{}\nLattice=\"{:.10f} 0 0 {:.10f} {:.10f} 0 {:.10f} {:.10f} {:.10f}\" pbc=\"{} {} {}\" "
-        "Properties=species:S:1:pos:R:3:grade:R:1 step={} uncertainty={:.6g}\n{}",
+        "Properties=species:S:1:pos:R:3:grade:R:1 step={} uncertainty={:.6g}\n",
         num_atoms, domain->xprd, domain->xy, domain->yprd, domain->xz, domain->yz, domain->zprd, periodic(0),
-        periodic(1), periodic(2), update->ntimestep, largest, all);
-    const bool written = file && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+        periodic(1), periodic(2), update->ntimestep, largest);
+    append_in_turn(comm->me == 0 ? head + lines : lines);
+}
+
+// The lines of one process after the other, so that the first one never has the text of all atoms.
+void PairMHDNN::append_in_turn(std::string lines) {
+    int size = static_cast<int>(lines.size());
+    if (comm->me != 0) {
+        MPI_Send(&size, 1, MPI_INT, 0, 0, world);
+        MPI_Send(&lines[0], size, MPI_CHAR, 0, 0, world);
+        return;
+    }
+    FILE* const file = std::fopen(settings_.grade_file.c_str(), "a");
+    bool written = file != nullptr;
+    for (int rank = 0; written && rank < comm->nprocs; ++rank) {
+        if (rank > 0) {
+            MPI_Recv(&size, 1, MPI_INT, rank, 0, world, MPI_STATUS_IGNORE);
+            lines.resize(size);
+            MPI_Recv(&lines[0], size, MPI_CHAR, rank, 0, world, MPI_STATUS_IGNORE);
+        }
+        written = std::fwrite(lines.data(), 1, lines.size(), file) == lines.size();
+    }
     if (!file || std::fclose(file) != 0 || !written)
         error->one(
             FLERR, "pair_style mhdnn grade_limit: {} can't be written; choose another file", settings_.grade_file);
