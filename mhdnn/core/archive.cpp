@@ -1,6 +1,7 @@
 #include "archive.h"
 
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -9,7 +10,8 @@
 namespace mhdnn {
 namespace {
 
-const std::string seal_prefix = "mhdnn sha256 ";  // mhdnn.archive.SEAL_PREFIX
+const std::string seal_prefix = "mhdnn sha256 ";      // mhdnn.archive.SEAL_PREFIX
+constexpr int lowest_format = 3, highest_format = 5;  // older_format.FORMAT_VERSION, model_file.FORMAT_VERSION
 constexpr std::size_t digest_length = 64;
 const std::size_t seal_length = seal_prefix.size() + digest_length;  // a comment at the end of the archive
 constexpr std::size_t end_record_length = 22, locator_length = 20, entry_length = 46, header_length = 30;
@@ -156,6 +158,20 @@ std::string read_file(const std::string& path) {
     stream.peek();  // of a folder nothing can be read
     if (stream.bad()) throw std::runtime_error(path + ": is a folder; expected a model file, such as model.pt in it");
     return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+}
+
+int checked_format(const std::string& text, const std::string& path) {
+    if (text.empty())
+        throw std::runtime_error(
+            path +
+            ": TorchScript without mhdnn's metadata, or of a version before this reader's; "
+            "expected a file written by `mhdnn export`");
+    const int version = std::atoi(text.c_str());
+    if (version < lowest_format || version > highest_format)
+        throw std::runtime_error(
+            path + ": format version " + text + ", this pair style reads " + std::to_string(lowest_format) + " to " +
+            std::to_string(highest_format) + "; export the checkpoint again with `mhdnn export`");
+    return version;
 }
 
 void verify(const std::string& archive, const std::string& path, const Unpack& unpack) {

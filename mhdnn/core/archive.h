@@ -27,6 +27,10 @@ std::vector<Record> records_of(const std::string& archive, const std::string& pa
 // The bytes of a record that is not packed, as torch writes all.
 std::string bytes_of(const Record& record, const std::string& archive, const std::string& path);
 
+// The version of a model file's format from its text, which is empty in other files; refuses what this reader doesn't
+// know.
+int checked_format(const std::string& text, const std::string& path);
+
 // Gives the bytes of a packed record by its name; a program that has none of this looks at the others only.
 using Unpack = std::function<std::string(const std::string& name)>;
 // The whole file.

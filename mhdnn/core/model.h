@@ -13,7 +13,7 @@ namespace mhdnn {
 
 // What a model file says of itself.
 struct Metadata {
-    std::string mhdnn_version, dtype, operator_library;
+    std::string mhdnn_version, dtype;
     std::string dispersion_left_out;  // correction that is to be added, as in `d3 bj pbe`; empty: none
     std::vector<std::string> elements;
     std::vector<int> atomic_numbers;

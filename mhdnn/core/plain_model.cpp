@@ -131,7 +131,6 @@ template <class T>
 PlainModel<T>::PlainModel(Weights weights, const std::string& dtype) : weights_(std::move(weights)) {
     metadata_.mhdnn_version = weights_.text("mhdnn_version");
     metadata_.dtype = dtype;
-    metadata_.operator_library = weights_.text("operator_library");
     metadata_.dispersion_left_out = weights_.text("dispersion_left_out");
     metadata_.elements = weights_.words("elements");
     if (metadata_.elements.empty()) weights_.refuse("elements", "names none");

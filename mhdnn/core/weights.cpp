@@ -12,8 +12,7 @@
 namespace mhdnn {
 namespace {
 
-constexpr int weights_version = 1;                    // plain_weights.WEIGHTS_VERSION
-constexpr int lowest_format = 3, highest_format = 5;  // older_format.FORMAT_VERSION, model_file.FORMAT_VERSION
+constexpr int weights_version = 1;  // plain_weights.WEIGHTS_VERSION
 constexpr const char* write_again = "write it again with `mhdnn export checkpoint=MODEL.pt output=NEW.pt`";
 
 // A file within the archive; empty if there is none.
@@ -31,20 +30,6 @@ std::string first_word(std::string& line) {
     const std::string word = line.substr(0, end);
     line = end == std::string::npos ? "" : line.substr(end + 1);
     return word;
-}
-
-void check_format(const std::string& archive, const std::string& path) {
-    const std::string format = extra_file(archive, "format_version.txt", path);
-    if (format.empty())
-        throw std::runtime_error(
-            path +
-            ": TorchScript without mhdnn's metadata, or of a version before this reader's; "
-            "expected a file written by `mhdnn export`");
-    const int version = std::atoi(format.c_str());
-    if (version < lowest_format || version > highest_format)
-        throw std::runtime_error(
-            path + ": format version " + format + ", this pair style reads " + std::to_string(lowest_format) + " to " +
-            std::to_string(highest_format) + "; export the checkpoint again with `mhdnn export`");
 }
 
 }  // namespace
@@ -230,7 +215,7 @@ void Weights::fail(const std::string& what) const { throw std::runtime_error(wha
 WeightRecords read_weights(const std::string& path) {
     const std::string archive = read_file(path);
     verify(archive, path, nullptr);
-    check_format(archive, path);
+    checked_format(extra_file(archive, "format_version.txt", path), path);
     const std::string text = extra_file(archive, "weights.txt", path);
     if (text.empty())
         throw std::runtime_error(

@@ -1,8 +1,11 @@
 """The core against torch, for every kind of function and network, with and without charges."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 
 from mhdnn.deploy.core_library import CoreError
 from mhdnn.deploy.hdnnp.importing import import_potential
@@ -163,6 +166,25 @@ def test_repulsion(core, tmp_path, charges):
     known = settings(ELEMENTS, repulsion={"inner": 0.5, "outer": 1.0})
     save_model(potential, tmp_path / "model.pt", metadata_of(potential, known, {}))
     compare(core, tmp_path / "model.pt", structures()["triclinic"], MESH if charges else DOUBLE)
+
+
+@pytest.mark.parametrize(("distance", "share"), [(0.5, 1.0), (1.5, 0.5), (1.75, 53 / 512), (2.0, 0.0)])
+def test_repulsion_by_hand(core, tmp_path, distance, share):
+    """Of carbon and tin; the share is 1 - 10t³ + 15t⁴ - 6t⁵ of the way t from the inner radius, 1 Å, to the outer one."""
+    energies = []
+    for outer in (2.0, 0.0):
+        potential = random_potential(ELEMENTS, repulsion={"inner": 0.5, "outer": 1.0})
+        potential.repulsion.set_radii(torch.full((3, 3), outer, dtype=torch.float64), 0.5, 1.0)
+        known = model_settings(ELEMENTS, repulsion={"inner": 0.5, "outer": 1.0})
+        save_model(potential, tmp_path / "model.pt", metadata_of(potential, known, {}))
+        atoms = Atoms("CSn", [[0.0, 0.0, 0.0], [distance, 0.0, 0.0]])
+        geometry = geometry_of(atoms)
+        energies.append(core.evaluate(tmp_path / "model.pt", geometry, geometry.pair_vectors().numpy(), atoms).energy)
+    x = distance * (6**0.23 + 50**0.23) / 0.4685
+    screening = 0.18175 * math.exp(-3.1998 * x) + 0.50986 * math.exp(-0.94229 * x)
+    screening += 0.28022 * math.exp(-0.4029 * x) + 0.02817 * math.exp(-0.20162 * x)
+    expected = share * 14.3996454784936 * 6 * 50 / distance * screening
+    assert energies[0] - energies[1] == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.parametrize("screening", [None, "self", {"inner": 0.8, "outer": 2.5}])

@@ -17,13 +17,11 @@ namespace mhdnn {
 namespace {
 
 // Formats of mhdnn.deploy.model_file and mhdnn.deploy.older_format.
-constexpr int newest_format = 5;
 constexpr int without_parts = 4;  // charges are methods of the potential
 constexpr int oldest_format = 3;  // ranges of all elements together
 // Metadata in files of their own; mhdnn.deploy.model_file.PLAIN_TEXTS.
-constexpr const char* plain_texts[] = {"format_version",   "mhdnn_version", "dtype",
-                                       "operator_library", "elements",      "reference_energies",
-                                       "cutoff",           "charges",       "dispersion_left_out"};
+constexpr const char* plain_texts[] = {"format_version",     "mhdnn_version", "dtype",   "elements",
+                                       "reference_energies", "cutoff",        "charges", "dispersion_left_out"};
 
 using torch::Tensor;
 
@@ -67,20 +65,9 @@ std::vector<T> words(const std::string& text) {
 
 void parse(const torch::jit::ExtraFilesMap& files, const std::string& path, Metadata& result, int& version) {
     const auto text = [&files](const std::string& name) { return files.at(name + ".txt"); };
-    if (text("format_version").empty())
-        fail(
-            path +
-            ": TorchScript without mhdnn's metadata, or of a version before this pair style's; expected a file "
-            "written by `mhdnn export`");
-    version = std::stoi(text("format_version"));
-    if (version > newest_format || version < oldest_format)
-        fail(
-            path + ": format version " + std::to_string(version) + ", this pair style reads " +
-            std::to_string(oldest_format) + " to " + std::to_string(newest_format) +
-            "; export the checkpoint again with `mhdnn export`");
+    version = checked_format(text("format_version"), path);
     result.mhdnn_version = text("mhdnn_version");
     result.dtype = text("dtype");
-    result.operator_library = text("operator_library");
     result.elements = words<std::string>(text("elements"));
     result.reference_energies = words<double>(text("reference_energies"));
     result.cutoff = std::stod(text("cutoff"));
