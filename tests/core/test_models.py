@@ -170,7 +170,7 @@ def test_repulsion(core, tmp_path, charges):
 
 @pytest.mark.parametrize(("distance", "share"), [(0.5, 1.0), (1.5, 0.5), (1.75, 53 / 512), (2.0, 0.0)])
 def test_repulsion_by_hand(core, tmp_path, distance, share):
-    """Of carbon and tin; the share is 1 - 10t³ + 15t⁴ - 6t⁵ of the way t from the inner radius, 1 Å, to the outer one."""
+    """Of carbon and tin: 1 - 10t³ + 15t⁴ - 6t⁵ of it, t of the way from the inner radius, 1 Å, to the outer one."""
     energies = []
     for outer in (2.0, 0.0):
         potential = random_potential(ELEMENTS, repulsion={"inner": 0.5, "outer": 1.0})
