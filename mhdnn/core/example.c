@@ -1,8 +1,10 @@
 /* Energy, forces and virial of a few atoms in a periodic box, in C:
  *
  *     cd mhdnn/core
- *     c++ -O3 -march=native -fno-math-errno -fopenmp -std=c++17 -I. -I../kernels/source -c *.cpp
- * electrostatics/[a-z]*.cpp cc -c example.c c++ -fopenmp *.o -o example
+ *     flags="-O3 -march=native -fno-math-errno -fopenmp -std=c++17"
+ *     c++ $flags -I. -I../kernels/source -c *.cpp electrostatics/[a-z]*.cpp
+ *     cc -c example.c
+ *     c++ -fopenmp *.o -o example
  *     ./example model.pt < atoms.txt
  *
  * atoms.txt: the number of atoms, three cell vectors (a line each, no angle far from 90°), and for each atom its atomic
