@@ -22,15 +22,16 @@ cmake --build "$build" --parallel "$(nproc)" --target lmp
 
 value() { sed -n "s/^$1:[A-Z]*=//p" "$build/CMakeCache.txt"; }
 sizes=$(value LAMMPS_SIZES | tr '[:lower:]' '[:upper:]')
-flags="-DLAMMPS_${sizes:-SMALLBIG}" compiler=c++ launch="$build/lmp"
+flags="-DLAMMPS_${sizes:-SMALLBIG}" compiler=c++ commands=("$build/lmp")
 if [[ $(value BUILD_MPI) =~ ^(on|ON|yes|YES|true|TRUE|1)$ ]]; then
-    compiler=$(value MPI_CXX_COMPILER) launch="$(dirname "$compiler")/mpirun -n 2 $build/lmp"
+    compiler=$(value MPI_CXX_COMPILER)
+    commands+=("$(dirname "$compiler")/mpirun -n 2 $build/lmp")
 else
     flags="$flags -I$lammps/src/STUBS"
 fi
 plugin=$(mhdnn lammps build "include=$lammps/src" "compiler=$compiler" "flags=$flags" | tail -n 1)
 
-for command in "$build/lmp" "$launch"; do
+for command in "${commands[@]}"; do
     echo "$command, as a package"
     python "$here/compare_with_ase.py" "$model" "$structure" --lammps "$command"
     echo "$command, as a plugin"
