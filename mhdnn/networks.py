@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from mhdnn.errors import ConfigError
+from mhdnn.kernels import load_operators
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "tanh": nn.Tanh, "softplus": nn.Softplus}
 
@@ -118,6 +119,7 @@ class SharedNetwork(AtomicNetwork):
         super().__init__()
         num_species_features = int(species_feature.num_features)
         self.species_feature = species_feature
+        self.activation = activation
         self.perceptron = multilayer_perceptron(num_functions + num_species_features, hidden, activation)
         self.linear_skip = linear_skip
         num_linear = (1 + num_functions) * (1 + num_species_features) if linear_skip else 0
@@ -135,6 +137,9 @@ class SharedNetwork(AtomicNetwork):
         :param functions: scaled symmetry functions, shape (num_atoms, num_functions)
         :param element_index: row of each atom's element, shape (num_atoms,)
         """
+        if not torch.jit.is_scripting():  # noqa: SIM102  TorchScript leaves out what is within this condition alone
+            if load_operators().kind == "compiled":
+                return self._compiled(functions, element_index)
         weight, bias = self.perceptron[0].weight, self.perceptron[0].bias
         assert isinstance(weight, torch.Tensor)  # tells the type checker
         assert isinstance(bias, torch.Tensor)
@@ -152,6 +157,16 @@ class SharedNetwork(AtomicNetwork):
         energies = values.squeeze(1) * self.output_scale
         if self.linear_skip:
             energies = energies + self.linear_energies(products[:, num_nodes:], element_index)
+        return energies
+
+    @torch.jit.unused
+    def _compiled(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
+        """The same by one operator, which has its first two derivatives."""
+        layers = [weight for layer in self.perceptron.children() for weight in layer.parameters()]
+        energies: torch.Tensor = torch.ops.mhdnn.network_energies(
+            functions, element_index, self.species_feature.table, self.linear_weight, self.output_scale, layers,
+            self.activation,
+        )  # fmt: skip
         return energies
 
 

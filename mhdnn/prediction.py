@@ -293,7 +293,12 @@ class ChargedAtoms(SeenAtoms):
         self.charge_model = potential.charge_model
         self.positions = geometry.positions.detach().requires_grad_()
         self.strain = torch.zeros_like(geometry.cell).requires_grad_()
-        self.coulomb: CoulombSystem = build_coulomb(
+        self.coulomb = self.built(solver)
+
+    def built(self, solver: str) -> CoulombSystem:
+        """Electrostatics of the structures."""
+        geometry = self.geometry
+        return build_coulomb(
             self.positions,
             geometry.cell,
             geometry.pbc,

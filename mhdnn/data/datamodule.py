@@ -11,7 +11,7 @@ import numpy as np
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader, DistributedSampler
 
-from mhdnn.data.dataset import StructureDataset, collate
+from mhdnn.data.dataset import StructureDataset, collate, concatenated
 from mhdnn.data.joined import JoinedStores, Reader, names_of_sources, open_stores, source_of, sources_of
 from mhdnn.data.sampling import FractionSampler
 from mhdnn.data.split import assign_split
@@ -245,7 +245,7 @@ class StoreDataModule(pl.LightningDataModule):
     def _loader(self, part: str, **options: Any) -> DataLoader[Any]:
         return DataLoader(
             self.dataset(part),
-            collate_fn=collate,
+            collate_fn=concatenated,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             **options,

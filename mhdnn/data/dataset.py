@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -17,6 +18,10 @@ from mhdnn.structure import Batch, Geometry, Labels, Structure
 COINCIDENT = 0.01  # Å
 LARGEST_LABEL = 1e8  # all electrons of the heaviest atoms have -1.5e6 eV
 OBJECT_BYTES = 4000  # what Python needs for the objects around a structure's arrays
+SMALL = 64
+"""Atoms of structures whose tensors are kept, too: making them takes longer than putting them together."""
+
+GEOMETRY, LABELS = (tuple(field.name for field in fields(kind)) for kind in (Geometry, Labels))
 
 Item = tuple[int, Structure, NeighborPairs]
 
@@ -70,6 +75,7 @@ class StructureDataset(Dataset[Item]):
         self.weights = weights
         self.cache_bytes = cache_megabytes * 2**20
         self._cache: dict[int, Item] = {}
+        self._tensors: dict[int, Batch] = {}
         self._cached_bytes = 0
 
     def __len__(self) -> int:
@@ -78,6 +84,21 @@ class StructureDataset(Dataset[Item]):
     def __getitem__(self, index: int) -> Item:
         number = int(self.indices[index])
         return self._cache[number] if number in self._cache else self._made(number, self.source[number])
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Batch]:
+        """Structures one by one as batches, for `concatenated`; a `DataLoader` asks for them in this way."""
+        return [self._batch_of_one(index) for index in indices]
+
+    def _batch_of_one(self, index: int) -> Batch:
+        number = int(self.indices[index])
+        if number in self._tensors:
+            return self._tensors[number]
+        item = self[index]
+        batch, size = collate([item]), bytes_of(item)
+        if item[1].num_atoms <= SMALL and number in self._cache and self._cached_bytes + size <= self.cache_bytes:
+            self._tensors[number] = batch
+            self._cached_bytes += size
+        return batch
 
     def in_order(self) -> Iterator[Item]:
         """All structures, as one by one, but those that are not kept are read in blocks."""
@@ -106,12 +127,18 @@ class StructureDataset(Dataset[Item]):
         check_labels(structure, name)
         check_distances(structure, pairs, name)
         item = (number, structure, pairs)
-        size = OBJECT_BYTES + sum(array.nbytes for array in pairs) + 100 * structure.num_atoms
+        size = bytes_of(item)
         # what was cached first stays: with shuffled epochs replacing gains nothing
         if self._cached_bytes + size <= self.cache_bytes:
             self._cache[number] = item
             self._cached_bytes += size
         return item
+
+
+def bytes_of(item: Item) -> int:
+    """Memory that a structure with its pairs takes."""
+    _, structure, pairs = item
+    return OBJECT_BYTES + sum(array.nbytes for array in pairs) + 100 * structure.num_atoms
 
 
 def check_labels(structure: Structure, name: str) -> None:
@@ -178,6 +205,21 @@ def collate(items: Sequence[Item]) -> Batch:
         weight=torch.tensor([1.0 if s.weight is None else s.weight for s in structures], dtype=torch.float64),
     )
     return Batch(geometry, labels)
+
+
+def concatenated(batches: Sequence[Batch]) -> Batch:
+    """Batches of one structure each as one, as `collate` makes it."""
+    if len(batches) == 1:
+        return batches[0]
+    counts = torch.cat([batch.geometry.num_atoms_per_structure for batch in batches])
+    num_pairs = torch.tensor([len(batch.geometry.center_index) for batch in batches])
+    before = torch.repeat_interleave(torch.cumsum(counts, 0) - counts, num_pairs)
+    geometry = {name: torch.cat([getattr(own.geometry, name) for own in batches]) for name in GEOMETRY}
+    geometry["structure_index"] = torch.repeat_interleave(counts)
+    geometry["center_index"] += before
+    geometry["neighbor_index"] += before
+    labels = {name: torch.cat([getattr(own.labels, name) for own in batches]) for name in LABELS}
+    return Batch(Geometry(**geometry), Labels(**labels))
 
 
 def label_or_nan(label: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:

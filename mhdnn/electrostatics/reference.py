@@ -12,6 +12,8 @@ for :math:`\chi`: S. A. Ghasemi et al., Phys. Rev. B 92, 045131 (2015), https://
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from mhdnn.electrostatics.background import background_matrix
@@ -71,10 +73,29 @@ class ReferenceStructures:
         solver: int,
         smearing: float,
     ) -> None:
+        self._given = (positions, cell, pbc, counts, widths)
+        self._settings = (accuracy, solver, smearing)
         self._cell, self._pbc, self._counts, self._widths = cell, pbc, counts.tolist(), widths
         self._accuracy, self._smearing = accuracy, smearing or None
         self._geometry = (positions, torch.zeros_like(cell))
         self._matrices: list[torch.Tensor] | None = None
+
+    def part(self, number: int) -> ReferenceStructures:
+        """One of the structures."""
+        positions, cell, pbc, counts, widths = self._given
+        own = slice(number, number + 1)
+        places, spread = (tensor.split(self._counts)[number] for tensor in (positions, widths))
+        return ReferenceStructures(places, cell[own], pbc[own], counts[own], spread, *self._settings)
+
+    def together(self, others: Sequence[ReferenceStructures]) -> ReferenceStructures:
+        """These structures and others."""
+        columns = zip(self._given, *(other._given for other in others), strict=True)
+        positions, cell, pbc, counts, widths = (torch.cat(tensors) for tensors in columns)
+        return ReferenceStructures(positions, cell, pbc, counts, widths, *self._settings)
+
+    def num_bytes(self) -> int:
+        """Nothing is built before it is used."""
+        return 0
 
     def matrices(self, positions: torch.Tensor, strain: torch.Tensor) -> list[torch.Tensor]:
         """A of each structure."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -87,6 +87,14 @@ class CoulombSystem:
     def iterations(self) -> list[int]:
         """Of every iterative solution since the last `equilibrate`: charges of each structure, then adjoints."""
         return list(self._engine.iterations())
+
+    def parts(self) -> list[Any]:
+        """What was built of each structure, for `joined_coulomb`; of a system whose atoms stand in their order.
+
+        It has ``num_bytes()`` of memory.
+        """
+        assert self._order is None
+        return [self._engine.part(number) for number in range(self.num_structures)]
 
     def potential(self, charges: torch.Tensor) -> torch.Tensor:
         """(A q)_i, shape (num_atoms,), eV/e.
@@ -233,6 +241,20 @@ def solver_number(solver: str) -> int:
     if solver not in SOLVERS:
         raise ConfigError(f"`solver`: expected one of {', '.join(SOLVERS)}, got {solver!r}; choose one of them")
     return SOLVERS.index(solver)
+
+
+def joined_coulomb(
+    parts: Sequence[Any], geometry: dict[str, torch.Tensor], accuracy: float, strain: torch.Tensor
+) -> CoulombSystem:
+    """A system of structures, in this order, that have been built before.
+
+    :param parts: from `CoulombSystem.parts`
+    :param geometry: positions, cell, pbc, structure_index and widths, as those of `build_coulomb`, in double precision
+    :param accuracy: that they were built with
+    :param strain: as in `build_coulomb`
+    """
+    engine = parts[0].together(list(parts[1:]))
+    return CoulombSystem(engine, {**geometry, "strain": strain}, None, accuracy, None)
 
 
 def build_coulomb(

@@ -97,6 +97,11 @@ def load_operators() -> OperatorState:
     return _state
 
 
+def compiled_for(tensor: torch.Tensor) -> bool:
+    """Whether there are compiled operators for small numbers of a tensor's atoms: on the CPU."""
+    return tensor.device.type == "cpu" and load_operators().kind == "compiled"
+
+
 def usable_library() -> Path | None:
     """The library of the wheel, unless one for a GPU can be compiled."""
     return None if build.cuda_compiler() else shipped_library()

@@ -15,13 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from mhdnn.data.datamodule import SAMPLE_BATCH_ATOMS, StoreDataModule, packed
 from mhdnn.data.dataset import collate
+from mhdnn.electrostatics.system import CoulombSystem, joined_coulomb
+from mhdnn.kernels.loading import compiled_for
 from mhdnn.potential import Potential, forces_from_pairs, pair_virials
 from mhdnn.prediction import (
     ChargedAtoms,
@@ -39,6 +41,9 @@ from mhdnn.structure import Geometry, symmetric_voigt
 LARGEST = 32
 """Atoms of a structure; R grows with their square, and beyond it the operators are faster."""
 
+NOTHING = torch.zeros(0, dtype=torch.float64)
+NO_ATOMS = torch.zeros(0, dtype=torch.int64)
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -52,6 +57,7 @@ class Kept:
     :param charges: shape (num_atoms,), e; None where they are trained, or there are none
     :param screening: of each pair, by the product of its charges, where charges are trained: its energy, eV/e², the
         derivative of that by the pair vector, eV/(Å e²), and its virial, eV/e², shape (num_pairs, 10); else no rows
+    :param coulomb: electrostatics of each structure (`CoulombSystem.parts`), where charges are trained
     """
 
     inputs: torch.Tensor
@@ -61,24 +67,40 @@ class Kept:
     virial: torch.Tensor
     charges: torch.Tensor | None
     screening: torch.Tensor
+    coulomb: tuple[Any, ...]
 
     @property
     def num_bytes(self) -> int:
         """Memory that it takes."""
         tensors = (self.inputs, *self.responses, self.energies, self.forces, self.virial, self.charges, self.screening)
-        return sum(tensor.nbytes for tensor in tensors if tensor is not None)
+        built = sum(part.num_bytes() for part in self.coulomb)
+        return built + sum(tensor.nbytes for tensor in tensors if tensor is not None)
 
     def forces_and_virial(self, by_inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """All forces and virials.
 
         :param by_inputs: derivatives of the energies by the inputs, shape (num_atoms, num_inputs)
         """
+        if compiled_for(by_inputs):
+            return self.compiled_forces(by_inputs, NOTHING, NOTHING, NOTHING, NOTHING, NO_ATOMS, NO_ATOMS, NO_ATOMS)
         parts = by_inputs.flatten().split([response.shape[1] for response in self.responses])
         found = [response.mv(part) for response, part in zip(self.responses, parts, strict=True)]
         lengths = [length for values in found for length in (len(values) - 6, 6)]
         rows = torch.cat(found).split(lengths)  # one split: its derivative is one operation, too
         forces, virial = torch.cat(rows[::2]).view(-1, 3), torch.cat(rows[1::2]).view(-1, 6)
         return self.forces + forces, self.virial + virial
+
+    def compiled_forces(self, by_inputs: torch.Tensor, *more: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """`forces_and_virial`, and where charges are trained what `KeptAtoms.forces_and_virial` adds, by one operator.
+
+        :param more: derivatives by positions and strain, products of the charges of pairs, `screening`, centres and
+            neighbours of pairs, structures of atoms; empty where charges aren't trained
+        """
+        by_position, by_strain, products, screening, *indices = more
+        forces, virial = torch.ops.mhdnn.kept_forces(
+            by_inputs, by_position, by_strain, products, self.forces, self.virial, screening, *indices, self.responses
+        )
+        return forces, virial
 
 
 def joined(parts: list[Kept]) -> Kept:
@@ -89,7 +111,8 @@ def joined(parts: list[Kept]) -> Kept:
     columns = {name: [getattr(part, name) for part in parts] for name in names}
     together = {name: None if values[0] is None else torch.cat(values) for name, values in columns.items()}
     responses = tuple(response for part in parts for response in part.responses)
-    return Kept(responses=responses, **together)  # type: ignore[arg-type]
+    coulomb = tuple(built for part in parts for built in part.coulomb)
+    return Kept(responses=responses, coulomb=coulomb, **together)  # type: ignore[arg-type]
 
 
 def separated(kept: Kept, geometry: Geometry) -> Iterator[Kept]:
@@ -107,6 +130,7 @@ def separated(kept: Kept, geometry: Geometry) -> Iterator[Kept]:
             kept.virial[number : number + 1].clone(),
             None if kept.charges is None else kept.charges[atoms].clone(),
             kept.screening[pairs].clone(),
+            kept.coulomb[number : number + 1],
         )
         first_atom, first_pair = atoms.stop, pairs.stop
 
@@ -134,6 +158,11 @@ class KeptStructures:
     def charges_stay(self) -> bool:
         """Whether the potential has charges and the stage doesn't train them."""
         return has_charges(self.potential) and not _is_trained(cast(torch.nn.Module, self.potential.charge_model))
+
+    @property
+    def charges_are_trained(self) -> bool:
+        """Whether the potential has charges that the stage changes."""
+        return has_charges(self.potential) and not self.charges_stay
 
     def fill(self, data: StoreDataModule, device: torch.device | str = "cpu") -> None:
         """Compute what is kept of the training structures, up to ``data.cache_megabytes``; the first ones stay."""
@@ -169,7 +198,9 @@ class KeptStructures:
             known = (predict_known if self.charges_stay else predict_repulsion)(self.potential, geometry)
             rows = tuple(responses(atoms, inputs)) if self.for_forces else ()
             screening = self._screening(geometry)
-        everything = Kept(inputs.detach(), rows, known.atomic_energies, known.forces, known.virial, charges, screening)
+            coulomb = tuple(ChargedAtoms(self.potential, geometry).coulomb.parts()) if self.charges_are_trained else ()
+        known_ones = (known.atomic_energies, known.forces, known.virial)
+        everything = Kept(inputs.detach(), rows, *known_ones, charges, screening, coulomb)
         return list(separated(everything, geometry))
 
     def _screening(self, geometry: Geometry) -> torch.Tensor:
@@ -231,9 +262,18 @@ class KeptAtoms(ChargedAtoms):
     """
 
     def __init__(self, potential: Potential, geometry: Geometry, kept: Kept) -> None:
-        super().__init__(potential, geometry)
         self.kept = kept
+        super().__init__(potential, geometry)
         self.functions = kept.inputs.detach().requires_grad_()
+
+    def built(self, solver: str) -> CoulombSystem:
+        geometry = self.geometry
+        named = {
+            "positions": self.positions, "cell": geometry.cell, "pbc": geometry.pbc,
+            "structure_index": geometry.structure_index,
+            "widths": self.charge_model.charge_widths(self.element_index),
+        }  # fmt: skip
+        return joined_coulomb(self.kept.coulomb, named, self.charge_model.accuracy, self.strain)
 
     @property
     def variables(self) -> list[torch.Tensor]:
@@ -241,11 +281,16 @@ class KeptAtoms(ChargedAtoms):
 
     def forces_and_virial(self, by_variables: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         by_position, by_strain, by_inputs = by_variables
+        geometry, screening = self.geometry, self.kept.screening
+        if compiled_for(by_inputs):
+            products = self._products if len(screening) else NOTHING
+            indices = (geometry.center_index, geometry.neighbor_index, geometry.structure_index)
+            return self.kept.compiled_forces(by_inputs, by_position, by_strain, products, screening, *indices)
         forces, virial = self.kept.forces_and_virial(by_inputs)
         forces, virial = forces - by_position, virial + symmetric_voigt(by_strain)
-        if not len(self.kept.screening):
+        if not len(screening):
             return forces, virial
-        geometry, terms = self.geometry, self._products.unsqueeze(1) * self.kept.screening[:, 1:]
+        terms = self._products.unsqueeze(1) * screening[:, 1:]
         center, neighbor = geometry.center_index, geometry.neighbor_index
         structure = geometry.structure_index.index_select(0, center)
         forces = forces + forces_from_pairs(terms[:, :3], center, neighbor, geometry.num_atoms)

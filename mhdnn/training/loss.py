@@ -8,12 +8,15 @@ from typing import Any
 
 import torch
 
+from mhdnn.kernels.loading import compiled_for
 from mhdnn.prediction import Prediction
 from mhdnn.structure import Batch
 from mhdnn.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
 
 SMALLEST_THRESHOLD = 1e-12
 """Of structures without volume, whose stress is no label; zero has no root that can be differentiated."""
+
+NO_THRESHOLD = torch.zeros(0, dtype=torch.float64)
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,12 @@ def weighted_mean(
     :param weights: :math:`u_i`, shape (num_rows,)
     :param threshold: of `huber`, one or one for each row; None for squares
     """
+    if compiled_for(prediction):
+        limits = NO_THRESHOLD if threshold is None else torch.as_tensor(threshold, dtype=torch.float64)
+        mean: torch.Tensor = torch.ops.mhdnn.weighted_mean(
+            prediction, label, weights, mean_weight, limits, SMALLEST_THRESHOLD
+        )
+        return mean
     known = torch.isfinite(label)
     # exchanged before squaring, so that no NaN of a missing label enters the gradient
     label = torch.where(known, label, prediction.detach())
@@ -153,7 +162,7 @@ def weighted_mean(
         squares = squares @ squares.new_ones(squares.shape[1])
     if threshold is not None:
         squares = huber(squares, threshold)
-    return torch.dot(squares, weights) / (mean_weight * known.sum().clamp(min=1))
+    return torch.dot(squares, weights) / (mean_weight * known.sum().clamp(min=1).to(squares.dtype))
 
 
 def huber(squares: torch.Tensor, threshold: float | torch.Tensor) -> torch.Tensor:

@@ -153,7 +153,8 @@ class StageModule(pl.LightningModule):
         :raises NotFiniteError: if one of them is not finite
         """
         gradients = [parameter.grad for parameter in self.trained if parameter.grad is not None]
-        norm = float(torch.nn.utils.get_total_norm(gradients))
+        # torch's own function sorts them by device first, which takes longer
+        norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))) if gradients else 0.0
         if self._batch is not None and not math.isfinite(norm):
             self.guard.stop_at_gradients(self.trained, self._batch, self._data, self.trainer.world_size > 1)
         if gradient_clip_algorithm == "value":

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mhdnn.data.datamodule import StoreDataModule
+from mhdnn.data.dataset import collate
 from mhdnn.data.writer import StoreWriter
 from mhdnn.dispersion import Dispersion
 from mhdnn.errors import ConfigError, DataError
@@ -145,3 +146,22 @@ def test_a_pass_reads_blocks_and_gives_what_single_structures_are(cache, tmp_pat
     ]
     positions = np.concatenate([structure.positions for _, structure, _ in expected])
     np.testing.assert_array_equal(np.concatenate([batch.geometry.positions for batch in batches]), positions)
+
+
+@pytest.mark.parametrize("cache", [0, 1])
+def test_batches_of_the_loader_are_collated_structures(cache, tmp_path):
+    path = store(tmp_path / "a.h5", [f"g/{n}" for n in range(23)])
+    data = module(path, cache_megabytes=cache, batch_size=3, cutoff=20.0)  # each has its two pairs
+    dataset, seen = data.dataset("train"), []
+    rows = {int(number): row for row, number in enumerate(dataset.indices)}
+    for _ in range(2):  # the second time from tensors that are kept
+        for batch in data.train_dataloader():
+            numbers = batch.geometry.dataset_index.tolist()
+            expected = collate([dataset[rows[number]] for number in numbers])
+            for own, other in ((batch.geometry, expected.geometry), (batch.labels, expected.labels)):
+                for name, value in vars(own).items():
+                    torch.testing.assert_close(value, getattr(other, name), rtol=0, atol=0, equal_nan=True)
+            assert len(batch.geometry.center_index) == 2 * len(numbers)
+            seen += numbers
+    assert sorted(seen) == sorted(2 * dataset.indices.tolist())
+    assert bool(dataset._tensors) is bool(cache)

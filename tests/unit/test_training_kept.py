@@ -140,3 +140,17 @@ def test_memory_and_size_are_bounded() -> None:
     assert len(few) == 2
     assert few.of(store.geometry(0, 3)) is None
     assert few.of(store.geometry(2, 0)) is not None
+
+
+def test_a_structure_twice_in_a_batch() -> None:
+    potential, geometry = potential_with_charges(True, SCREENING), charged_batch().geometry
+    store = KeptStructures(potential)
+    store._structures = dict(enumerate(store.computed(geometry)))
+    atoms = next(iter(structures().values()))  # the first of the batch
+    twice = batch_of(atoms, atoms, total_charge=[0.0, 0.0]).geometry
+    twice.dataset_index = torch.zeros(2, dtype=torch.int64)
+    kept = store.of(twice)
+    assert kept is not None
+    found, expected = predict_kept(potential, twice, kept), predict(potential, twice, create_graph=True)
+    torch.testing.assert_close(found.charges, expected.charges, rtol=0, atol=1e-12)
+    torch.testing.assert_close(gradients(potential, found), gradients(potential, expected), rtol=1e-9, atol=1e-9)

@@ -8,10 +8,19 @@
 namespace mhdnn::electrostatics {
 
 Batch::Batch(const std::vector<std::int64_t>& counts) {
-    for (const auto count : counts) {
-        structures_.push_back({num_atoms_, count, std::make_unique<Processes>(count), {}, nullptr, {{}, {}}});
-        num_atoms_ += count;
+    for (const auto count : counts) add(count, std::make_shared<Built>(count));
+}
+
+Batch::Batch(const std::vector<std::pair<const Batch*, std::int64_t>>& chosen) {
+    for (const auto& [batch, number] : chosen) {
+        const Structure& structure = batch->structures_.at(number);
+        add(structure.count, structure.built);
     }
+}
+
+void Batch::add(std::int64_t count, std::shared_ptr<Built> built) {
+    structures_.push_back({num_atoms_, count, std::move(built), nullptr, {{}, {}}});
+    num_atoms_ += count;
 }
 
 std::vector<double> Batch::of_structure(const Structure& structure, const std::vector<double>& all, int width) const {
@@ -25,15 +34,15 @@ void Batch::build(
     Structure& structure = structures_[number];
     if (structure.count == 0) return;
     NeighborSearch search;
-    structure.assembly = assemble(
+    structure.built->assembly = assemble(
         box, of_structure(structure, positions, 3), of_structure(structure, widths), settings.accuracy, settings.solver,
-        settings.smearing, search, *structure.processes);
+        settings.smearing, search, structure.built->processes);
 }
 
 void Batch::make_solver(std::int64_t number, const std::vector<double>& hardness, double tolerance) {
     Structure& structure = structures_[number];
     if (structure.count == 0) return;
-    structure.solver = structure.assembly.make_solver(of_structure(structure, hardness), tolerance);
+    structure.solver = structure.built->assembly.make_solver(of_structure(structure, hardness), tolerance);
     structure.iterations.assign(2, {});
 }
 
@@ -46,7 +55,7 @@ void Batch::start_from(std::vector<double> charges, std::vector<double> adjoint)
 void Batch::potential(std::int64_t number, const std::vector<double>& q, std::vector<double>& result) const {
     const Structure& structure = structures_[number];
     if (structure.count == 0) return;
-    const auto found = structure.assembly.matrix->multiply(of_structure(structure, q));
+    const auto found = structure.built->assembly.matrix->multiply(of_structure(structure, q));
     std::copy(found.begin(), found.end(), result.begin() + structure.first);
 }
 
@@ -60,9 +69,9 @@ void Batch::solve(
     const auto right_side = of_structure(structure, b);
     const auto found =
         structure.solver->solve(right_side, t[number], start.empty() ? nullptr : start.data() + structure.first);
-    if (structure.assembly.iterative) structure.iterations[adjoint].push_back(structure.solver->iterations());
+    if (structure.built->assembly.iterative) structure.iterations[adjoint].push_back(structure.solver->iterations());
     const std::vector<double>* const known = structure.solver->product();
-    const auto image = known ? *known : structure.assembly.matrix->multiply(found);
+    const auto image = known ? *known : structure.built->assembly.matrix->multiply(found);
     double left = 0.0;
     for (std::int64_t atom = 0; atom < structure.count; ++atom)
         left += right_side[atom] - image[atom] - hardness[structure.first + atom] * found[atom];
@@ -78,7 +87,7 @@ void Batch::derivatives(
     const Structure& structure = structures_[number];
     if (structure.count == 0) return;
     const auto found =
-        structure.assembly.matrix->derivatives(of_structure(structure, p), of_structure(structure, q), false);
+        structure.built->assembly.matrix->derivatives(of_structure(structure, p), of_structure(structure, q), false);
     std::copy(found.positions.begin(), found.positions.end(), by_positions.begin() + 3 * structure.first);
     for (int c = 0; c < 6; ++c)
         by_strain[9 * number + 3 * voigt_row[c] + voigt_column[c]] =
@@ -91,7 +100,7 @@ void Batch::strain_per_atom(
     const Structure& structure = structures_[number];
     if (structure.count == 0) return;
     const auto found =
-        structure.assembly.matrix->derivatives(of_structure(structure, p), of_structure(structure, q), true);
+        structure.built->assembly.matrix->derivatives(of_structure(structure, p), of_structure(structure, q), true);
     std::copy(found.strain_per_atom.begin(), found.strain_per_atom.end(), result.begin() + 6 * structure.first);
 }
 
@@ -105,9 +114,9 @@ void Batch::moved_products(
     const double* const e = &strain[9 * number];
     for (int a = 0; a < 3; ++a)
         for (int b = 0; b < 3; ++b) motion.strain[a][b] = 0.5 * (e[3 * a + b] + e[3 * b + a]);
-    const auto of_q = structure.assembly.matrix->moved_product(motion, of_structure(structure, q));
+    const auto of_q = structure.built->assembly.matrix->moved_product(motion, of_structure(structure, q));
     std::copy(of_q.begin(), of_q.end(), by_p.begin() + structure.first);
-    const auto of_p = structure.assembly.matrix->moved_product(motion, of_structure(structure, p));
+    const auto of_p = structure.built->assembly.matrix->moved_product(motion, of_structure(structure, p));
     std::copy(of_p.begin(), of_p.end(), by_q.begin() + structure.first);
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "assembly.h"
@@ -21,6 +22,8 @@ struct BatchSettings {
 class Batch {
 public:
     explicit Batch(const std::vector<std::int64_t>& counts);
+    // Some structures of other batches, as they were built.
+    explicit Batch(const std::vector<std::pair<const Batch*, std::int64_t>>& chosen);
 
     std::int64_t num_structures() const { return static_cast<std::int64_t>(structures_.size()); }
     std::int64_t num_atoms() const { return num_atoms_; }
@@ -51,6 +54,11 @@ public:
         std::int64_t structure, const std::vector<double>& displacements, const std::vector<double>& strain,
         const std::vector<double>& p, const std::vector<double>& q, std::vector<double>& by_p,
         std::vector<double>& by_q) const;
+    // Memory of the large arrays of a structure.
+    std::int64_t num_bytes(std::int64_t structure) const {
+        const auto& matrix = structures_.at(structure).built->assembly.matrix;
+        return matrix ? static_cast<std::int64_t>(matrix->num_bytes()) : 0;
+    }
 
     // Of every iterative solution since the solvers were made: charges of each structure, then adjoints.
     std::vector<std::int64_t> iterations() const;
@@ -58,13 +66,18 @@ public:
     const std::vector<double>& last_adjoint() const { return last_adjoint_; }
 
 private:
+    struct Built {  // shared by the batches that it is part of
+        explicit Built(std::int64_t count) : processes(count) {}
+        Processes processes;
+        Assembly assembly;
+    };
     struct Structure {
         std::int64_t first, count;
-        std::unique_ptr<Processes> processes;
-        Assembly assembly;
+        std::shared_ptr<Built> built;
         std::unique_ptr<Solver> solver;
         std::vector<std::vector<std::int64_t>> iterations;  // of charges, and of adjoints
     };
+    void add(std::int64_t count, std::shared_ptr<Built> built);
     std::vector<double> of_structure(const Structure& structure, const std::vector<double>& all, int width = 1) const;
 
     std::vector<Structure> structures_;

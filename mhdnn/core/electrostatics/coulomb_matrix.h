@@ -27,6 +27,11 @@ public:
     // Completes the elements of the smooth part, of which the lower triangle counts, and keeps them for products.
     void keep_elements(DenseMatrix smooth);
     const DenseMatrix& elements() const { return *elements_; }
+    // Memory of its large arrays.
+    std::size_t num_bytes() const {
+        return real_.num_bytes() + (smooth_ ? smooth_->num_bytes() : 0) +
+               (elements_ ? sizeof(double) * elements_->values.size() : 0);
+    }
 
 private:
     Motion motion_of_smooth_part(const Motion& motion) const;

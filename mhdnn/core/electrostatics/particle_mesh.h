@@ -22,6 +22,7 @@ public:
     SmoothDerivatives derivatives(
         const std::vector<double>& p, const std::vector<double>& q, bool per_atom) const override;
     void add_moved_product(const Motion& motion, const std::vector<double>& q, double* result) const override;
+    std::size_t num_bytes() const override { return sizeof(double) * (kernel_.size() + slopes_.size()); }
 
 private:
     const MeshPart& part() const { return mesh_.part(); }

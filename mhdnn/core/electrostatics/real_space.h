@@ -28,6 +28,8 @@ public:
     // Adds the derivatives of p A q of some of the rows; each atom has half of the strain derivative of its pairs.
     void add_derivatives(
         const std::vector<double>& p, const std::vector<double>& q, Rows own, Voigt& strain, Derivatives& result) const;
+    // Memory of its large arrays.
+    std::size_t num_bytes() const { return 28 * values_.size() + 36 * neighbors_.images.atom.size(); }
 
 private:
     void evaluate(const std::vector<double>& widths, double smearing);

@@ -1,6 +1,7 @@
 // The part of the Coulomb matrix that waves describe.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include "motion.h"
@@ -24,6 +25,8 @@ public:
         const std::vector<double>& p, const std::vector<double>& q, bool per_atom) const = 0;
     // Adds the derivative of its part of (A q) along a motion; without strain for an open structure.
     virtual void add_moved_product(const Motion& motion, const std::vector<double>& q, double* result) const = 0;
+    // Memory of its large arrays.
+    virtual std::size_t num_bytes() const = 0;
 };
 
 }  // namespace mhdnn::electrostatics

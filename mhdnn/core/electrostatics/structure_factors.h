@@ -20,6 +20,9 @@ public:
     SmoothDerivatives derivatives(
         const std::vector<double>& p, const std::vector<double>& q, bool per_atom) const override;
     void add_moved_product(const Motion& motion, const std::vector<double>& q, double* result) const override;
+    std::size_t num_bytes() const override {
+        return waves_.size() * sizeof(waves_[0]) + sizeof(double) * (10 * weights_.size() + 2 * cosine_.size());
+    }
     // Its part of A, the lower triangle, eV/e².
     DenseMatrix matrix() const;
 

@@ -205,7 +205,8 @@ Handle make_structures(
     const at::Tensor& widths, double accuracy, std::int64_t solver, double smearing) {
     const Values places = values_of(positions), vectors = values_of(cell), spread = values_of(widths);
     const at::Tensor flags = periodic.to(at::kBool).contiguous(), numbers = counts.to(at::kLong).contiguous();
-    Batch batch({numbers.const_data_ptr<std::int64_t>(), numbers.const_data_ptr<std::int64_t>() + numbers.numel()});
+    const auto* const count = numbers.const_data_ptr<std::int64_t>();
+    Batch batch(std::vector<std::int64_t>(count, count + numbers.numel()));
     const electrostatics::BatchSettings settings{accuracy, static_cast<SolverChoice>(solver), smearing};
     for_each_structure(batch, [&](std::int64_t structure) {
         const Box box = box_of(&vectors[9 * structure], flags.const_data_ptr<bool>() + 3 * structure);
@@ -233,6 +234,23 @@ void start_from(
     self->batch.start_from(charges ? values_of(*charges) : Values(), adjoint ? values_of(*adjoint) : Values());
 }
 
+// One of the structures alone, and several batches as one; what was built is shared.
+Handle part(const Handle& self, std::int64_t structure) {
+    const std::vector<std::pair<const Batch*, std::int64_t>> chosen = {{&self->batch, structure}};
+    return c10::make_intrusive<Structures>(Batch(chosen));
+}
+
+Handle together(const Handle& self, const std::vector<Handle>& others) {
+    std::vector<std::pair<const Batch*, std::int64_t>> chosen;
+    const auto choose = [&chosen](const Handle& handle) {
+        for (std::int64_t structure = 0; structure < handle->batch.num_structures(); ++structure)
+            chosen.emplace_back(&handle->batch, structure);
+    };
+    choose(self);
+    for (const Handle& other : others) choose(other);
+    return c10::make_intrusive<Structures>(Batch(chosen));
+}
+
 at::Tensor strain_per_atom(const Handle& self, const at::Tensor& p, const at::Tensor& q) {
     const Values left = values_of(p), right = values_of(q);
     Values result(6 * left.size());
@@ -249,6 +267,16 @@ TORCH_LIBRARY_FRAGMENT(mhdnn, library) {
         .def("potential", &potential)
         .def("equilibrate", &equilibrate)
         .def("start_from", &start_from)
+        .def("part", &part)
+        .def("together", &together)
+        .def(
+            "num_bytes",
+            [](const Handle& self) {
+                std::int64_t sum = 0;
+                for (std::int64_t structure = 0; structure < self->batch.num_structures(); ++structure)
+                    sum += self->batch.num_bytes(structure);
+                return sum;
+            })
         .def("strain_per_atom", &strain_per_atom)
         .def(
             "adjoint",
