@@ -34,6 +34,7 @@ from mhdnn.data.schema import Record, validate_structure
 from mhdnn.data.store import StoreReader
 from mhdnn.errors import ConfigError, DataError, MHDNNError, UnconvergedError
 from mhdnn.files import unwritable
+from mhdnn.properties.adapted import start_afresh
 from mhdnn.properties.calculators import resolve_calculator
 from mhdnn.properties.journal import fingerprint
 from mhdnn.structure import Structure
@@ -90,8 +91,7 @@ class Calculation:
 
     def _computed(self, structure: Structure, number: int) -> Record:
         calculator = made_calculator(self.calculator, self.settings)
-        if hasattr(calculator, "reset"):
-            calculator.reset()
+        start_afresh(calculator)
         if hasattr(calculator, "directory"):  # programs of several processes write files of the same names
             calculator.directory = str(self.folder / f"calculations/{number:06d}")
         return computed(atoms_from_structure(structure), calculator)

@@ -7,6 +7,7 @@ import importlib
 import re
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ase.calculators.calculator import BaseCalculator, Calculator
 
 from mhdnn.arguments import PARSERS
 from mhdnn.errors import ConfigError
+from mhdnn.properties.adapted import AdaptedCalculator, keeps_to_protocol
 
 EXPECTED = "expected an ASE calculator, the path of a model file, or `module:name` (`ase.calculators.emt:EMT`)"
 
@@ -24,17 +26,17 @@ def resolve_calculator(
 ) -> BaseCalculator:
     """The calculator that is meant.
 
-    :param calculator: an ASE calculator, which is returned as it is; the path of a model file; or `module:name`, a
-        class or function that makes a calculator when it is called with the settings. The module may be a file
-        of the working folder.
+    :param calculator: an ASE calculator, which is returned as it is, or adapted if it has not ASE's base class
+        (`AdaptedCalculator`); the path of a model file; or `module:name`, a class or function that makes a calculator
+        when it is called with the settings. The module may be a file of the working folder.
     :param settings: keyword arguments of what makes the calculator
     :raises ConfigError: if it is none of these, or does not take the settings
     :raises ModelError: if the file is no model
     """
-    if isinstance(calculator, BaseCalculator):
+    if isinstance(calculator, BaseCalculator) or keeps_to_protocol(calculator):
         if settings:
             raise ConfigError("`settings`: expected none beside a calculator that is made already; make it with them")
-        return calculator
+        return calculator if isinstance(calculator, BaseCalculator) else AdaptedCalculator(calculator)
     if not isinstance(calculator, str | Path):
         raise ConfigError(f"`calculator`: {EXPECTED}, got {type(calculator).__name__}")
     if Path(calculator).is_file():
@@ -84,12 +86,15 @@ def _described(value: Any) -> Any:
 
 def _made_by(module: str, name: str, settings: Mapping[str, Any]) -> BaseCalculator:
     try:
-        made = getattr(_import_module(module), name)(**settings)
+        make = partial(getattr(_import_module(module), name), **settings)
+        made = make()
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ConfigError(f"`calculator`: {EXPECTED}; `{module}:{name}` can't be made ({error})") from error
-    if not isinstance(made, BaseCalculator):
-        raise ConfigError(f"`calculator`: {EXPECTED}; `{module}:{name}` makes a {type(made).__name__}")
-    return made
+    if isinstance(made, BaseCalculator):
+        return made
+    if keeps_to_protocol(made):
+        return AdaptedCalculator(made, make)
+    raise ConfigError(f"`calculator`: {EXPECTED}; `{module}:{name}` makes a {type(made).__name__}")
 
 
 def _import_module(name: str) -> object:

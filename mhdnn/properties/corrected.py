@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.calculators.calculator import BaseCalculator, Calculator, all_changes
 
 from mhdnn.dispersion import DispersionCorrection
+from mhdnn.properties.adapted import start_afresh
 from mhdnn.properties.calculators import description_of, resolve_calculator
 
 
@@ -42,6 +43,11 @@ class CorrectedCalculator(Calculator):
     def description(self) -> dict[str, Any]:
         """What tells it from others, for journals."""
         return {"calculator": description_of(self.inner), "dispersion": str(self.correction)}
+
+    def start_afresh(self) -> None:
+        """Have the calculator forget the structures before."""
+        self.reset()
+        start_afresh(self.inner)
 
     def calculate(
         self, atoms: Atoms | None = None, properties: Any = ("energy",), system_changes: Any = all_changes
