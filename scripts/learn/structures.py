@@ -1,4 +1,4 @@
-"""The structures that silicon_graphene.yaml starts from: Si(111) on graphene at two gaps, and with lithium.
+"""The structures that silicon_graphene.yaml starts from: Si(111) on graphene at three gaps, and with lithium.
 
 python scripts/learn/structures.py FOLDER     writes clean.extxyz and lithiated.extxyz
 """
@@ -19,12 +19,12 @@ from mhdnn.properties.structures.crystals import element_crystal
 from mhdnn.properties.structures.layers import graphene_sheet
 from mhdnn.properties.structures.surfaces import surface_slab
 
-INTERFACE = InterfacePlan(max_area=60.0, max_strain=0.05, gap=3.2, vacuum=20.0)
+INTERFACE = InterfacePlan(max_area=60.0, max_strain=0.05, gap=3.3, vacuum=20.0)
 CONTENTS = ((1 / 16, "gap"), (1 / 16, "material"), (1 / 4, "material"))
 """Lithium for each silicon atom, and where."""
 SEED = 1
-WIDER = 3.4
-"""Å, the gap of the second structure."""
+GAPS = (3.2, 3.3, 3.4)
+"""Å, around rest."""
 
 
 def interface() -> Atoms:
@@ -44,7 +44,7 @@ def main(folder: Path) -> None:
     """Write both files."""
     folder.mkdir(parents=True, exist_ok=True)
     clean = interface()
-    ase.io.write(folder / "clean.extxyz", [for_a_file(atoms) for atoms in (clean, with_gap(clean, WIDER))])
+    ase.io.write(folder / "clean.extxyz", [for_a_file(with_gap(clean, gap)) for gap in GAPS])
     ase.io.write(folder / "lithiated.extxyz", [for_a_file(atoms) for atoms in lithiated(clean)])
 
 
