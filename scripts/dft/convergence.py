@@ -2,8 +2,9 @@
 
     python3 scripts/dft/convergence.py     # a Python that has GPAW; some minutes
 
-Prints energies per atom of rattled α-Sn and graphene on denser meshes, and the stress of flat graphene
-against the cutoff: along the vacuum it should vanish, in the plane it is compared with a finite difference.
+Prints energies per atom of rattled α-Sn and graphene on denser meshes, forces of bilayers of tin on the mesh of the set
+and on a denser one, and the stress of flat graphene against the cutoff: along the vacuum it should vanish, in the plane
+it is compared with a finite difference.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from ase.build import bulk
 from ase.units import GPa
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from dft.adhesion import candidates
 from dft.codes import GPAWPlaneWaves, Label
 from dft.structures import sheet
 
 STRAIN = 0.01
+SEED = 7  # of the set
+BILAYERS = ("tin_bilayer-54-0", "tin_bilayer-52-0", "tin_bilayer-50-0")
 
 
 def label(atoms: Atoms, mesh: tuple[int, int, int], cutoff: float = 500.0) -> Label:
@@ -45,6 +49,17 @@ def mesh_errors() -> None:
             )
 
 
+def bilayer_errors() -> None:
+    for candidate in candidates(SEED):
+        if candidate.name in BILAYERS:
+            for mesh in (candidate.k_points, (8, 8, 1)):
+                result = label(candidate.atoms, mesh)
+                print(
+                    f"{candidate.name} {mesh}: {result.energy:.4f} eV, forces {result.forces.round(3).tolist()}",
+                    flush=True,
+                )
+
+
 def stress_errors() -> None:
     atoms = sheet(1)
     for cutoff in (350.0, 500.0):
@@ -65,4 +80,5 @@ def stress_errors() -> None:
 
 if __name__ == "__main__":
     mesh_errors()
+    bilayer_errors()
     stress_errors()
