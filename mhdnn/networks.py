@@ -138,7 +138,7 @@ class SharedNetwork(AtomicNetwork):
         :param element_index: row of each atom's element, shape (num_atoms,)
         """
         if not torch.jit.is_scripting():  # noqa: SIM102  TorchScript leaves out what is within this condition alone
-            if load_operators().kind == "compiled":
+            if self.training and load_operators().kind == "compiled":
                 return self._compiled(functions, element_index)
         weight, bias = self.perceptron[0].weight, self.perceptron[0].bias
         assert isinstance(weight, torch.Tensor)  # tells the type checker
@@ -161,7 +161,7 @@ class SharedNetwork(AtomicNetwork):
 
     @torch.jit.unused
     def _compiled(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
-        """The same by one operator, which has its first two derivatives."""
+        """The same by one operator, with the two derivatives that a training needs; it can't be traced."""
         layers = [weight for layer in self.perceptron.children() for weight in layer.parameters()]
         energies: torch.Tensor = torch.ops.mhdnn.network_energies(
             functions, element_index, self.species_feature.table, self.linear_weight, self.output_scale, layers,
