@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import WeightAveraging
+from pytorch_lightning.callbacks import RichProgressBar, WeightAveraging
 from pytorch_lightning.profilers import Profiler
 
 NOTHING = nullcontext()
+SECONDS_SHOWN = 0.1
+"""Before what the progress bar shows changes."""
 
 
 class NoProfiler(Profiler):
@@ -24,6 +27,19 @@ class NoProfiler(Profiler):
 
     def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
         return NOTHING
+
+
+class Progress(RichProgressBar):
+    """Lightning's progress bar, drawn as often as can be read."""
+
+    _shown_at = -SECONDS_SHOWN
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if time.monotonic() - self._shown_at >= SECONDS_SHOWN or trainer.is_last_batch:
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+            self._shown_at = time.monotonic()
 
 
 class MovingAverage(WeightAveraging):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from pytorch_lightning.plugins.io import CheckpointIO
 
 from mhdnn.deploy.export import read_checkpoint, write_checkpoint
 from mhdnn.errors import MHDNNError
+
+SECONDS_BETWEEN = 5.0
+"""Of training that a killed process may lose, beside the epoch that it is in."""
 
 
 class SealedCheckpoints(CheckpointIO):
@@ -32,11 +36,30 @@ class SealedCheckpoints(CheckpointIO):
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """Lightning's own, whose name in checkpoints is made once and not at each of its hooks in each step."""
+    """The state after the last epoch, and while epochs are short after some of them: writing takes as long as steps.
+
+    Its name in checkpoints is made once, and not at each of its hooks in each step.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._saved_at = -SECONDS_BETWEEN
 
     @cached_property
     def state_key(self) -> str:
         return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        is_due = time.monotonic() - self._saved_at >= SECONDS_BETWEEN or is_last_epoch(trainer)
+        if trainer.strategy.broadcast(is_due):  # processes save together
+            super().on_train_epoch_end(trainer, pl_module)
+            self._saved_at = time.monotonic()
+
+
+def is_last_epoch(trainer: pl.Trainer) -> bool:
+    """Whether the epoch whose steps are done is the last one."""
+    ends_here = trainer.current_epoch + 1 == trainer.max_epochs or 0 < trainer.max_steps <= trainer.global_step
+    return trainer.should_stop or ends_here
 
 
 class BestCheckpoint(ModelCheckpoint):

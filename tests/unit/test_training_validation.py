@@ -8,7 +8,8 @@ import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_module
 
-from mhdnn.deploy.export import read_checkpoint
+from mhdnn.deploy.export import read_checkpoint, write_checkpoint
+from mhdnn.training import checkpoints
 from mhdnn.training.assembly import validation_interval
 from tests.unit.test_training_guards import run, write_store
 
@@ -52,6 +53,7 @@ class KeepBest(pl.Callback):
             shutil.copy(best, best.replace("best.ckpt", "kept.ckpt"))
 
 
+THREE_IN_VAIN = ["callbacks.early_stopping.patience=3", "trainer.max_epochs=9", "trainer.check_val_every_n_epoch=1"]
 EVERY_SECOND = ["trainer.max_epochs=5", "trainer.check_val_every_n_epoch=2"]
 
 
@@ -78,3 +80,25 @@ def test_what_waits_for_the_validation_waits_for_the_next(more, store, tmp_path)
     states = read_checkpoint(tmp_path / "checkpoints/last.ckpt")
     if states["lr_schedulers"] and "num_bad_epochs" in states["lr_schedulers"][0]:
         assert states["lr_schedulers"][0]["last_epoch"] == 2  # of the validations at epochs 1 and 3
+
+
+@pytest.mark.parametrize(("seconds", "epochs"), [(1000.0, [0, 3]), (0.0, [0, 1, 2, 3])])
+def test_the_last_checkpoint_is_of_the_last_epoch_and_of_few_short_ones(seconds, epochs, store, tmp_path, monkeypatch):
+    written = []
+
+    def write(checkpoint, path):
+        if path.name == "last.ckpt":
+            written.append(checkpoint["epoch"])
+        write_checkpoint(checkpoint, path)
+
+    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", seconds)
+    monkeypatch.setattr(checkpoints, "write_checkpoint", write)
+    run(store, tmp_path, "trainer.max_epochs=4")
+    assert written == epochs
+
+
+def test_an_early_end_is_saved(store, tmp_path):
+    run(store, tmp_path, "callbacks=early_stopping", "+callbacks.early_stopping.min_delta=1000", *THREE_IN_VAIN)
+    assert read_checkpoint(tmp_path / "checkpoints/last.ckpt")["epoch"] == 3
+    run(store, tmp_path, "trainer.max_epochs=9", "trainer.max_steps=5", "trainer.check_val_every_n_epoch=1")
+    assert read_checkpoint(tmp_path / "checkpoints/last.ckpt")["global_step"] == 5
