@@ -172,12 +172,9 @@ void store_force_errors(
     std::fill(errors, errors + count, 0.0);
     if (known.offset.empty()) return;
     const auto grades = model.grades();
-    std::vector<double> logarithms(2 * count);
-    for (std::int64_t i = 0; i < count; ++i) {
-        logarithms[2 * i] = std::log(grades[2 * i]);
-        logarithms[2 * i + 1] = std::log(std::sqrt(squared_length(&forces[3 * i])) + known.force_floor);
-    }
-    const auto found = expected_errors(known, self.pairs, model.metadata().cutoff, logarithms, grades, outside);
+    std::vector<double> sizes(num_sizes * count);
+    for (std::int64_t i = 0; i < count; ++i) store_sizes(known, &grades[2 * i], &forces[3 * i], &sizes[num_sizes * i]);
+    const auto found = expected_errors(known, self.pairs, model.metadata().cutoff, sizes, outside);
     std::copy(found.begin(), found.end(), errors);
 }
 

@@ -7,13 +7,18 @@ namespace mhdnn {
 
 ErrorModel read_error_model(const Weights& weights, int num_elements) {
     if (!weights.has("uncertainty.offset")) return {};
-    return {
+    ErrorModel result{
         weights.numbers<double>("uncertainty.offset", num_elements),
         weights.numbers<double>("uncertainty.least_error", num_elements),
         weights.numbers<double>("uncertainty.weights", 4),
         weights.number("uncertainty.force_floor"),
         weights.number("uncertainty.largest_error"),
         weights.number("uncertainty.outside_factor")};
+    if (weights.has("uncertainty.alone")) {
+        result.alone = weights.number("uncertainty.alone");
+        result.foreign_from = weights.number("uncertainty.foreign_from");
+    }
+    return result;
 }
 
 template <class T>

@@ -258,8 +258,8 @@ def fit_largest(potential: Potential, batches: Iterable[Batch], seen: SeenErrors
     grade, distance = torch.zeros_like(model.largest_grade), torch.zeros_like(model.radius)
     for batch in batches:
         prediction, atoms = predict(potential, batch.geometry), SeenAtoms(potential, batch.geometry)
-        regressors, grades = explained_by(potential, atoms, prediction.forces)
-        error = torch.maximum(error, model.errors_of(regressors, grades, atoms.element_index).max())
+        explained = explained_by(potential, atoms, prediction.forces)
+        error = torch.maximum(error, model.errors_of(*explained, atoms.element_index).max())
         sizes = model.sizes(atoms.functions.detach(), atoms.element_index)
         grade = grade.scatter_reduce(0, atoms.element_index, sizes[:, 0], "amax")
         distance = distance.scatter_reduce(0, atoms.element_index, sizes[:, 1], "amax")

@@ -16,14 +16,16 @@ def has_error_model(potential: Any) -> bool:
 
 
 def explained_by(potential: Any, atoms: SeenAtoms, forces: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Regressors of `mhdnn.uncertainty.model.ErrorModel`, and grades, of all atoms.
+    """Regressors of `mhdnn.uncertainty.model.ErrorModel`, and how foreign they are, x, of all atoms.
 
     :param forces: predicted, shape (num_atoms, 3), eV/Å
     """
     model, geometry = potential.uncertainty, atoms.geometry
     grades = model.grades(atoms.functions.detach(), atoms.element_index)
     pairs = (atoms.vectors.detach(), geometry.center_index, geometry.neighbor_index)
-    return model.regressors(grades, forces.detach(), *pairs), grades
+    # the script in files of older versions raises errors by the excess of the atom alone, which stands in the grades
+    foreign = model.foreignness(grades, *pairs) if hasattr(model, "foreignness") else grades
+    return model.regressors(grades, forces.detach(), *pairs), foreign
 
 
 def expected_errors(potential: Any, atoms: SeenAtoms, forces: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -37,8 +39,7 @@ def expected_errors(potential: Any, atoms: SeenAtoms, forces: torch.Tensor) -> t
     """
     model, geometry = potential.uncertainty, atoms.geometry
     with torch.no_grad():
-        regressors, grades = explained_by(potential, atoms, forces)
-        errors = model.errors_of(regressors, grades, atoms.element_index)
+        errors = model.errors_of(*explained_by(potential, atoms, forces), atoms.element_index)
         if not model.knows_energies():
             return errors, None
         structures = (atoms.element_index, geometry.structure_index, geometry.num_structures)

@@ -13,6 +13,7 @@ from mhdnn.deploy.model_file import load_model, metadata_of, save_model
 from mhdnn.factory import build_potential
 from mhdnn.layered_network import FUNCTIONS
 from mhdnn.prediction import SeenAtoms, predict
+from mhdnn.uncertainty.prediction import explained_by
 from tests.builders import (
     behler_settings,
     charge_settings,
@@ -24,6 +25,7 @@ from tests.builders import (
     random_potential,
     structures,
 )
+from tests.core.plain import records_of, with_records
 from tests.hdnnp import OwnPotential
 from tests.lammps.fitted import save_fitted_models
 from tests.lammps.test_grades import give_errors
@@ -223,6 +225,28 @@ def test_expected_errors(core, tmp_path):
     for name in ("short", "charges"):
         assert compare(core, tmp_path / f"{name}.pt", hot, MESH).force_errors.min() > 0
         assert compare(core, tmp_path / f"{name}.pt", structures()["tiny"], MESH).outside.sum() == 0
+
+
+def test_older_files_have_errors_by_the_excess_of_the_atom_alone(core, tmp_path):
+    """Their weights don't say from where on surroundings are foreign: above one the excess counts at once."""
+    save_fitted_models(tmp_path, give_errors)
+    new = tmp_path / "short.pt"
+    records = records_of(new)
+    del records["uncertainty.alone"], records["uncertainty.foreign_from"]
+    (tmp_path / "old").mkdir()
+    path, atoms = with_records(new, tmp_path / "old", records), structures()["triclinic"].repeat((2, 1, 1))
+    atoms.rattle(0.2, seed=1)
+    potential, metadata = load_model(new)
+    geometry = geometry_of(atoms, cutoff=metadata["cutoff"])
+    model, seen = potential.uncertainty, SeenAtoms(potential, geometry)
+    found = core.evaluate(path, geometry, geometry.pair_vectors().numpy(), atoms)
+    grades = model.grades(seen.functions.detach(), seen.element_index)
+    regressors, _ = explained_by(potential, seen, predict(potential, geometry).forces)
+    inside = model.errors_of(regressors, torch.zeros(len(atoms)), seen.element_index)
+    jumped = torch.where(grades[:, 1] > 1.0, torch.maximum(inside, grades[:, 1] * model.largest_error), inside)
+    assert 0 < int((grades[:, 1] > 1.0).sum()) < len(atoms)
+    expected = model.raised(jumped, torch.from_numpy(found.outside.astype(bool)))
+    np.testing.assert_allclose(found.force_errors, expected, rtol=1e-7)
 
 
 def test_mesh(core, tmp_path):

@@ -107,24 +107,57 @@ def test_what_the_axes_leave_over_counts_with_the_prior():
 
 
 def test_expected_errors_by_hand(potential):
-    """The formula as loops over atoms and pairs."""
-    geometry, model = geometry_of(structures()["triclinic"], *rattled_crystals(2, 7)), potential.uncertainty
+    """The formula as loops over atoms and pairs, at atoms within, a little and far beyond the training set."""
+    somewhat = [atoms for seed in (7, 8, 9) for atoms in rattled_crystals(2, seed, amplitude=0.17)]
+    geometry, model = geometry_of(structures()["triclinic"], *somewhat), potential.uncertainty
     prediction, seen = predict(potential, geometry, uncertainty=True), SeenAtoms(potential, geometry)
     grades = model.grades(seen.functions.detach(), seen.element_index).numpy()
     forces = np.linalg.norm(prediction.forces.numpy(), axis=1)
-    logarithms = np.stack([np.log(grades[:, 0]), np.log(forces + float(model.force_floor))])
+    own = np.stack([np.log(grades[:, 0]), np.log(forces + float(model.force_floor)), grades[:, 1]])
+    shares = []
     for atom in range(geometry.num_atoms):
         pairs = np.flatnonzero(geometry.center_index.numpy() == atom)
         weights = (1 - (seen.vectors[pairs].detach().numpy() ** 2).sum(1) / 4.5**2) ** 2
         neighbors = geometry.neighbor_index.numpy()[pairs]
-        means = (logarithms[:, atom] + logarithms[:, neighbors] @ weights) / (1 + weights.sum())
-        (grade, force), (mean_grade, mean_force) = logarithms[:, atom], means
+        means = (own[:, atom] + own[:, neighbors] @ weights) / (1 + weights.sum())
+        (grade, force, excess), (mean_grade, mean_force, mean_excess) = own[:, atom], means
         element = int(seen.element_index[atom])
         error = np.exp(float(model.offset[element]) + model.weights.numpy() @ [grade, mean_grade, force, mean_force])
         error = max(error, float(model.least_error[element]))
-        if grades[atom, 1] > 1:
-            error = max(error, grades[atom, 1] * float(model.largest_error))
+        foreign = max(mean_excess, excess / 1.5)
+        shares.append(min(max((foreign - 0.9) / 0.1, 0.0), 1.0))
+        error = max(error, error ** (1 - shares[-1]) * (foreign * float(model.largest_error)) ** shares[-1])
         assert float(prediction.force_errors[atom]) == pytest.approx(error, rel=1e-10)
+    assert 0.0 in shares
+    assert 1.0 in shares
+    assert any(0.0 < share < 1.0 for share in shares)
+
+
+def test_expected_errors_do_not_jump_at_the_edge_of_the_training_set(potential):
+    """Towards other phases they rise to the largest, and on in proportion."""
+    model = potential.uncertainty
+    foreign = torch.linspace(0.5, 2.0, 1501, dtype=torch.float64)
+    regressors = torch.zeros(len(foreign), 4, dtype=torch.float64)
+    regressors[:, 0] = -9.0 / model.weights[0]
+    errors = model.errors_of(regressors, foreign, torch.ones(len(foreign)).long())
+    assert errors[0] < 0.7 * model.largest_error
+    assert bool((errors[1:] >= errors[:-1]).all())
+    assert float((errors[1:] / errors[:-1]).max()) < 1.1
+    torch.testing.assert_close(errors[500:], model.largest_error * foreign[500:])
+
+
+def test_one_atom_a_little_beyond_is_no_other_phase(potential):
+    """Four equal neighbours of weight w, and an atom beyond: by hand."""
+    model = potential.uncertainty
+    vectors = torch.tensor([[1.5, 0.0, 0.0]] * 4 + [[-1.5, 0.0, 0.0]] * 4, dtype=torch.float64)
+    first, last = torch.zeros(4).long(), torch.arange(1, 5)
+    weight = (1 - (1.5 / 4.5) ** 2) ** 2
+    for excess in (1.2, 1.5, 3.0):
+        grades = torch.tensor([[1.0, excess]] + [[1.0, 0.5]] * 4, dtype=torch.float64)
+        found = model.foreignness(grades, vectors, torch.cat([first, last]), torch.cat([last, first]))
+        mean = (excess + 4 * weight * 0.5) / (1 + 4 * weight)
+        assert float(found[0]) == pytest.approx(max(mean, excess / 1.5))
+        assert float(found[1]) == pytest.approx((0.5 + weight * excess) / (1 + weight))
 
 
 def test_intervals_hold_on_new_structures(potential):

@@ -53,7 +53,7 @@ PairMHDNN::PairMHDNN(LAMMPS* lmp) : Pair(lmp), surroundings_(lmp) {
     one_coeff = 1;
     manybody_flag = 1;
     no_virial_fdotr_compute = 1;  // electrostatics of periodic images is no sum over ghosts
-    comm_forward = 2;             // at most: logarithms of grade and force
+    comm_forward = 3;             // at most: mhdnn::num_sizes
     comm_reverse = 3;             // forces
     nextra = 3;
     pvector = new double[nextra]();  // shares of this process: compute pair adds them up

@@ -1,6 +1,5 @@
 // Expected errors of forces in each step: of each atom, their largest, and what is done where that is too large.
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 
 #include "atom.h"
@@ -38,24 +37,21 @@ void PairMHDNN::expect_errors() {
     buffer_.resize(after.size());  // not atom->nmax: LAMMPS leaves room for 16384 atoms, which are slow to clear
     for (std::size_t i = 0; i < after.size(); ++i) buffer_[i] = (after[i] - forces_before_[i]) / energy_unit_;
     comm->reverse_comm(this, width_);
-    std::vector<double> logarithms(2 * num_centers);
-    for (int node = 0; node < num_centers; ++node) {
-        const double* const force = &buffer_[3 * atoms[node]];
-        const double size = std::sqrt(force[0] * force[0] + force[1] * force[1] + force[2] * force[2]);
-        logarithms[2 * node] = std::log(grades[2 * node]);
-        logarithms[2 * node + 1] = std::log(size + model.force_floor);
-    }
-    width_ = 2;
-    buffer_.resize(2 * (atom->nlocal + atom->nghost));
-    for (int node = 0; node < num_centers; ++node) std::copy_n(&logarithms[2 * node], 2, &buffer_[2 * atoms[node]]);
+    constexpr int width = mhdnn::num_sizes;
+    std::vector<double> sizes(width * num_centers);
+    for (int node = 0; node < num_centers; ++node)
+        mhdnn::store_sizes(model, &grades[2 * node], &buffer_[3 * atoms[node]], &sizes[width * node]);
+    width_ = width;
+    buffer_.resize(width * (atom->nlocal + atom->nghost));
+    for (int node = 0; node < num_centers; ++node)
+        std::copy_n(&sizes[width * node], width, &buffer_[width * atoms[node]]);
     comm->forward_comm(this, width_);
-    logarithms.resize(2 * atoms.size());
+    sizes.resize(width * atoms.size());
     for (std::size_t node = num_centers; node < atoms.size(); ++node)
-        std::copy_n(&buffer_[2 * atoms[node]], 2, &logarithms[2 * node]);
+        std::copy_n(&buffer_[width * atoms[node]], width, &sizes[width * node]);
     width_ = 1;
     const auto outside = settings_.extrapolation == "off" ? std::vector<char>() : outside_;
-    const auto errors =
-        mhdnn::expected_errors(model, neighborhood_.pairs(), model_->metadata().cutoff, logarithms, grades, outside);
+    const auto errors = mhdnn::expected_errors(model, neighborhood_.pairs(), model_->metadata().cutoff, sizes, outside);
     if (static_cast<int>(grade_of_atom_.size()) < atom->nmax) grade_of_atom_.resize(atom->nmax);
     std::fill_n(grade_of_atom_.begin(), atom->nlocal, 0.0);
     for (int node = 0; node < num_centers; ++node) grade_of_atom_[atoms[node]] = errors[node];

@@ -191,6 +191,9 @@ private:
         const auto values = [&part](const char* name) { return numbers(part.attr(name).toTensor()); };
         error_model_ = {values("offset"),         values("least_error"),      values("weights"),
                         values("force_floor")[0], values("largest_error")[0], part.attr("outside_factor").toDouble()};
+        if (!part.hasattr("alone")) return;
+        error_model_.alone = part.attr("alone").toDouble();
+        error_model_.foreign_from = part.attr("foreign_from").toDouble();
     }
 
     void add_marks(const Tensor& given) {
