@@ -101,6 +101,24 @@ def cases() -> dict[str, Case]:
     }
 
 
+def more_cases() -> dict[str, Case]:
+    """Small cells, in which every atom sees many images, and larger ones, with iterations."""
+    return {
+        **cases(),
+        "slab along y": random_case((True, False, True), num_atoms=40, edge=11.0, skew=3.0, seed=7),
+        "tiny cell": random_case(PERIODIC, num_atoms=2, edge=3.0, skew=2.5, total_charge=0.3, seed=8),
+        "triclinic, many atoms": random_case(PERIODIC, num_atoms=60, edge=14.0, skew=7.0, total_charge=0.5, seed=9),
+        "molecule, many atoms": random_case(OPEN, num_atoms=60, edge=14.0, seed=10),
+        "chain": stretched(random_case(OPEN, num_atoms=40, edge=10.0, seed=11), [0.1, 40.0, 0.2]),
+        "sheet": stretched(random_case(OPEN, num_atoms=40, edge=10.0, total_charge=0.5, seed=12), [3.0, 0.1, 5.0]),
+    }
+
+
+def stretched(case: Case, factors: list[float]) -> Case:
+    """The same atoms with longer or shorter coordinates."""
+    return replace(case, positions=case.positions * torch.tensor(factors, dtype=torch.float64))
+
+
 CRYSTALS = {
     # fractions, charges, cell in units of the cubic edge, nearest distance, Madelung constant per formula unit
     "NaCl": ([[0, 0, 0], [0.5, 0.5, 0.5]], [1, -1], "fcc", 0.5, 1.7475645946331822),

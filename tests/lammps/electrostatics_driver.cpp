@@ -201,29 +201,7 @@ int solve(const Input* in, Output* out, char* error, int error_size) {
         std::count_if(errors.begin(), errors.end(), [](const auto& text) { return !text.empty(); }));
 }
 
-double decay_length(double accuracy) { return mhdnn::electrostatics::decay_length(accuracy); }
-
-// smearing, cutoff, largest wave vector
-void choose_splitting(double volume, double largest_width, double accuracy, double* result) {
-    const auto splitting = mhdnn::electrostatics::choose_splitting(volume, largest_width, accuracy);
-    result[0] = splitting.smearing;
-    result[1] = splitting.cutoff;
-    result[2] = splitting.reciprocal_cutoff;
-}
-
 std::int64_t good_size(double least) { return mhdnn::electrostatics::good_size(least); }
-
-// Constants by name; NaN if there is none.
-double constant(const char* name) {
-    using namespace mhdnn::electrostatics;
-    const std::pair<const char*, double> known[] = {
-        {"COULOMB_CONSTANT", coulomb_constant},
-        {"TOLERANCE_PER_ACCURACY", tolerance_per_accuracy},
-    };
-    for (const auto& [key, value] : known)
-        if (std::string(key) == name) return value;
-    return std::numeric_limits<double>::quiet_NaN();
-}
 
 // Largest deviations of interpolated values and slopes, in units of the self interaction of the narrowest atom and of
 // that over its squared width, of pairs up to a distance.

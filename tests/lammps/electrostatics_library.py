@@ -93,9 +93,6 @@ class Engine:
         self.library = ctypes.CDLL(str(path))
         self.library.good_size.restype = ctypes.c_int64
         self.library.good_size.argtypes = (ctypes.c_double,)
-        self.library.decay_length.restype = ctypes.c_double
-        self.library.decay_length.argtypes = (ctypes.c_double,)
-        self.library.constant.restype = ctypes.c_double
 
     def numbers(self, name: str, count: int, *arguments: float) -> list[float]:
         """What a function writes to its last argument."""

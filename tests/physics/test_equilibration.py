@@ -12,7 +12,7 @@ from mhdnn.electrostatics import build_coulomb
 from mhdnn.electrostatics.reference import equilibrated
 from mhdnn.errors import DataError, ElectrostaticsError, MHDNNError
 from mhdnn.units import COULOMB_CONSTANT
-from tests.coulomb import PERIODIC, cases, random_case
+from tests.coulomb import PERIODIC, cases, more_cases, random_case
 from tests.tolerances import FINITE_DIFFERENCE, ROUND_OFF
 
 SOLVERS = ["dense", "iterative"]
@@ -109,19 +109,6 @@ def test_forces_and_stress(name, solver):
         assert abs(found - stress[a, b].item()) < FINITE_DIFFERENCE * float(stress.abs().max()), (a, b)
 
 
-@pytest.mark.parametrize("name", list(cases()))
-def test_iterative_forces_are_the_dense_ones(name):
-    results = []
-    for solver in SOLVERS:
-        strain = torch.zeros(3, 3, dtype=torch.float64, requires_grad=True)
-        case = cases()[name]
-        free = replace(case, positions=case.positions.clone().requires_grad_())
-        energy, charges = total_energy(free, solver, 1e-6, strain)
-        results.append((charges.detach(), *torch.autograd.grad(energy, (free.positions, strain))))
-    for dense, iterative in zip(*results, strict=True):
-        assert float((dense - iterative).abs().max()) < 1e-5 * float(dense.abs().max())
-
-
 def three_atoms(name):
     case, keep = cases()[name], torch.tensor([0, 2, 5])
     names = ("positions", "widths", "electronegativity", "hardness")
@@ -203,31 +190,37 @@ def test_what_is_not_differentiable_says_so():
         torch.autograd.grad(gradient.sum(), positions)
 
 
-@pytest.mark.parametrize("name", list(cases()))
-@pytest.mark.parametrize("accuracy", [1e-4, 1e-6, 1e-10])
+MESH_TOLERANCES = (3, 3, 10, 10, 10, 30)
+"""Of charges, potential, and derivatives by positions, electronegativity, hardness and strain, in accuracies."""
+
+
+@pytest.mark.parametrize("name", list(more_cases()))
+@pytest.mark.parametrize("accuracy", [1e-4, 1e-6, 1e-8])
 def test_same_as_the_formulas(name, accuracy):
-    """Charges, potential, and their derivatives by positions, strain, electronegativity and hardness."""
-    case = cases()[name]
+    """Charges, potential and their derivatives: of the dense matrix to round-off, of the mesh to the accuracy."""
+    case = more_cases()[name]
+    expected = charges_and_derivatives(case, accuracy, None)
+    for solver, tolerances in (("dense", 6 * [ROUND_OFF]), ("iterative", [n * accuracy for n in MESH_TOLERANCES])):
+        found = charges_and_derivatives(case, accuracy, solver)
+        for mine, theirs, tolerance in zip(found, expected, tolerances, strict=True):
+            assert float((mine - theirs).abs().max()) < tolerance * float(theirs.abs().max()), solver
+
+
+def charges_and_derivatives(case, accuracy, solver):
+    """Of the core, or (solver None) of the formulas in plain torch."""
     target = torch.linspace(-1.0, 1.5, len(case.charges), dtype=torch.float64)
-    results = []
-    for by_core in (True, False):
-        free = {
-            key: getattr(case, key).clone().requires_grad_() for key in ("positions", "electronegativity", "hardness")
-        }
-        some, strain = replace(case, **free), torch.zeros(3, 3, dtype=torch.float64, requires_grad=True)
-        if by_core:
-            system = some.build(accuracy, strain=strain)
-            charges = some.equilibrate(system)
-            potential = system.potential(charges)
-        else:
-            matrix = some.strained(0.5 * (strain + strain.T)).matrix(accuracy)
-            charges = equilibrated(matrix, some.electronegativity, some.hardness, some.total_charge[0])
-            potential = matrix @ charges
-        form = (target * potential).sum() + (target * charges.square()).sum()
-        gradients = torch.autograd.grad(form, (*free.values(), strain))
-        results.append((charges.detach(), potential.detach(), *gradients))
-    for mine, theirs in zip(*results, strict=True):
-        assert float((mine - theirs).abs().max()) < ROUND_OFF * float(theirs.abs().max())
+    free = {key: getattr(case, key).clone().requires_grad_() for key in ("positions", "electronegativity", "hardness")}
+    some, strain = replace(case, **free), torch.zeros(3, 3, dtype=torch.float64, requires_grad=True)
+    if solver is not None:
+        system = some.build(accuracy, solver, strain=strain)
+        charges = some.equilibrate(system)
+        potential = system.potential(charges)
+    else:
+        matrix = some.strained(0.5 * (strain + strain.T)).matrix(accuracy)
+        charges = equilibrated(matrix, some.electronegativity, some.hardness, some.total_charge[0])
+        potential = matrix @ charges
+    form = (target * potential).sum() + (target * charges.square()).sum()
+    return charges.detach(), potential.detach(), *torch.autograd.grad(form, (*free.values(), strain))
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
