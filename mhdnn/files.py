@@ -44,12 +44,12 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def unwritable(path: Path | str, error: OSError) -> OutputError:
+def unwritable(path: Path | str, error: Exception) -> OutputError:
     """The error for a file that can't be written, with the free space of its disk."""
     existing = [parent for parent in Path(path).absolute().parents if parent.is_dir()]
     folder = existing[0] if existing else Path.cwd()
     free = shutil.disk_usage(folder).free / 1e6
-    reason = error.strerror or str(error)
+    reason = getattr(error, "strerror", None) or str(error)
     return OutputError(
         f"{path}: can't be written ({reason}); {free:.1f} MB are free in {folder}; "
         "free space, check the permissions or choose another folder"

@@ -13,29 +13,29 @@ fail() {
     exit 1
 }
 
-is_recent_python() {
-    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1
+is_supported_python() {
+    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' >/dev/null 2>&1
 }
 
 find_python() {
     local candidate
     if [[ -n "${PYTHON:-}" ]]; then
-        is_recent_python "$PYTHON" || fail "PYTHON=$PYTHON does not run or is older than Python 3.10."
+        is_supported_python "$PYTHON" || fail "PYTHON=$PYTHON does not run or is no Python 3.10 to 3.13."
         printf '%s' "$PYTHON"
         return
     fi
-    for candidate in python3 python3.12 python3.11 python3.10; do
-        if is_recent_python "$candidate"; then
+    for candidate in python3 python3.13 python3.12 python3.11 python3.10; do
+        if is_supported_python "$candidate"; then
             printf '%s' "$candidate"
             return
         fi
     done
-    fail "Python 3.10 or newer is needed and was not found; name one with PYTHON=/path/to/python3."
+    fail "Python 3.10 to 3.13 is needed and was not found; name one with PYTHON=/path/to/python3."
 }
 
 create_environment() {
     local python
-    if [[ -x .venv/bin/python ]] && is_recent_python .venv/bin/python; then
+    if [[ -x .venv/bin/python ]] && is_supported_python .venv/bin/python; then
         [[ -z "${PYTHON:-}" ]] || say "Using the .venv that is there; remove it to have it made with $PYTHON"
         return
     fi

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from fractions import Fraction
-from math import gcd, lcm
+from collections.abc import Iterable, Sequence
+from math import gcd
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -42,7 +41,7 @@ def undetermined(counts: np.ndarray, elements: Sequence[int]) -> list[str]:
                 f"{_listed([symbols[index] for index in group])} occur only in the ratio {':'.join(map(str, ratio))}"
             )
     independent = list(members)
-    for vector in _null_space(rows[:, independent]):
+    for vector in null_space(rows[:, independent]):
         texts.append(_equation(vector, [symbols[index] for index in independent]))
     return texts
 
@@ -53,42 +52,26 @@ def remedy(elements: Sequence[int]) -> str:
     return f"{REMEDY}={{{example}}}"
 
 
-def _primitive(numbers: Sequence[int] | np.ndarray) -> tuple[int, ...]:
+def _primitive(numbers: Iterable[int]) -> tuple[int, ...]:
     """Whole numbers in the same ratio, as small as possible."""
     whole = [int(number) for number in numbers]
     divisor = gcd(*whole) or 1
     return tuple(number // divisor for number in whole)
 
 
-def _null_space(rows: np.ndarray) -> list[list[int]]:
-    """Whole-number vectors that span it, by exact elimination."""
-    size = rows.shape[1]
-    reduced: dict[int, list[Fraction]] = {}  # by pivot column
-    for row in rows:
-        rest = [Fraction(int(number)) for number in row]
-        for pivot, own in reduced.items():
-            rest = [a - rest[pivot] * b for a, b in zip(rest, own, strict=True)]
-        pivot = next((column for column, value in enumerate(rest) if value), -1)
-        if pivot < 0:
-            continue
-        rest = [value / rest[pivot] for value in rest]
-        for other, own in reduced.items():
-            reduced[other] = [a - own[pivot] * b for a, b in zip(own, rest, strict=True)]
-        reduced[pivot] = rest
-        if len(reduced) == size:
-            return []
-    result = []
-    for free in sorted(set(range(size)) - set(reduced)):
-        vector = [Fraction(0)] * size
-        vector[free] = Fraction(-1)
-        for pivot, own in reduced.items():
-            vector[pivot] = own[free]
-        scale = lcm(*(value.denominator for value in vector))
-        result.append(list(_primitive([int(value * scale) for value in vector])))
-    return result
+def null_space(rows: Sequence[Sequence[int]] | np.ndarray) -> list[tuple[int, ...]]:
+    """Vectors of whole numbers, as small as possible, that span what all rows are orthogonal to.
+
+    :param rows: whole numbers, shape (num_rows, size)
+    """
+    from sympy import Matrix, ilcm
+
+    whole = np.asarray(rows).astype(object)  # Python's integers: exact, whatever their size
+    vectors = Matrix(whole.T @ whole).nullspace()  # the same as that of the rows, which may be many
+    return [_primitive(vector * ilcm(1, *(number.q for number in vector))) for vector in vectors]
 
 
-def _equation(vector: list[int], symbols: list[str]) -> str:
+def _equation(vector: Sequence[int], symbols: list[str]) -> str:
     def side(sign: int) -> str:
         terms = [
             f"{abs(factor)} n({symbol})" if abs(factor) > 1 else f"n({symbol})"
@@ -97,7 +80,7 @@ def _equation(vector: list[int], symbols: list[str]) -> str:
         ]
         return " + ".join(terms) or "0"
 
-    return f"{side(1)} = {side(-1)} in every structure"
+    return f"{side(-1)} = {side(1)} in every structure"
 
 
 def _listed(names: list[str]) -> str:

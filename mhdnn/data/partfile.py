@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mhdnn import files
 from mhdnn.errors import DataError
 
 
@@ -91,10 +91,5 @@ def interrupts_deferred() -> Iterator[None]:
 
 
 def unwritable(path: Path, error: Exception) -> DataError:
-    """The error for a dataset file that can't be written, with the free space of its disk."""
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    free = shutil.disk_usage(folder).free / 1e6
-    return DataError(
-        f"{path}: can't be written ({error}); {free:.1f} MB are free in {folder}; "
-        "free space, check the permissions or choose another folder"
-    )
+    """What `mhdnn.files.unwritable` says, of a dataset."""
+    return DataError(str(files.unwritable(path, error)))

@@ -13,7 +13,6 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from ase.calculators.calculator import Calculator
 from ase.formula import Formula
 from matplotlib.figure import Figure
 
+from mhdnn.data.compositions import null_space
 from mhdnn.errors import ConfigError
 from mhdnn.evaluation.plots import INK, PALETTE, label_axes, new_figure, style_axes
 from mhdnn.properties.points import Points
@@ -59,51 +59,26 @@ def balance(reactants: Sequence[Compound], products: Sequence[Compound]) -> list
     compounds = [*reactants, *products]
     elements = sorted({symbol for compound in compounds for symbol in compound.elements})
     signs = [1] * len(reactants) + [-1] * len(products)
-    rows = [
-        [Fraction(sign * compound.elements.get(symbol, 0)) for sign, compound in zip(signs, compounds, strict=True)]
-        for symbol in elements
-    ]
-    solutions = _null_space(rows, len(compounds))
+    solutions = null_space(
+        [
+            [sign * compound.elements.get(symbol, 0) for sign, compound in zip(signs, compounds, strict=True)]
+            for symbol in elements
+        ]
+    )
     names = [compound.formula for compound in compounds]
     equation = f"{' + '.join(names[: len(reactants)])} → {' + '.join(names[len(reactants) :])}"
     if len(solutions) != 1:
         found = "none" if not solutions else f"{len(solutions)} independent ones; leave compounds out"
         raise ConfigError(f"`products`: expected one way to balance {equation}, got {found}")
-    numbers = [number / max(solutions[0], key=abs) for number in solutions[0]]
+    direction = 1 if max(solutions[0], key=abs) > 0 else -1
+    numbers = [direction * number for number in solutions[0]]
     if min(numbers) <= 0:
         wrong = ", ".join(name for name, number in zip(names, numbers, strict=True) if number <= 0)
         raise ConfigError(
             f"`products`: expected all compounds of {equation} to take part on their side, but {wrong} does not; "
             "leave it out, or move it to the other side"
         )
-    multiple = math.lcm(*(number.denominator for number in numbers))
-    return [int(number * multiple) for number in numbers]
-
-
-def _null_space(rows: list[list[Fraction]], size: int) -> list[list[Fraction]]:
-    """Vectors that all rows are orthogonal to, exactly, by elimination."""
-    rows = [list(row) for row in rows]
-    pivots: list[int] = []
-    for column in range(size):
-        row = next((r for r in range(len(pivots), len(rows)) if rows[r][column] != 0), None)
-        if row is None:
-            continue
-        place = len(pivots)
-        rows[place], rows[row] = rows[row], rows[place]
-        rows[place] = [value / rows[place][column] for value in rows[place]]
-        for other in range(len(rows)):
-            if other != place:
-                factor = rows[other][column]
-                rows[other] = [a - factor * b for a, b in zip(rows[other], rows[place], strict=True)]
-        pivots.append(column)
-    result = []
-    for free in (column for column in range(size) if column not in pivots):
-        vector = [Fraction(0)] * size
-        vector[free] = Fraction(1)
-        for place, column in enumerate(pivots):
-            vector[column] = -rows[place][free]
-        result.append(vector)
-    return result
+    return numbers
 
 
 def reaction_report(

@@ -16,6 +16,7 @@ import numpy as np
 from mhdnn.data.ase_bridge import voigt_stress
 from mhdnn.data.codes.labels import (
     NUMBER,
+    THREE,
     Lines,
     atomic_number,
     check_converged,
@@ -34,7 +35,6 @@ from mhdnn.data.unit_names import energy_unit, force_unit, length_unit, stress_u
 from mhdnn.errors import DataError
 from mhdnn.structure import Structure
 
-THREE = rf"({NUMBER})\s+({NUMBER})\s+({NUMBER})"
 INPUT = re.compile(r"^\s+Input geometry:")
 NEXT = re.compile(r"^\s+Updated atomic structure:")
 USED = re.compile(r"^\s*(?:Final a|A)tomic structure .*used in the preceding time step")

@@ -19,6 +19,7 @@ from mhdnn.data.ase_bridge import voigt_stress
 from mhdnn.data.codes import cp2k_trajectory
 from mhdnn.data.codes.labels import (
     NUMBER,
+    THREE,
     Lines,
     check_converged,
     chosen_charges,
@@ -40,13 +41,12 @@ ENERGY = re.compile(rf"ENERGY\| Total FORCE_EVAL \( \w+ \) (free energy|energy)\
 RUN_TYPE = re.compile(r"^ GLOBAL\| Run type\s+(\S+)")
 PROJECT = re.compile(r"^ GLOBAL\| Project name\s+(\S+)")
 ENSEMBLE = re.compile(r"^ MD(?:_PAR)?\| Ensemble [Tt]ype\s+(\S+)")
-THREE = rf"({NUMBER})\s+({NUMBER})\s+({NUMBER})"
 VECTOR = re.compile(rf"^ CELL\| Vector ([abc]) \[(\w+)\]:\s+{THREE}\s+\|[abc]\|\s*=\s*({NUMBER})")
 LENGTHS = re.compile(rf"^ (?:MD(?:_INI)?\| Cell lengths|(?:INITIAL )?CELL LNTHS) ?\[(\w+)\]\s*=?\s+{THREE}")
 PERIODICITY = re.compile(r"^ (?:CELL|POISSON)\| Periodicity\s+(\w+)")
 CHARGE = re.compile(r"^ DFT\| Charge\s+([-+]?\d+)")
 COORDINATES = re.compile(r"ATOMIC COORDINATES IN (\w+)", re.IGNORECASE)
-COORDINATE = re.compile(rf"^\s+\d+\s+\d+\s+[A-Z][a-z]?\s+(\d+)\s+({NUMBER})\s+({NUMBER})\s+({NUMBER})")
+COORDINATE = re.compile(rf"^\s+\d+\s+\d+\s+[A-Z][a-z]?\s+(\d+)\s+{THREE}")
 FORCES = re.compile(r"^ (?:ATOMIC FORCES in|FORCES\| Atomic forces) \[(.*?)\]")
 FORCE = re.compile(rf"^ (?:FORCES\|\s+\d+|\s*\d+\s+\d+\s+[A-Z]\w*)\s+({NUMBER}\s+{NUMBER}\s+{NUMBER})")
 STRESS = re.compile(r"^ (?:STRESS\| \w+ stress tensor|(?:\w+ )?STRESS TENSOR) \[(.*?)\]")

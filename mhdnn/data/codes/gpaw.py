@@ -17,6 +17,7 @@ import numpy as np
 from mhdnn.data.ase_bridge import voigt_stress
 from mhdnn.data.codes.labels import (
     NUMBER,
+    THREE,
     Lines,
     atomic_number,
     check_converged,
@@ -33,7 +34,6 @@ from mhdnn.data.unit_names import energy_unit, force_unit, length_unit, stress_u
 from mhdnn.errors import DataError
 from mhdnn.structure import Structure
 
-THREE = rf"({NUMBER})\s+({NUMBER})\s+({NUMBER})"
 UNITS = re.compile(r"^units:\s+(\S+) and (\S+)", re.IGNORECASE)
 HEAD_CHARGE = re.compile(rf"^\s*total charge:\s+({NUMBER})", re.IGNORECASE)
 CHARGE = re.compile(rf"^  Charge:\s+({NUMBER})")

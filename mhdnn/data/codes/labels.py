@@ -15,6 +15,7 @@ from mhdnn.data.schema import Record
 from mhdnn.errors import DataError, UnconvergedError
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][-+]?\d+)?"
+THREE = rf"({NUMBER})\s+({NUMBER})\s+({NUMBER})"
 FREE_ENERGY, EXTRAPOLATED_ENERGY = "free_energy", "energy"
 """Values of ``--energy-key``; the first is the default."""
 

@@ -18,6 +18,7 @@ import numpy as np
 from mhdnn.data.ase_bridge import voigt_stress
 from mhdnn.data.codes.labels import (
     NUMBER,
+    THREE,
     Lines,
     atomic_number,
     check_converged,
@@ -43,9 +44,9 @@ ELECTRONS = re.compile(rf"number of electrons\s*=\s*({NUMBER})")
 SPECIES_TITLE = re.compile(r"^\s*atomic species\s+valence\s+mass")
 SPECIES = re.compile(rf"^\s*(\S+)\s+({NUMBER})\s+{NUMBER}\s+([A-Za-z]+)\s*\(")
 AXES_TITLE = re.compile(r"^\s*crystal axes: \(cart\. coord\. in units of alat\)")
-AXIS = re.compile(rf"a\([123]\)\s*=\s*\(\s*({NUMBER})\s+({NUMBER})\s+({NUMBER})")
+AXIS = re.compile(rf"a\([123]\)\s*=\s*\(\s*{THREE}")
 SITES_TITLE = re.compile(r"site n\.\s+atom\s+positions \(alat units\)")
-SITE = re.compile(rf"^\s*\d+\s+(\S+)\s+tau\(\s*\d+\)\s*=\s*\(\s*({NUMBER})\s+({NUMBER})\s+({NUMBER})")
+SITE = re.compile(rf"^\s*\d+\s+(\S+)\s+tau\(\s*\d+\)\s*=\s*\(\s*{THREE}")
 VOLUME = re.compile(rf"unit-cell volume\s*=\s*({NUMBER})\s+\(?a\.u\.")
 CARD = re.compile(r"^(CELL_PARAMETERS|ATOMIC_POSITIONS)\s*[({]?\s*([A-Za-z_]*)\s*=?\s*([0-9.]*)")
 FINAL_ENERGY = re.compile(r"^!!?\s+total energy\s*=\s*(\S+)\s+(\S+)")

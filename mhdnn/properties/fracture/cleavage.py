@@ -206,7 +206,7 @@ def cleavage_report(
     states = [{"state": n, "formula": structures[n].get_chemical_formula(), **values_of(one)} for n, one in found]
     warnings = points.failures + [text for _, one in found for text in warnings_of(one)]
     cleavages = [one for _, one in found]
-    values = states[0] if len(structures) == 1 else _side_by_side(states)
+    values = states[0] if len(structures) == 1 else side_by_side(states)
     figure = cleavage_figure(cleavages, [state["formula"] for state in states], plane)
     kept = [atoms for one in cleavages for atoms in one.structures]
     return Report("cleavage", values, figure, warnings, kept, _curves(cleavages))
@@ -256,7 +256,8 @@ def _curves(cleavages: Sequence[Cleavage]) -> dict[str, Curve]:
     }
 
 
-def _side_by_side(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    names = [name for name, value in states[0].items() if isinstance(value, int | float | str) and name != "state"]
-    listed = {name: [state[name] for state in states] for name in names}
+def side_by_side(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Values of several charge states: lists of the single ones, by their names, and all of each state."""
+    names = [name for name in states[0] if isinstance(states[0][name], int | float | str) or states[0][name] is None]
+    listed = {name: [state.get(name) for state in states] for name in names if name != "state"}
     return {"num_states": len(states), **listed, "states": list(states)}

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mhdnn.evaluation.plots import INK, PALETTE, label_axes, new_figure, style_axes
+from mhdnn.properties.fracture.cleavage import side_by_side
 from mhdnn.properties.fracture.cleavage import values_of as cleavage_values
 from mhdnn.properties.fracture.cleavage import warnings_of as cleavage_warnings
 from mhdnn.properties.fracture.cracked_crystal import CrackSettings, middle_of
@@ -60,7 +61,7 @@ def crack_report(
             found.append((one[0], {"state": number, **label, **one[1]}))
     points.check(len(found), 1, "structures")
     crackings, states = [one for one, _ in found], [values for _, values in found]
-    values = states[0] if len(structures) == 1 else _side_by_side(states)
+    values = states[0] if len(structures) == 1 else side_by_side(states)
     warnings = points.failures + [text for one, state in found for text in _warnings(one, state)]
     kept = [with_known_energy(step.atoms, step.energy) for one in crackings for step in _in_order(one)]
     return Report("crack", values, crack_figure(crackings, states), warnings, kept, _curves(crackings, states))
@@ -226,12 +227,6 @@ def _warnings(cracking: Cracking, values: dict[str, Any]) -> list[str]:
 def _in_order(cracking: Cracking) -> list[Step]:
     """All steps by rising K_I, the start once."""
     return [*cracking.unloading[:0:-1], *cracking.loading]
-
-
-def _side_by_side(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    names = [name for name in states[0] if isinstance(states[0][name], int | float | str) or states[0][name] is None]
-    listed = {name: [state.get(name) for state in states] for name in names if name != "state"}
-    return {"num_states": len(states), **listed, "states": list(states)}
 
 
 def _curves(crackings: Sequence[Cracking], states: Sequence[dict[str, Any]]) -> dict[str, Curve]:

@@ -24,6 +24,7 @@ from ase.constraints import FixAtoms
 
 from mhdnn.errors import ConfigError
 from mhdnn.properties.fracture.directions import axes_with, turned, unit_vector
+from mhdnn.structure import VOIGT
 
 TENSION, SHEAR = "tension", "shear"
 RELAXED, FIXED = "relaxed", "fixed"
@@ -35,7 +36,6 @@ NORMAL = 2
 ALONG = 1e-6
 INCLINED = 1e-3
 """Cosine between normal and direction of a shear: Miller indices of a relaxed cell are not quite perpendicular."""
-VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
 @dataclass(frozen=True)
