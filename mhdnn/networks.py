@@ -162,12 +162,16 @@ class SharedNetwork(AtomicNetwork):
     @torch.jit.unused
     def _compiled(self, functions: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
         """The same by one operator, with the two derivatives that a training needs; it can't be traced."""
-        layers = [weight for layer in self.perceptron.children() for weight in layer.parameters()]
+        weights, activation = self.for_operators()
         energies: torch.Tensor = torch.ops.mhdnn.network_energies(
-            functions, element_index, self.species_feature.table, self.linear_weight, self.output_scale, layers,
-            self.activation,
-        )  # fmt: skip
+            functions, element_index, *weights[:3], weights[3:], activation
+        )
         return energies
+
+    def for_operators(self) -> tuple[list[torch.Tensor], str]:
+        """Species table, weights of the linear part, scale, weights and biases of the layers; the activation."""
+        layers = [weight for layer in self.perceptron.children() for weight in layer.parameters()]
+        return [self.species_feature.table, self.linear_weight, self.output_scale, *layers], self.activation
 
 
 class PerElementNetwork(AtomicNetwork):

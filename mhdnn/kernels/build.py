@@ -35,7 +35,7 @@ CPU_SOURCES = (
     "operators.cpp", "operators_common.cpp", "operators_cpu.cpp",
     "operators_densities.cpp", "operators_invariants.cpp",
     "operators_contracted_common.cpp", "operators_contracted_cpu.cpp", "operators_electrostatics.cpp",
-    "operators_networks.cpp", "operators_training.cpp",
+    "operators_networks.cpp", "operators_kept.cpp", "operators_training.cpp",
 )  # fmt: skip
 CUDA_SOURCES = ("operators_cuda.cu", "operators_contracted_cuda.cu")
 CORE_FILES = ("threads.cpp", "threads.h", "buffer.cpp", "buffer.h")

@@ -13,7 +13,7 @@ from mhdnn.errors import DataError
 from mhdnn.potential import Potential
 from mhdnn.prediction import predict_charges
 from mhdnn.structure import Batch
-from mhdnn.training.kept import KeptAtoms
+from mhdnn.training.kept import kept_charges
 from mhdnn.training.loss import weighted_mean
 from mhdnn.training.module import StageModule
 
@@ -44,8 +44,7 @@ class ChargeModule(StageModule):
         size = batch.geometry.num_structures
         with self.naming_structures(batch):
             kept = self.kept.of(batch.geometry)
-            known = None if kept is None else KeptAtoms(self.potential, batch.geometry, kept)
-            charges = known.charges() if known else self.charges(batch)
+            charges = self.charges(batch) if kept is None else kept_charges(self.potential, batch.geometry, kept)
         loss = self.checked({"charges": charges}, self._loss(charges, batch), batch)
         with torch.no_grad():
             mae = (charges - batch.labels.charges).abs().nanmean()

@@ -20,10 +20,12 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from mhdnn.charge_model import ChargeModel
 from mhdnn.data.datamodule import SAMPLE_BATCH_ATOMS, StoreDataModule, packed
 from mhdnn.data.dataset import collate
-from mhdnn.electrostatics.system import CoulombSystem, joined_coulomb
+from mhdnn.electrostatics.system import TOLERANCE_PER_ACCURACY, CoulombSystem, errors_of_core, joined_coulomb
 from mhdnn.kernels.loading import compiled_for
+from mhdnn.networks import SharedNetwork
 from mhdnn.potential import Potential, forces_from_pairs, pair_virials
 from mhdnn.prediction import (
     ChargedAtoms,
@@ -38,11 +40,9 @@ from mhdnn.prediction import (
 from mhdnn.segments import segment_sum
 from mhdnn.structure import Geometry, symmetric_voigt
 
+WITHOUT_CHARGES: tuple[Any, list[torch.Tensor], Any, float] = (([], ""), [], None, 0.0)
 LARGEST = 32
 """Atoms of a structure; R grows with their square, and beyond it the operators are faster."""
-
-NOTHING = torch.zeros(0, dtype=torch.float64)
-NO_ATOMS = torch.zeros(0, dtype=torch.int64)
 
 
 @dataclass(frozen=True)
@@ -81,26 +81,12 @@ class Kept:
 
         :param by_inputs: derivatives of the energies by the inputs, shape (num_atoms, num_inputs)
         """
-        if compiled_for(by_inputs):
-            return self.compiled_forces(by_inputs, NOTHING, NOTHING, NOTHING, NOTHING, NO_ATOMS, NO_ATOMS, NO_ATOMS)
         parts = by_inputs.flatten().split([response.shape[1] for response in self.responses])
         found = [response.mv(part) for response, part in zip(self.responses, parts, strict=True)]
         lengths = [length for values in found for length in (len(values) - 6, 6)]
         rows = torch.cat(found).split(lengths)  # one split: its derivative is one operation, too
         forces, virial = torch.cat(rows[::2]).view(-1, 3), torch.cat(rows[1::2]).view(-1, 6)
         return self.forces + forces, self.virial + virial
-
-    def compiled_forces(self, by_inputs: torch.Tensor, *more: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """`forces_and_virial`, and where charges are trained what `KeptAtoms.forces_and_virial` adds, by one operator.
-
-        :param more: derivatives by positions and strain, products of the charges of pairs, `screening`, centres and
-            neighbours of pairs, structures of atoms; empty where charges aren't trained
-        """
-        by_position, by_strain, products, screening, *indices = more
-        forces, virial = torch.ops.mhdnn.kept_forces(
-            by_inputs, by_position, by_strain, products, self.forces, self.virial, screening, *indices, self.responses
-        )
-        return forces, virial
 
 
 def joined(parts: list[Kept]) -> Kept:
@@ -282,10 +268,6 @@ class KeptAtoms(ChargedAtoms):
     def forces_and_virial(self, by_variables: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         by_position, by_strain, by_inputs = by_variables
         geometry, screening = self.geometry, self.kept.screening
-        if compiled_for(by_inputs):
-            products = self._products if len(screening) else NOTHING
-            indices = (geometry.center_index, geometry.neighbor_index, geometry.structure_index)
-            return self.kept.compiled_forces(by_inputs, by_position, by_strain, products, screening, *indices)
         forces, virial = self.kept.forces_and_virial(by_inputs)
         forces, virial = forces - by_position, virial + symmetric_voigt(by_strain)
         if not len(screening):
@@ -312,8 +294,22 @@ class KeptAtoms(ChargedAtoms):
         return self.kept.energies
 
 
+def kept_charges(potential: Potential, geometry: Geometry, kept: Kept) -> torch.Tensor:
+    """As `mhdnn.prediction.predict_charges` where charges are trained, from what is kept of the structures."""
+    if not _is_compiled(potential, kept):
+        return KeptAtoms(potential, geometry, kept).charges()
+    network, charges, engine, tolerance = _charges(potential, geometry, kept)
+    with errors_of_core():
+        found: torch.Tensor = torch.ops.mhdnn.kept_charges(
+            *network, _atoms(potential, geometry, kept), charges, engine, tolerance
+        )
+    return found
+
+
 def predict_kept(potential: Potential, geometry: Geometry, kept: Kept) -> Prediction:
     """As `mhdnn.prediction.predict` with ``create_graph``, from what is kept of the structures."""
+    if _is_compiled(potential, kept):
+        return _predict_compiled(potential, geometry, kept)
     with torch.enable_grad():
         if has_charges(potential) and kept.charges is None:
             atoms = KeptAtoms(potential, geometry, kept)
@@ -326,3 +322,39 @@ def predict_kept(potential: Potential, geometry: Geometry, kept: Kept) -> Predic
         energies = energies + kept.energies
         energy = segment_sum(energies, geometry.structure_index, geometry.num_structures)
         return Prediction(energy, forces, virial, energies, kept.charges)
+
+
+def _is_compiled(potential: Potential, kept: Kept) -> bool:
+    """Whether one operator does it all."""
+    parts = (potential.short_range, potential.charge_model)
+    shared = all(isinstance(part.network, SharedNetwork) for part in parts if part is not None)
+    return shared and compiled_for(kept.inputs)
+
+
+def _predict_compiled(potential: Potential, geometry: Geometry, kept: Kept) -> Prediction:
+    atoms, short_range = _atoms(potential, geometry, kept), potential.short_range
+    known = [short_range.reference_energies, kept.energies, kept.forces, kept.virial]
+    charges_are_trained = has_charges(potential) and kept.charges is None
+    of_charges = _charges(potential, geometry, kept) if charges_are_trained else WITHOUT_CHARGES
+    network, charges, engine, tolerance = of_charges
+    with errors_of_core():
+        energies, forces, virial, *found = torch.ops.mhdnn.kept_prediction(
+            *short_range.network.for_operators(), atoms, known, kept.responses, *network, charges, engine, tolerance
+        )
+    energy = segment_sum(energies, geometry.structure_index, geometry.num_structures)
+    return Prediction(energy, forces, virial, energies, found[0] if found else kept.charges)
+
+
+def _atoms(potential: Potential, geometry: Geometry, kept: Kept) -> list[torch.Tensor]:
+    return [kept.inputs, potential.element_index(geometry.atomic_numbers), geometry.structure_index]
+
+
+def _charges(potential: Potential, geometry: Geometry, kept: Kept) -> tuple[Any, list[torch.Tensor], Any, float]:
+    """What the operators ask for where charges are trained (kernels/source/operators_kept.h)."""
+    model, engine = cast(ChargeModel, potential.charge_model), kept.coulomb[0].together(list(kept.coulomb[1:]))
+    self_screening = model.self_screening(potential.element_index(geometry.atomic_numbers))
+    charges = [
+        model.electronegativity_shift, model.raw_hardness, geometry.total_charge, self_screening, model.charge_mean,
+        model.charge_scale, kept.screening, geometry.center_index, geometry.neighbor_index,
+    ]  # fmt: skip
+    return model.network.for_operators(), charges, engine, TOLERANCE_PER_ACCURACY * model.accuracy

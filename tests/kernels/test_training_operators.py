@@ -6,9 +6,12 @@ import pytest
 import torch
 
 from mhdnn.kernels import load_operators
+from mhdnn.potential import Potential
+from mhdnn.prediction import Prediction
+from mhdnn.structure import Geometry
 from mhdnn.training import kept, loss
 from mhdnn.training.loss import weighted_mean
-from tests.unit.test_training_kept import charged_batch, gradients, potential_with_charges
+from tests.unit.test_training_kept import charged_batch, potential_with_charges
 
 DOUBLE = torch.float64
 THRESHOLDS = {"none": None, "one": 0.7, "each": torch.linspace(0.0, 2.0, 9, dtype=DOUBLE)}
@@ -63,36 +66,83 @@ def test_of_single_precision_is_the_same() -> None:
     torch.testing.assert_close(mean, weighted_mean(prediction, label, weights), rtol=1e-6, atol=0)
 
 
-@pytest.mark.parametrize("screening", [None, {"inner": 0.5, "outer": 4.0, "function": "cosine"}])
-@pytest.mark.parametrize("trained", [False, True])
-def test_kept_forces(trained: bool, screening: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    potential, geometry = potential_with_charges(trained, screening), charged_batch().geometry
+def kept_of(potential: Potential, geometry: Geometry) -> kept.Kept:
     store = kept.KeptStructures(potential)
     store._structures = dict(enumerate(store.computed(geometry)))
     known = store.of(geometry)
     assert known is not None
-    own = kept.predict_kept(potential, geometry, known)
-    own_gradients = gradients(potential, own)
+    return known
+
+
+def some_loss(prediction: Prediction) -> torch.Tensor:
+    """Of everything, each atom with a weight of its own."""
+    generator = torch.Generator().manual_seed(0)
+    values = [prediction.energy, prediction.forces, prediction.virial, prediction.atomic_energies]
+    if prediction.charges is not None and prediction.charges.requires_grad:
+        values.append(30.0 * prediction.charges)
+    return torch.stack([(v**2 * torch.rand(v.shape, generator=generator, dtype=DOUBLE)).sum() for v in values]).sum()
+
+
+@pytest.mark.parametrize("screening", [None, {"inner": 0.5, "outer": 4.0, "function": "cosine"}])
+@pytest.mark.parametrize("trained", [False, True])
+def test_predictions_of_what_is_kept(trained: bool, screening: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    potential, geometry = potential_with_charges(trained, screening), charged_batch().geometry
+    known = kept_of(potential, geometry)
+    variables = {name: value for name, value in potential.named_parameters() if value.requires_grad}
+
+    def found() -> tuple[Prediction, tuple[torch.Tensor, ...]]:
+        prediction = kept.predict_kept(potential, geometry, known)
+        loss_of_all = some_loss(prediction)
+        given = [value for name, value in variables.items() if not name.startswith("descriptor.")]
+        return prediction, torch.autograd.grad(loss_of_all, given, allow_unused=True, materialize_grads=True)
+
+    own, own_gradients = found()
     in_torch(monkeypatch)
-    formula = kept.predict_kept(potential, geometry, known)
-    for name in ("forces", "virial"):
+    formula, expected = found()
+    for name in ("energy", "atomic_energies", "forces", "virial", "charges"):
         torch.testing.assert_close(getattr(own, name), getattr(formula, name), rtol=1e-12, atol=1e-12)
-    expected = gradients(potential, formula)
+    largest = max(gradient.norm() for gradient in expected)
+    for value, other in zip(own_gradients, expected, strict=True):
+        assert (value - other).norm() < 1e-11 * other.norm() + 1e-13 * largest
+
+
+def test_charges_of_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    potential, geometry = potential_with_charges(True, None), charged_batch().geometry
+    known = kept_of(potential, geometry)
+    variables = [value for value in potential.charge_model.parameters() if value.requires_grad]  # type: ignore[union-attr]
+    weights = torch.linspace(-1.0, 1.0, geometry.num_atoms, dtype=DOUBLE)
+
+    def found() -> tuple[torch.Tensor, torch.Tensor]:
+        charges = kept.kept_charges(potential, geometry, known)
+        return charges, torch.cat([g.flatten() for g in torch.autograd.grad(charges @ weights, variables)])
+
+    own, own_gradients = found()
+    in_torch(monkeypatch)
+    formula, expected = found()
+    torch.testing.assert_close(own, formula, rtol=1e-12, atol=1e-12)
     assert (own_gradients - expected).norm() < 1e-12 * expected.norm()
 
 
-def test_kept_forces_by_finite_differences() -> None:
-    generator = torch.Generator().manual_seed(0)
+def test_what_is_kept_by_finite_differences() -> None:
+    potential, geometry = potential_with_charges(True, None), charged_batch().geometry
+    known = kept_of(potential, geometry)
+    model = potential.charge_model
+    assert model is not None
+    variables = [model.raw_hardness, model.electronegativity_shift, *list(model.network.parameters())[-2:]]
 
-    def some(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator, dtype=DOUBLE)
+    def loss_of(*_: torch.Tensor) -> torch.Tensor:
+        return 1e-3 * some_loss(kept.predict_kept(potential, geometry, known))
 
-    center, neighbor = torch.tensor([0, 1, 2, 4]), torch.tensor([1, 0, 3, 3])
-    structure = torch.tensor([0, 0, 1, 1, 1])
-    responses = [some(3 * 2 + 6, 2 * 4), some(3 * 3 + 6, 3 * 4)]
-    constant = (some(5, 3), some(2, 6), some(4, 10), center, neighbor, structure, responses)
-    variables = [tensor.requires_grad_() for tensor in (some(5, 4), some(5, 3), some(2, 3, 3), some(4))]
-    assert torch.autograd.gradcheck(lambda *given: torch.ops.mhdnn.kept_forces(*given, *constant), variables)
+    assert torch.autograd.gradcheck(loss_of, variables, fast_mode=True, rtol=1e-4)
+
+
+def test_weights_that_changed_before_the_gradient_are_refused() -> None:
+    potential, geometry = potential_with_charges(True, None), charged_batch().geometry
+    loss_of = some_loss(kept.predict_kept(potential, geometry, kept_of(potential, geometry)))
+    with torch.no_grad():
+        next(potential.short_range.parameters()).add_(1.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss_of.backward()
 
 
 def test_another_derivative_is_refused() -> None:

@@ -10,7 +10,7 @@ from mhdnn.data.dataset import StructureDataset, collate
 from mhdnn.potential import Potential
 from mhdnn.prediction import predict, predict_charges
 from mhdnn.structure import Batch, Geometry
-from mhdnn.training.kept import LARGEST, KeptAtoms, KeptStructures, predict_kept
+from mhdnn.training.kept import LARGEST, KeptStructures, kept_charges, predict_kept
 from tests.builders import batch_of, random_charge_potential, random_potential, structure_of, structures
 
 SCREENING = {"inner": 0.5, "outer": 4.0, "function": "cosine"}
@@ -112,7 +112,7 @@ def test_charges_alone() -> None:
     kept = store.of(geometry)
     assert kept is not None
     assert kept.responses == ()
-    found, expected = KeptAtoms(potential, geometry, kept).charges(), predict_charges(potential, geometry)
+    found, expected = kept_charges(potential, geometry, kept), predict_charges(potential, geometry)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-14)
 
 

@@ -11,33 +11,17 @@
 //
 // which is what training on forces needs. Positions and strain are arguments for their gradients alone: the geometry is
 // that of the constructor, and the strain is zero.
-#include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
-#include <torch/custom_class.h>
 
-#include "electrostatics/batch.h"
 #include "electrostatics/history.h"
+#include "operators_kept.h"
+#include "structures.h"
 
 namespace mhdnn {
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-using Batch = electrostatics::Batch;
-using Values = std::vector<double>;
-
-Values values_of(const at::Tensor& tensor) {
-    const at::Tensor flat = tensor.detach().to(at::kDouble).contiguous();
-    return {flat.const_data_ptr<double>(), flat.const_data_ptr<double>() + flat.numel()};
-}
-
-at::Tensor tensor_of(const Values& values, at::IntArrayRef shape) {
-    at::Tensor result = at::empty(shape, at::kDouble);
-    std::copy(values.begin(), values.end(), result.mutable_data_ptr<double>());
-    return result;
-}
-
 Box box_of(const double* vectors, const bool* periodic) {
     Box box;
     for (int axis = 0; axis < 3; ++axis) {
@@ -45,26 +29,6 @@ Box box_of(const double* vectors, const bool* periodic) {
         box.periodic[axis] = periodic[axis];
     }
     return box;
-}
-
-// Calls function(structure) for all of them, in parallel if there are several.
-template <class Function>
-void for_each_structure(const Batch& batch, const Function& function) {
-    if (batch.num_structures() == 1) return function(0);
-    at::parallel_for(0, batch.num_structures(), 1, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t structure = begin; structure < end; ++structure) function(structure);
-    });
-}
-
-struct Structures : torch::CustomClassHolder {
-    Batch batch;
-
-    explicit Structures(Batch batch) : batch(std::move(batch)) {}
-};
-using Handle = c10::intrusive_ptr<Structures>;
-
-at::Tensor defined_or_zero(const at::Tensor& gradient, at::IntArrayRef shape) {
-    return gradient.defined() ? gradient : at::zeros(shape, at::kDouble);
 }
 
 class NoThirdDerivative : public torch::autograd::Function<NoThirdDerivative> {
@@ -282,6 +246,8 @@ TORCH_LIBRARY_FRAGMENT(mhdnn, library) {
             "adjoint",
             [](const Handle& self) { return tensor_of(self->batch.last_adjoint(), {self->batch.num_atoms()}); })
         .def("iterations", [](const Handle& self) { return self->batch.iterations(); });
+    library.def("kept_charges", &kept_charges);  // here, where the class is known
+    library.def("kept_prediction", &kept_prediction);
     library.class_<History>("ChargeHistory")
         .def(torch::init<>())
         .def("predict", &History::predict)

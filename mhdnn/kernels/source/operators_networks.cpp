@@ -18,13 +18,10 @@
 #include <torch/library.h>
 
 #include "last_derivative.h"
+#include "networks.h"
 
-namespace mhdnn {
+namespace mhdnn::networks {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
-using Tensors = std::vector<at::Tensor>;
 
 // Derivatives of an activation at z, from its value there.
 at::Tensor activated(const std::string& name, const at::Tensor& z) {
@@ -48,46 +45,11 @@ at::Tensor second_derivative(const std::string& name, const at::Tensor& z, const
     return at::rsub(s, 0.5).mul_(z).add_(1.0).mul_(both).mul_(2.0);  // s (1 - s) (2 + z (1 - 2 s))
 }
 
-// What the operators are given. Layers: weight and bias of each, the last one's weight alone.
-struct Network {
-    at::Tensor functions, element, species, linear_weight, scale;
-    Tensors layers;
-    std::string activation;
-
-    std::int64_t num_functions() const { return functions.size(1); }
-    std::int64_t num_layers() const { return static_cast<std::int64_t>(layers.size()) / 2; }
-    bool is_linear() const { return linear_weight.numel() > 0; }
-    const at::Tensor& weight(std::int64_t layer) const { return layers[2 * layer]; }
-    const at::Tensor& bias(std::int64_t layer) const { return layers[2 * layer + 1]; }
-    const at::Tensor& last() const { return layers.back(); }
-    at::Tensor of_functions() const { return weight(0).narrow(1, 0, num_functions()); }
-    at::Tensor of_species() const { return weight(0).narrow(1, num_functions(), species.size(1)); }
-    // Of each number of the table: constant, and weights of the functions.
-    at::Tensor blocks() const { return linear_weight.view({1 + species.size(1), -1}); }
-    at::Tensor table() const { return at::cat({at::ones_like(species.narrow(1, 0, 1)), species}, 1); }
-    // First layer and linear part in one product: the functions are the largest of all arrays.
-    at::Tensor first_matrix() const {
-        if (!is_linear()) return of_functions();
-        return at::cat({of_functions(), blocks().narrow(1, 1, num_functions())});
-    }
-
-    variable_list all() const {
-        variable_list result = {functions, element, species, linear_weight, scale};
-        result.insert(result.end(), layers.begin(), layers.end());
-        return result;
-    }
-};
-constexpr std::size_t num_before_layers = 5;
-
-// What a pass leaves for the next: z and h of each layer, the table's rows of the atoms, products of the linear part.
-struct Passed {
-    Tensors z, h;
-    at::Tensor rows, linear;
-};
-
 at::Tensor sum_by_element(const at::Tensor& values, const Network& n) {
     return at::zeros({n.species.size(0), values.size(1)}, values.options()).index_add_(0, n.element, values);
 }
+
+}  // namespace
 
 at::Tensor energies(const Network& n, Passed& passed) {
     const at::Tensor products = at::mm(n.functions, n.first_matrix().t());
@@ -108,11 +70,6 @@ at::Tensor energies(const Network& n, Passed& passed) {
     return result;
 }
 
-// a_k and d_k of the layers.
-struct Adjoints {
-    Tensors a, d;
-};
-
 Adjoints adjoints_of(const Network& n, const Passed& passed, const at::Tensor& u) {
     const std::int64_t count = n.num_layers();
     Adjoints result{Tensors(count), Tensors(count)};
@@ -124,6 +81,8 @@ Adjoints adjoints_of(const Network& n, const Passed& passed, const at::Tensor& u
     }
     return result;
 }
+
+namespace {
 
 // Beside the first layer's adjoints those of the linear part: rows u t.
 at::Tensor with_linear(const Network& n, const at::Tensor& first, const at::Tensor& linear) {
@@ -156,7 +115,13 @@ void write_gradients(const Network& n, const Sums& sums, variable_list& gradient
     gradients[2] = by_species;
 }
 
-// Of u·E by the parameters.
+}  // namespace
+
+at::Tensor by_functions(const Network& n, const Passed& passed, const Adjoints& adjoints, const at::Tensor& u) {
+    const at::Tensor linear = n.is_linear() ? passed.rows * u.unsqueeze(1) : at::Tensor();
+    return at::mm(with_linear(n, adjoints.d[0], linear), n.first_matrix());
+}
+
 void first_gradients(
     const Network& n, const Passed& passed, const Adjoints& adjoints, const at::Tensor& u, variable_list& gradients) {
     Sums sums;
@@ -177,10 +142,9 @@ void first_gradients(
     write_gradients(n, sums, gradients);
 }
 
-// Of the derivative along c of u·E: by u, by the functions, and by the parameters.
 at::Tensor second_gradients(
     const Network& n, const Passed& passed, const Adjoints& adjoints, const at::Tensor& u, const at::Tensor& c,
-    bool by_functions, variable_list& gradients) {
+    const at::Tensor& v, std::int64_t from, variable_list& gradients) {
     const std::int64_t nodes = n.weight(0).size(0), count = n.num_layers();
     const at::Tensor moved = at::mm(c, n.first_matrix().t());
     Tensors moved_z(count), moved_h(count);
@@ -191,35 +155,45 @@ at::Tensor second_gradients(
     Sums sums;
     sums.weights.resize(count);
     sums.biases.resize(count);
-    at::Tensor y;
+    at::Tensor y, above = v.defined() ? at::mm(at::mul(v, n.scale).unsqueeze(1), n.last()) : v;
     for (std::int64_t layer = count - 1; layer >= 0; --layer) {
-        at::Tensor own = second_derivative(n.activation, passed.z[layer], passed.h[layer]);
-        own.mul_(moved_z[layer]).mul_(adjoints.a[layer]);
-        if (layer + 1 < count)
-            own.add_(
-                at::mm(y, n.weight(layer + 1)).mul_(first_derivative(n.activation, passed.z[layer], passed.h[layer])));
-        y = own;
+        y = second_derivative(n.activation, passed.z[layer], passed.h[layer]);
+        y.mul_(moved_z[layer]).mul_(adjoints.a[layer]);
+        if (above.defined()) y.add_(above.mul_(first_derivative(n.activation, passed.z[layer], passed.h[layer])));
         if (layer == 0) break;
+        above = at::mm(y, n.weight(layer));
         sums.weights[layer] = at::addmm(at::mm(y.t(), passed.h[layer - 1]), adjoints.d[layer].t(), moved_h[layer - 1]);
         sums.biases[layer] = y.sum(0);
     }
     at::Tensor by_u = at::mv(moved_h.back(), n.last().view(-1)).mul_(n.scale);
     sums.first = y;
     sums.last = at::mv(moved_h.back().t(), at::mul(u, n.scale));
-    at::Tensor linear;
+    if (v.defined()) sums.last.add_(at::mv(passed.h.back().t(), at::mul(v, n.scale)));
+    at::Tensor linear, more;  // of u and of v
     if (n.is_linear()) {
         const at::Tensor own = moved.narrow(1, nodes, passed.rows.size(1));
         by_u.add_(at::mul(passed.rows, own).sum(1));
         linear = passed.rows * u.unsqueeze(1);
+        more = v.defined() ? passed.rows * v.unsqueeze(1) : at::zeros_like(passed.rows);
         sums.by_table = own * u.unsqueeze(1);
-        sums.constants = at::zeros({passed.rows.size(1)}, u.options());
+        if (v.defined()) sums.by_table.add_(passed.linear * v.unsqueeze(1));
+        sums.constants = more.sum(0);
     }
-    sums.matrix = at::mm(with_linear(n, adjoints.d[0], linear).t(), c);
-    sums.matrix.narrow(0, 0, nodes).addmm_(y.t(), n.functions);
+    const at::Tensor by_matrix = with_linear(n, y, more);
+    sums.matrix = at::mm(with_linear(n, adjoints.d[0], linear).t(), c).addmm_(by_matrix.t(), n.functions);
     write_gradients(n, sums, gradients);
-    if (by_functions) gradients[0] = at::mm(y, n.of_functions());
+    const std::int64_t width = n.num_functions() - from;
+    if (width > 0) gradients[0] = at::mm(by_matrix, n.first_matrix().narrow(1, from, width));
     return by_u;
 }
+
+}  // namespace mhdnn::networks
+
+namespace mhdnn {
+namespace {
+
+using torch::autograd::AutogradContext;
+using namespace networks;
 
 void save(AutogradContext* context, const Network& n, const Passed& passed, const Tensors& more) {
     variable_list everything = n.all();
@@ -272,8 +246,7 @@ public:
         more.insert(more.end(), adjoints.d.begin(), adjoints.d.end());
         more.push_back(u);
         save(context, n, passed, more);
-        const at::Tensor linear = n.is_linear() ? passed.rows * u.unsqueeze(1) : at::Tensor();
-        return at::mm(with_linear(n, adjoints.d[0], linear), n.first_matrix());
+        return by_functions(n, passed, adjoints, u);
     }
 
     static variable_list backward(AutogradContext* context, const variable_list& cotangents) {
@@ -289,8 +262,8 @@ public:
         at::Tensor by_u;
         {
             at::AutoDispatchBelowADInplaceOrView guard;
-            by_u =
-                second_gradients(n, saved.passed, adjoints, u, cotangents[0], context->needs_input_grad(1), gradients);
+            const std::int64_t from = context->needs_input_grad(1) ? 0 : n.num_functions();
+            by_u = second_gradients(n, saved.passed, adjoints, u, cotangents[0], {}, from, gradients);
         }
         gradients.insert(gradients.begin(), by_u);
         given.push_back(u);
