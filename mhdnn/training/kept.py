@@ -339,7 +339,14 @@ def _predict_compiled(potential: Potential, geometry: Geometry, kept: Kept) -> P
     network, charges, engine, tolerance = of_charges
     with errors_of_core():
         energies, forces, virial, *found = torch.ops.mhdnn.kept_prediction(
-            *short_range.network.for_operators(), atoms, known, kept.responses, *network, charges, engine, tolerance
+            *cast(SharedNetwork, short_range.network).for_operators(),
+            atoms,
+            known,
+            kept.responses,
+            *network,
+            charges,
+            engine,
+            tolerance,
         )
     energy = segment_sum(energies, geometry.structure_index, geometry.num_structures)
     return Prediction(energy, forces, virial, energies, found[0] if found else kept.charges)
@@ -357,4 +364,4 @@ def _charges(potential: Potential, geometry: Geometry, kept: Kept) -> tuple[Any,
         model.electronegativity_shift, model.raw_hardness, geometry.total_charge, self_screening, model.charge_mean,
         model.charge_scale, kept.screening, geometry.center_index, geometry.neighbor_index,
     ]  # fmt: skip
-    return model.network.for_operators(), charges, engine, TOLERANCE_PER_ACCURACY * model.accuracy
+    return cast(SharedNetwork, model.network).for_operators(), charges, engine, TOLERANCE_PER_ACCURACY * model.accuracy
