@@ -109,14 +109,14 @@ def _guarded(path: Path, frames: Iterator[Frame]) -> Iterator[Frame]:
     number = 0
     while True:
         name = f"{path}: frame {number}"
-        frame = _call(partial(next, frames, None), name, path)
+        frame = _call(partial(next, frames, None), name)
         if frame is None:
             return
-        yield partial(_call, frame, name, path)
+        yield partial(_call, frame, name)
         number += 1
 
 
-def _call(function: Callable[[], Result], name: str, path: Path) -> Result:
+def _call(function: Callable[[], Result], name: str) -> Result:
     try:
         return function()
     except MHDNNError:

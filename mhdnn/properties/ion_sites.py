@@ -75,7 +75,7 @@ class Host:
         result = self.supercell
         if empty is not None:
             for site in (place, empty):
-                away, distances = find_mic(result.positions - site, result.cell, result.pbc)
+                _, distances = find_mic(result.positions - site, result.cell, result.pbc)
                 nearest = int(distances.argmin())
                 if distances[nearest] > SAME_SITE or result.symbols[nearest] != self.ion:
                     raise PropertyError(f"`sites`: expected {self.ion} at each site of the host, found none at {site}")

@@ -293,7 +293,7 @@ def _record(
     stress = _stress(step, name)
     if snapshot is not None:
         forces = snapshot.checked_forces(forces, name)
-        stress, others = snapshot.stress_or(stress, head.ensemble != "", name)
+        stress, others = snapshot.stress_or(stress, head.ensemble != "")
         unused += others
     structure = Structure(
         atomic_numbers=numbers,

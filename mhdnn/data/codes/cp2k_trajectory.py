@@ -94,9 +94,7 @@ class Snapshot:
             )
         return printed if self.cell is None else self.cell
 
-    def stress_or(
-        self, printed: np.ndarray | None, is_dynamics: bool, name: str
-    ) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    def stress_or(self, printed: np.ndarray | None, is_dynamics: bool) -> tuple[np.ndarray | None, tuple[str, ...]]:
         """The stress of the output or of the file, and what was not taken."""
         if printed is not None or self.stress is None:
             return printed, ()

@@ -56,7 +56,7 @@ def frames(path: Path, options: ReadOptions) -> Iterator[Frame]:
 
 def _record(block: list[str], path: Path, frame: int, options: ReadOptions) -> Record:
     name = f"{path}: frame {frame}"
-    parts = _parts(block, name)
+    parts = _parts(block)
     for key in ("kinds", "cell", "positions", "energy"):
         if key not in parts:
             title = TITLES[key].strip("^$").split(r" \(")[0]
@@ -87,7 +87,7 @@ def _record(block: list[str], path: Path, frame: int, options: ReadOptions) -> R
     return Record(structure, energy_kind="free")
 
 
-def _parts(block: list[str], name: str) -> dict[str, tuple[str, list[str]]]:
+def _parts(block: list[str]) -> dict[str, tuple[str, list[str]]]:
     """Unit and values of each block, by the keys of `TITLES`."""
     parts: dict[str, tuple[str, list[str]]] = {}
     current: list[str] | None = None

@@ -137,7 +137,7 @@ def _read_header(element: ElementTree.Element, header: _Header, name: str) -> No
     if element.tag in ("incar", "parameters"):
         for item in element.iter("i"):
             key = item.get("name", "")
-            if element.tag == "incar" or key not in header.parameters or key not in ("NELM",):
+            if element.tag == "incar" or key not in header.parameters or key != "NELM":
                 header.parameters.setdefault(key, item.text or "")
     elif element.tag == "atominfo":
         header.symbols = [row[0].text or "" for row in element.iterfind("array[@name='atoms']/set/rc")]

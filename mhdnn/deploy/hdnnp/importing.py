@@ -83,7 +83,7 @@ def read_potential(
     _check_elements(keywords, functions)
     scaling = read_scaling(keywords, functions)
     length, energy = LENGTH_UNITS[length_unit], ENERGY_UNITS[energy_unit]
-    settings = _settings(keywords, functions, length, energy)
+    settings = _settings(keywords, functions, length)
     if _generation(keywords) == 4:
         settings = _with_charges(settings, keywords, length, energy, accuracy)
     potential = build_potential(settings)
@@ -131,7 +131,7 @@ def _offset(keywords: Keywords, symbol: str) -> float:
     return own + keywords.number("mean_energy", 0.0)
 
 
-def _settings(keywords: Keywords, functions: InputNN, length: float, energy: float) -> dict[str, Any]:
+def _settings(keywords: Keywords, functions: InputNN, length: float) -> dict[str, Any]:
     """Settings of a potential without charges."""
     normalized = [name for name in ("mean_energy", "conv_energy", "conv_length") if keywords.find(name)]
     if len(normalized) not in (0, 3):

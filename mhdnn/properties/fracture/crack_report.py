@@ -64,7 +64,7 @@ def crack_report(
     values = states[0] if len(structures) == 1 else side_by_side(states)
     warnings = points.failures + [text for one, state in found for text in _warnings(one, state)]
     kept = [with_known_energy(step.atoms, step.energy) for one in crackings for step in _in_order(one)]
-    return Report("crack", values, crack_figure(crackings, states), warnings, kept, _curves(crackings, states))
+    return Report("crack", values, crack_figure(crackings, states), warnings, kept, _curves(states))
 
 
 def crack_figure(crackings: Sequence[Cracking], states: Sequence[dict[str, Any]]) -> Figure:
@@ -229,7 +229,7 @@ def _in_order(cracking: Cracking) -> list[Step]:
     return [*cracking.unloading[:0:-1], *cracking.loading]
 
 
-def _curves(crackings: Sequence[Cracking], states: Sequence[dict[str, Any]]) -> dict[str, Curve]:
+def _curves(states: Sequence[dict[str, Any]]) -> dict[str, Curve]:
     if len(states) == 1:
         intensities = np.array(states[0]["intensities_mpa_sqrt_m"])
         broken = np.array(states[0]["num_broken_bonds"], dtype=float)

@@ -226,7 +226,7 @@ def _check_meaning(plan: Plan) -> None:
 
 
 def _check_property(name: str, options: Mapping[str, Any]) -> None:
-    usable = [command for command in COMMANDS if command not in ("screen",) and structure_argument(command)]
+    usable = [command for command in COMMANDS if command != "screen" and structure_argument(command)]
     if name not in usable:
         raise ConfigError(f"`properties.{name}`: no such property of an interface{suggestion(name, usable)}")
     function = load(name)
