@@ -110,7 +110,7 @@ private:
     Channels<T> channels_;
     View<T>& view_;
     int num_functions_;
-    typename cpu::KernelOf<Lanes<T>, Shape>::type kernel_;
+    cpu::KernelOf<Lanes<T>, Shape> kernel_;
 };
 
 // Wide functions: linear combinations of sums over moments where there are many neighbours, else sums over pairs.

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "cpu/rows.h"
+#include "legendre.h"
 #include "line_transform.h"
 #include "splines.h"
 #include "threads.h"
@@ -11,37 +12,10 @@
 namespace mhdnn::electrostatics {
 namespace {
 
-struct Rule {
-    std::vector<double> nodes, weights;
-};
-
-// Gauss and Legendre's rule on [-1, 1], ascending: zeros by Newton's method.
-Rule legendre_rule(int count) {
-    Rule rule{std::vector<double>(count), std::vector<double>(count)};
-    for (int i = 0; i < count; ++i) {
-        double x = -std::cos(pi * (i + 0.75) / (count + 0.5)), slope = 1.0;
-        for (int step = 0; step < 100; ++step) {
-            double value = x, before = 1.0;
-            for (int n = 2; n <= count; ++n) {
-                const double next = ((2.0 * n - 1.0) * x * value - (n - 1.0) * before) / n;
-                before = value;
-                value = next;
-            }
-            slope = count * (x * value - before) / (x * x - 1.0);
-            const double change = value / slope;
-            x -= change;
-            if (std::abs(change) < 1e-15) break;
-        }
-        rule.nodes[i] = x;
-        rule.weights[i] = 2.0 / ((1.0 - x * x) * slope * slope);
-    }
-    return rule;
-}
-
 // erf(r/√2η)/r as a sum of Gaussians exp(-t²r²) up to a distance.
-Rule quadrature(double smearing, double largest_distance) {
-    const Rule unit = legendre_rule(nodes_per_panel);
-    Rule result;
+QuadratureRule quadrature(double smearing, double largest_distance) {
+    const QuadratureRule unit = legendre_rule(nodes_per_panel);
+    QuadratureRule result;
     double high = 1.0 / (std::sqrt(2.0) * smearing);
     const int halvings = std::max(0, static_cast<int>(std::ceil(std::log2(largest_distance * high))));
     for (int panel = 0; panel <= halvings; ++panel) {
@@ -98,7 +72,7 @@ Matrix3 OpenBox::vectors() const {
 }
 
 OpenKernel::OpenKernel(const OpenBox& box, const MeshPart& part, double smearing) : part_(part), shape_(part.shape()) {
-    const Rule rule = quadrature(smearing, norm(box.extents));
+    const QuadratureRule rule = quadrature(smearing, norm(box.extents));
     nodes_ = rule.nodes;
     weights_ = rule.weights;
     const double volume = box.period(0) * box.period(1) * box.period(2);

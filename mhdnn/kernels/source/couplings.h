@@ -12,6 +12,7 @@
 
 #include "four_body.h"
 #include "harmonics.h"
+#include "legendre.h"
 
 namespace mhdnn {
 
@@ -23,15 +24,13 @@ public:
     /// Exact for polynomials up to 3 max_degree.
     explicit SphereQuadrature(int max_degree) : num_harmonics_((max_degree + 1) * (max_degree + 1)) {
         const int num_nodes = (3 * max_degree) / 2 + 1, num_steps = 3 * max_degree + 1;
-        const double pi = std::acos(-1.0);
+        const QuadratureRule rule = legendre_rule(num_nodes);
         for (int i = 0; i < num_nodes; ++i) {
-            double slope = 1.0;
-            const double z = node(num_nodes, std::cos(pi * (i + 0.75) / (num_nodes + 0.5)), slope);
-            const double radius = std::sqrt(1.0 - z * z), weight = 1.0 / (radius * radius * slope * slope) / num_steps;
+            const double z = rule.nodes[i], radius = std::sqrt(1.0 - z * z);
             for (int k = 0; k < num_steps; ++k) {
-                const double angle = 2.0 * pi * k / num_steps;
+                const double angle = 2.0 * std::acos(-1.0) * k / num_steps;
                 add_point(max_degree, radius * std::cos(angle), radius * std::sin(angle), z);
-                weights_.push_back(weight);
+                weights_.push_back(0.5 * rule.weights[i] / num_steps);
             }
         }
     }
@@ -47,21 +46,6 @@ public:
     }
 
 private:
-    /// Zero of P_n near z by Newton's method, and the slope there.
-    static double node(int n, double z, double& slope) {
-        for (int iteration = 0; iteration < 20; ++iteration) {
-            double before = 1.0, value = z;
-            for (int l = 2; l <= n; ++l) {
-                const double next = ((2 * l - 1) * z * value - (l - 1) * before) / l;
-                before = value;
-                value = next;
-            }
-            slope = n * (z * value - before) / (z * z - 1.0);
-            z -= value / slope;
-        }
-        return z;
-    }
-
     void add_point(int max_degree, double x, double y, double z) {
         std::vector<HarmonicCoefficient<double>> table(triangle_size(max_degree));
         for (int l = 0; l <= max_degree; ++l) {

@@ -17,7 +17,6 @@ constexpr int max_degree_limit = 20;
 /// Place of (l, m >= 0) in a triangular table.
 MHDNN_FUNCTION constexpr int triangle_index(int l, int m) { return l * (l + 1) / 2 + m; }
 MHDNN_FUNCTION constexpr int triangle_size(int max_degree) { return triangle_index(max_degree + 1, 0); }
-constexpr int triangle_limit = (max_degree_limit + 1) * (max_degree_limit + 2) / 2;
 
 /// Recurrence coefficients of one (l, m): a, b and d of the formulas above; q_m^m stands in a.
 template <class T>

@@ -15,13 +15,13 @@ struct VectorTypes;
 template <>
 struct VectorTypes<float> {
     typedef float Native __attribute__((vector_size(64)));
-    typedef std::int32_t Bits __attribute__((vector_size(64)));
+    typedef std::uint32_t Bits __attribute__((vector_size(64)));
 };
 
 template <>
 struct VectorTypes<double> {
     typedef double Native __attribute__((vector_size(64)));
-    typedef std::int64_t Bits __attribute__((vector_size(64)));
+    typedef std::uint64_t Bits __attribute__((vector_size(64)));
 };
 
 template <class T>

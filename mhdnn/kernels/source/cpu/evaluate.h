@@ -2,6 +2,8 @@
 // depend on how they are spread over threads.
 #pragma once
 
+#include <utility>
+
 #include "lists.h"
 #include "moments.h"
 #include "radial.h"
@@ -9,29 +11,19 @@
 
 namespace mhdnn::cpu {
 
-template <class Real, class Shape>
-struct KernelOf;
 template <class Real>
-struct KernelOf<Real, RadialShape> {
-    using type = RadialKernel<Real>;
-};
+RadialKernel<Real> kernel_for(const RadialShape&);
 template <class Real>
-struct KernelOf<Real, MomentShape> {
-    using type = MomentKernel<Real>;
-};
+MomentKernel<Real> kernel_for(const MomentShape&);
 template <class Real>
-struct KernelOf<Real, TripletShape> {
-    using type = TripletKernel<Real>;
-};
+TripletKernel<Real> kernel_for(const TripletShape&);
+template <class Real>
+RadialListKernel<Real> kernel_for(const RadialListShape&);
+template <class Real>
+TripletListKernel<Real> kernel_for(const TripletListShape&);
 
-template <class Real>
-struct KernelOf<Real, RadialListShape> {
-    using type = RadialListKernel<Real>;
-};
-template <class Real>
-struct KernelOf<Real, TripletListShape> {
-    using type = TripletListKernel<Real>;
-};
+template <class Real, class Shape>
+using KernelOf = decltype(kernel_for<Real>(std::declval<const Shape&>()));
 
 template <class Real, class T>
 std::vector<Real> lanes_of_table(const Arguments<T>& arguments, int size) {
@@ -51,7 +43,7 @@ void evaluate_groups(
     std::int64_t last) {
     const int table_size = shape.num_elements * shape.num_channels;
     const std::vector<Real> weights = lanes_of_table<Real>(arguments, table_size);
-    typename KernelOf<Real, Shape>::type kernel(
+    KernelOf<Real, Shape> kernel(
         shape, arguments.basis, ChannelTable<Real>{weights.data(), shape.num_elements, shape.num_channels});
     Neighborhood<Real> neighbors(arguments, shape.num_elements);
     const int num_functions = shape.num_functions();

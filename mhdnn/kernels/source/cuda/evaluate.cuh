@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <utility>
 
 #include "densities.cuh"
 #include "invariants.cuh"
@@ -12,25 +13,17 @@
 
 namespace mhdnn::cuda {
 
-template <class Real, class Shape>
-struct KernelOf;
 template <class Real>
-struct KernelOf<Real, RadialShape> {
-    using type = RadialKernel<Real>;
-};
+RadialKernel<Real> kernel_for(const RadialShape&);
 template <class Real>
-struct KernelOf<Real, MomentShape> {
-    using type = MomentKernel<Real>;
-};
+MomentKernel<Real> kernel_for(const MomentShape&);
 template <class Real>
-struct KernelOf<Real, TripletShape> {
-    using type = TripletKernel<Real>;
-};
+TripletKernel<Real> kernel_for(const TripletShape&);
+template <class Real>
+DensityKernel<Real> kernel_for(const DensityShape&);
 
-template <class Real>
-struct KernelOf<Real, DensityShape> {
-    using type = DensityKernel<Real>;
-};
+template <class Real, class Shape>
+using KernelOf = decltype(kernel_for<Real>(std::declval<const Shape&>()));
 
 /// Every output of an atom is written by its block, so nothing depends on the order in which blocks run. The
 /// table's gradient is written for each atom.
@@ -38,7 +31,7 @@ template <class Real, class Shape, class T>
 MHDNN_KERNEL evaluate_atoms(Shape shape, Arguments<T> arguments, std::int64_t num_pairs, int tile) {
     MHDNN_SHARED_MEMORY(start);
     Memory memory(start);
-    typename KernelOf<Real, Shape>::type kernel(shape, arguments, tile, memory);
+    KernelOf<Real, Shape> kernel(shape, arguments, tile, memory);
     kernel.prepare();
     const std::int64_t num_functions = shape.num_functions(), table_size = shape.num_elements * shape.num_channels;
     for (std::int64_t atom = blockIdx.x; atom < arguments.num_atoms; atom += gridDim.x) {
@@ -72,7 +65,7 @@ inline int num_blocks(std::int64_t num_atoms, const Device& device) {
 template <class Real, class Shape, class T>
 std::size_t shared_bytes(const Shape& shape, const Arguments<T>& arguments, int tile) {
     Memory memory(nullptr);
-    const typename KernelOf<Real, Shape>::type kernel(shape, arguments, tile, memory);
+    const KernelOf<Real, Shape> kernel(shape, arguments, tile, memory);
     return memory.size();
 }
 
