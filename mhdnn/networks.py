@@ -170,7 +170,7 @@ class SharedNetwork(AtomicNetwork):
 
     def for_operators(self) -> tuple[list[torch.Tensor], str]:
         """Species table, weights of the linear part, scale, weights and biases of the layers; the activation."""
-        layers = [weight for layer in self.perceptron.children() for weight in layer.parameters()]
+        layers = self.perceptron.parameters()
         return [self.species_feature.table, self.linear_weight, self.output_scale, *layers], self.activation
 
 

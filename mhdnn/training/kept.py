@@ -40,7 +40,6 @@ from mhdnn.prediction import (
 from mhdnn.segments import segment_sum
 from mhdnn.structure import Geometry, symmetric_voigt
 
-WITHOUT_CHARGES: tuple[Any, list[torch.Tensor], Any, float] = (([], ""), [], None, 0.0)
 LARGEST = 32
 """Atoms of a structure; R grows with their square, and beyond it the operators are faster."""
 
@@ -298,11 +297,11 @@ def kept_charges(potential: Potential, geometry: Geometry, kept: Kept) -> torch.
     """As `mhdnn.prediction.predict_charges` where charges are trained, from what is kept of the structures."""
     if not _is_compiled(potential, kept):
         return KeptAtoms(potential, geometry, kept).charges()
-    network, charges, engine, tolerance = _charges(potential, geometry, kept)
+    model, atoms = cast(ChargeModel, potential.charge_model), _atoms(potential, geometry, kept)
+    charges = [model.electronegativity_shift, model.raw_hardness, geometry.total_charge]
+    network = cast(SharedNetwork, model.network).for_operators()
     with errors_of_core():
-        found: torch.Tensor = torch.ops.mhdnn.kept_charges(
-            *network, _atoms(potential, geometry, kept), charges, engine, tolerance
-        )
+        found: torch.Tensor = torch.ops.mhdnn.kept_charges(*network, atoms, charges, *_equilibration(model, kept))
     return found
 
 
@@ -332,36 +331,27 @@ def _is_compiled(potential: Potential, kept: Kept) -> bool:
 
 
 def _predict_compiled(potential: Potential, geometry: Geometry, kept: Kept) -> Prediction:
-    atoms, short_range = _atoms(potential, geometry, kept), potential.short_range
+    atoms, short_range, model = _atoms(potential, geometry, kept), potential.short_range, potential.charge_model
     known = [short_range.reference_energies, kept.energies, kept.forces, kept.virial]
-    charges_are_trained = has_charges(potential) and kept.charges is None
-    of_charges = _charges(potential, geometry, kept) if charges_are_trained else WITHOUT_CHARGES
-    network, charges, engine, tolerance = of_charges
+    given: list[Any] = [*cast(SharedNetwork, short_range.network).for_operators(), atoms, known, kept.responses]
+    if model is None or kept.charges is not None:
+        given += [[], "", [], None, 0.0]
+    else:
+        charges = [
+            model.electronegativity_shift, model.raw_hardness, geometry.total_charge, model.self_screening(atoms[1]),
+            model.charge_mean, model.charge_scale, kept.screening, geometry.center_index, geometry.neighbor_index,
+        ]  # fmt: skip
+        given += [*cast(SharedNetwork, model.network).for_operators(), charges, *_equilibration(model, kept)]
     with errors_of_core():
-        energies, forces, virial, *found = torch.ops.mhdnn.kept_prediction(
-            *cast(SharedNetwork, short_range.network).for_operators(),
-            atoms,
-            known,
-            kept.responses,
-            *network,
-            charges,
-            engine,
-            tolerance,
-        )
+        energies, forces, virial, *found = torch.ops.mhdnn.kept_prediction(*given)
     energy = segment_sum(energies, geometry.structure_index, geometry.num_structures)
     return Prediction(energy, forces, virial, energies, found[0] if found else kept.charges)
 
 
+def _equilibration(model: ChargeModel, kept: Kept) -> tuple[Any, float]:
+    """Electrostatics of the structures, and where iterations end."""
+    return kept.coulomb[0].together(list(kept.coulomb[1:])), TOLERANCE_PER_ACCURACY * model.accuracy
+
+
 def _atoms(potential: Potential, geometry: Geometry, kept: Kept) -> list[torch.Tensor]:
     return [kept.inputs, potential.element_index(geometry.atomic_numbers), geometry.structure_index]
-
-
-def _charges(potential: Potential, geometry: Geometry, kept: Kept) -> tuple[Any, list[torch.Tensor], Any, float]:
-    """What the operators ask for where charges are trained (kernels/source/operators_kept.h)."""
-    model, engine = cast(ChargeModel, potential.charge_model), kept.coulomb[0].together(list(kept.coulomb[1:]))
-    self_screening = model.self_screening(potential.element_index(geometry.atomic_numbers))
-    charges = [
-        model.electronegativity_shift, model.raw_hardness, geometry.total_charge, self_screening, model.charge_mean,
-        model.charge_scale, kept.screening, geometry.center_index, geometry.neighbor_index,
-    ]  # fmt: skip
-    return cast(SharedNetwork, model.network).for_operators(), charges, engine, TOLERANCE_PER_ACCURACY * model.accuracy

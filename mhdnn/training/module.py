@@ -36,22 +36,24 @@ CLIP_EPSILON = 1e-6
 
 
 class EpochMeans:
-    """Means over an epoch, weighted by the number of structures; logging in every step costs more than averaging."""
+    """Means over an epoch, weighted by the number of structures; to log in every step costs more than to remember."""
 
     def __init__(self) -> None:
-        self.sums: torch.Tensor | float = 0.0
-        self.weights: torch.Tensor | float = 0.0
+        self.rows: list[torch.Tensor] = []
+        self.weights: list[int] = []
 
     def add(self, values: torch.Tensor, weight: int) -> None:
         """Values of a batch; those that are not finite don't count."""
-        known = torch.isfinite(values)
-        self.sums = self.sums + weight * torch.where(known, values, 0.0)
-        self.weights = self.weights + weight * known
+        self.rows.append(values)
+        self.weights.append(weight)
 
     @property
     def totals(self) -> torch.Tensor:
         """Sums and weights, shape (2, num_values)."""
-        return torch.stack([torch.as_tensor(self.sums), torch.as_tensor(self.weights)])
+        rows = torch.stack(self.rows)
+        known = torch.isfinite(rows)
+        weights = known * torch.tensor(self.weights, device=rows.device).unsqueeze(1)
+        return torch.stack([(weights * torch.where(known, rows, 0.0)).sum(0), weights.sum(0).to(rows)])
 
 
 class StageModule(pl.LightningModule):
