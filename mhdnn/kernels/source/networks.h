@@ -43,9 +43,10 @@ struct Network {
 };
 constexpr std::size_t num_before_layers = 5;
 
-// What a pass leaves for the next: z and h of each layer, the table's rows of the atoms, products of the linear part.
+// What a pass leaves for the next: z, h and a'(z) of each layer, the table's rows of the atoms, products of the linear
+// part.
 struct Passed {
-    Tensors z, h;
+    Tensors z, h, slope;
     at::Tensor rows, linear;
 };
 

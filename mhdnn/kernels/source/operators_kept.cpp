@@ -1,7 +1,6 @@
 // A training step of structures of which all but the networks' part is kept (mhdnn/training/kept.py), as one function
 // of the parameters with an analytic gradient. Of a dozen atoms everything is a few hundred numbers, for which autograd
-// and torch's own operations take several times as long as the arithmetic. With ẋ = Rᵀ the forces are, for one
-// structure,
+// and torch's own operations take several times as long as the arithmetic. For one structure, with R as there,
 //
 //     χ = N_χ(x),  M q + µ = -χ,  u = ∂E/∂q of all parts,  M λ + ν = u (Σ λ = 0)
 //     F = known + R (∂E/∂x - λ ∂χ/∂x) - ∂(½ q - λ) A q/∂r + screening of pairs
@@ -13,8 +12,9 @@
 
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
+#include "equilibration.h"
+#include "kept_forces.h"
 #include "last_derivative.h"
-#include "networks.h"
 
 namespace mhdnn {
 namespace {
@@ -31,15 +31,6 @@ const char* const once =
 
 at::Tensor plain(const at::Tensor& tensor) { return tensor.to(at::kDouble).contiguous(); }
 
-at::Tensor as(const at::Tensor& example, const Values& values) {
-    return tensor_of(values, {static_cast<std::int64_t>(values.size())}).to(example.scalar_type());
-}
-
-Values minus(Values values) {
-    for (double& value : values) value = -value;
-    return values;
-}
-
 Network network_of(
     const Tensors& list, std::string activation, const at::Tensor& functions, const at::Tensor& element) {
     return {
@@ -50,120 +41,6 @@ Network network_of(
 void append(const variable_list& gradients, variable_list& result) {
     result.insert(result.end(), gradients.begin() + 2, gradients.end());
 }
-
-// Rows and columns of a 3 × 3 matrix in Voigt's order.
-constexpr int voigt_rows[6] = {0, 1, 2, 1, 0, 0}, voigt_columns[6] = {0, 1, 2, 2, 2, 1};
-
-void add_responses(const at::Tensor& by_inputs, at::TensorList responses, double* force, double* stress) {
-    const at::Tensor flat = by_inputs.contiguous().view(-1);
-    std::int64_t first = 0;
-    for (const auto& response : responses) {
-        const at::Tensor found = at::mv(response, flat.narrow(0, first, response.size(1))).to(at::kDouble);
-        const double* const values = found.const_data_ptr<double>();
-        const std::int64_t count = response.size(0) - 6;
-        for (std::int64_t row = 0; row < count; ++row) *force++ += values[row];
-        for (int c = 0; c < 6; ++c) *stress++ += values[count + c];
-        first += response.size(1);
-    }
-}
-
-void add_electrostatics(const Values& by_positions, const Values& strained, double* force, double* stress) {
-    for (std::size_t number = 0; number < by_positions.size(); ++number) force[number] -= by_positions[number];
-    for (std::size_t box = 0; 9 * box < strained.size(); ++box)
-        for (int c = 0; c < 6; ++c)
-            stress[6 * box + c] += 0.5 * (strained[9 * box + 3 * voigt_rows[c] + voigt_columns[c]] +
-                                          strained[9 * box + 3 * voigt_columns[c] + voigt_rows[c]]);
-}
-
-at::Tensor by_inputs(
-    const at::Tensor& inputs, at::TensorList responses, const at::Tensor& forces, const at::Tensor& virial) {
-    at::Tensor result = at::empty({inputs.numel()}, inputs.options());
-    const at::Tensor f = forces.view(-1).to(inputs.scalar_type()), w = virial.view(-1).to(inputs.scalar_type());
-    std::int64_t first = 0, row = 0, box = 0;
-    for (const auto& response : responses) {
-        const std::int64_t count = response.size(0) - 6;
-        at::Tensor own = result.narrow(0, first, response.size(1));
-        const at::Tensor both = at::cat({f.narrow(0, row, count), w.narrow(0, 6 * box, 6)});
-        at::mv_out(own, response.t(), both);
-        first += response.size(1);
-        row += count;
-        ++box;
-    }
-    return result.view(inputs.sizes());
-}
-
-Values by_strain(const at::Tensor& virial) {
-    Values strained(9 * virial.size(0));
-    const double* const stress = virial.const_data_ptr<double>();
-    for (std::int64_t box = 0; box < virial.size(0); ++box)
-        for (int c = 0; c < 6; ++c) {
-            strained[9 * box + 3 * voigt_rows[c] + voigt_columns[c]] += 0.5 * stress[6 * box + c];
-            strained[9 * box + 3 * voigt_columns[c] + voigt_rows[c]] += 0.5 * stress[6 * box + c];
-        }
-    return strained;
-}
-
-// Products of charges of pairs times their screening: energies, forces, virials, as `Kept.screening` has them.
-struct Pairs {
-    at::Tensor screening, center, neighbor, structure;
-
-    template <class Function>
-    void for_each(const Function& function) const {  // of two atoms, their structure, and ten numbers
-        const double* const terms = screening.const_data_ptr<double>();
-        const auto *const i = center.const_data_ptr<std::int64_t>(), *const j = neighbor.const_data_ptr<std::int64_t>(),
-                          *const s = structure.const_data_ptr<std::int64_t>();
-        for (std::int64_t pair = 0; pair < screening.size(0); ++pair)
-            function(i[pair], j[pair], s[i[pair]], terms + 10 * pair);
-    }
-};
-
-// Charges of electronegativities that a network gives.
-struct Equilibration {
-    Network network;
-    at::Tensor shift, raw_hardness;
-    Handle structures;
-    Passed passed;
-    Values totals, hardness, charges;
-
-    Equilibration(Network of, const Tensors& given, Handle engine, double tolerance)
-        : network(std::move(of)), shift(given[0]), raw_hardness(given[1]), structures(std::move(engine)),
-          totals(values_of(given[2])) {
-        const at::Tensor own = at::softplus(raw_hardness).to(at::kDouble);
-        hardness = values_of(own.index_select(0, network.element));
-        const at::Tensor chi = networks::energies(network, passed).add_(shift.index_select(0, network.element));
-        for_each_structure(structures->batch, [&](std::int64_t structure) {
-            structures->batch.make_solver(structure, hardness, tolerance);
-        });
-        charges = solved(minus(values_of(chi)), totals, false);
-    }
-
-    Values solved(const Values& right_side, const Values& sums, bool adjoint = true) const {
-        Values x(right_side.size()), multiplier(sums.size());
-        for_each_structure(structures->batch, [&](std::int64_t structure) {
-            structures->batch.solve(structure, right_side, sums, hardness, adjoint, x, multiplier);
-        });
-        return x;
-    }
-    // M λ + ν = right_side, Σ λ = 0
-    Values adjoint(const Values& right_side) const { return solved(right_side, Values(totals.size())); }
-
-    // A p
-    Values potential(const Values& p) const {
-        Values result(p.size());
-        for_each_structure(
-            structures->batch, [&](std::int64_t structure) { structures->batch.potential(structure, p, result); });
-        return result;
-    }
-
-    // Appends the gradients of shift and raw hardness.
-    void append_own(const Values& by_chi, const Values& by_hardness, variable_list& result) const {
-        result.push_back(at::zeros_like(shift).index_add_(0, network.element, as(shift, by_chi)));
-        const auto count = static_cast<std::int64_t>(by_hardness.size());
-        const at::Tensor sums = at::zeros_like(raw_hardness, at::kDouble);
-        const at::Tensor own = sums.index_add(0, network.element, tensor_of(by_hardness, {count}));
-        result.push_back(own.to(raw_hardness.scalar_type()).mul_(at::sigmoid(raw_hardness)));
-    }
-};
 
 struct KeptCharges : torch::CustomClassHolder {
     Equilibration equilibration;

@@ -60,6 +60,7 @@ at::Tensor energies(const Network& n, Passed& passed) {
         if (layer > 0) z = at::addmm(n.bias(layer), passed.h.back(), n.weight(layer).t());
         passed.z.push_back(z);
         passed.h.push_back(activated(n.activation, z));
+        passed.slope.push_back(first_derivative(n.activation, z, passed.h.back()));
     }
     at::Tensor result = at::mv(passed.h.back(), n.last().view(-1)).mul_(n.scale);
     passed.rows = n.table().index_select(0, n.element);
@@ -76,7 +77,7 @@ Adjoints adjoints_of(const Network& n, const Passed& passed, const at::Tensor& u
     at::Tensor a = at::mm(at::mul(u, n.scale).unsqueeze(1), n.last());
     for (std::int64_t layer = count - 1; layer >= 0; --layer) {
         result.a[layer] = a;
-        result.d[layer] = first_derivative(n.activation, passed.z[layer], passed.h[layer]).mul_(a);
+        result.d[layer] = at::mul(passed.slope[layer], a);
         if (layer > 0) a = at::mm(result.d[layer], n.weight(layer));
     }
     return result;
@@ -150,7 +151,7 @@ at::Tensor second_gradients(
     Tensors moved_z(count), moved_h(count);
     for (std::int64_t layer = 0; layer < count; ++layer) {
         moved_z[layer] = layer == 0 ? moved.narrow(1, 0, nodes) : at::mm(moved_h[layer - 1], n.weight(layer).t());
-        moved_h[layer] = first_derivative(n.activation, passed.z[layer], passed.h[layer]).mul_(moved_z[layer]);
+        moved_h[layer] = at::mul(passed.slope[layer], moved_z[layer]);
     }
     Sums sums;
     sums.weights.resize(count);
@@ -159,7 +160,7 @@ at::Tensor second_gradients(
     for (std::int64_t layer = count - 1; layer >= 0; --layer) {
         y = second_derivative(n.activation, passed.z[layer], passed.h[layer]);
         y.mul_(moved_z[layer]).mul_(adjoints.a[layer]);
-        if (above.defined()) y.add_(above.mul_(first_derivative(n.activation, passed.z[layer], passed.h[layer])));
+        if (above.defined()) y.addcmul_(above, passed.slope[layer]);
         if (layer == 0) break;
         above = at::mm(y, n.weight(layer));
         sums.weights[layer] = at::addmm(at::mm(y.t(), passed.h[layer - 1]), adjoints.d[layer].t(), moved_h[layer - 1]);
@@ -197,7 +198,7 @@ using namespace networks;
 
 void save(AutogradContext* context, const Network& n, const Passed& passed, const Tensors& more) {
     variable_list everything = n.all();
-    for (const Tensors* tensors : {&passed.z, &passed.h, &more})
+    for (const Tensors* tensors : {&passed.z, &passed.h, &passed.slope, &more})
         everything.insert(everything.end(), tensors->begin(), tensors->end());
     everything.push_back(passed.rows);
     everything.push_back(passed.linear);
@@ -220,9 +221,9 @@ Saved saved_in(AutogradContext* context) {
     return {
         {all[0], all[1], all[2], all[3], all[4], Tensors(at(num_before_layers), at(begin)),
          context->saved_data["activation"].toStringRef()},
-        {Tensors(at(begin), at(begin + count)), Tensors(at(begin + count), at(begin + 2 * count)), all[all.size() - 2],
-         all.back()},
-        Tensors(at(begin + 2 * count), at(all.size() - 2))};
+        {Tensors(at(begin), at(begin + count)), Tensors(at(begin + count), at(begin + 2 * count)),
+         Tensors(at(begin + 2 * count), at(begin + 3 * count)), all[all.size() - 2], all.back()},
+        Tensors(at(begin + 3 * count), at(all.size() - 2))};
 }
 
 bool any_parameter(const AutogradContext* context, std::size_t num_inputs) {
