@@ -7,12 +7,16 @@ namespace mhdnn {
 
 namespace {
 
-// Raised towards the largest of the training set where the atom is unlike that.
-double raised(const ErrorModel& model, double error, double foreign) {
-    if (!(foreign > model.foreign_from)) return error;
-    const double largest = foreign * model.largest_error;
-    if (foreign >= 1.0) return std::max(error, largest);
-    const double share = (foreign - model.foreign_from) / (1.0 - model.foreign_from);
+// Raised where the atom, or what is around it, is unlike the training set.
+double raised(const ErrorModel& model, double error, double excess, double around) {
+    if (excess > 1.0) {
+        const double largest = excess * model.largest_error;
+        error = std::max(error, std::min(error * std::pow(excess, model.steepness), largest));
+    }
+    if (!(around > model.foreign_from)) return error;
+    const double largest = around * model.largest_error;
+    if (around >= 1.0) return std::max(error, largest);
+    const double share = (around - model.foreign_from) / (1.0 - model.foreign_from);
     return std::max(error, std::pow(error, 1.0 - share) * std::pow(largest, share));
 }
 
@@ -45,7 +49,8 @@ std::vector<double> expected_errors(
             model.offset[element] + model.weights[0] * own[0] + model.weights[1] * grade / total +
             model.weights[2] * own[1] + model.weights[3] * force / total);
         error = std::max(error, model.least_error[element]);
-        error = raised(model, error, model.alone > 0.0 ? std::max(excess / total, own[2] / model.alone) : own[2]);
+        const double around = model.alone > 0.0 ? std::max(excess / total, own[2] / model.alone) : own[2];
+        error = raised(model, error, own[2], around);
         if (!outside.empty() && outside[center]) error = std::max(error, model.outside_factor * model.largest_error);
         result[center] = error;
     }

@@ -29,7 +29,8 @@ struct ErrorModel {
     std::vector<double> weights;
     double force_floor = 0.0, largest_error = 0.0;  // eV/Å
     double outside_factor = 0.0;
-    double alone = 0.0, foreign_from = 1.0;  // 0 and 1: of older versions, where the excess of the atom alone counts
+    // as here: of older versions, where the excess of the atom alone counts
+    double alone = 0.0, foreign_from = 1.0, steepness = 0.0;
 };
 
 // What is computed beside energies and forces.

@@ -17,6 +17,7 @@ ErrorModel read_error_model(const Weights& weights, int num_elements) {
     if (weights.has("uncertainty.alone")) {
         result.alone = weights.number("uncertainty.alone");
         result.foreign_from = weights.number("uncertainty.foreign_from");
+        result.steepness = weights.number("uncertainty.steepness");
     }
     return result;
 }

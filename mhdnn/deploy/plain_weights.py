@@ -197,7 +197,8 @@ def _write_uncertainty(writer: _Writer, potential: Potential) -> None:
     """What expected errors of forces need."""
     names = ("axes", "atomic_factor", "inverse_penalty", "residual_weights", "residual_limits", "kernel_weights",
              "kernel_rates", "rigidity_power", "offset", "weights", "force_floor", "least_error", "landmarks",
-             "radius", "largest_grade", "largest_error", "outside_factor", "alone", "foreign_from")  # fmt: skip
+             "radius", "largest_grade", "largest_error", "outside_factor", "alone", "foreign_from",
+             "steepness")  # fmt: skip
     writer.arrays("uncertainty", potential.uncertainty, *names)
 
 

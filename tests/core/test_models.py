@@ -232,7 +232,8 @@ def test_older_files_have_errors_by_the_excess_of_the_atom_alone(core, tmp_path)
     save_fitted_models(tmp_path, give_errors)
     new = tmp_path / "short.pt"
     records = records_of(new)
-    del records["uncertainty.alone"], records["uncertainty.foreign_from"]
+    for name in ("alone", "foreign_from", "steepness"):
+        del records[f"uncertainty.{name}"]
     (tmp_path / "old").mkdir()
     path, atoms = with_records(new, tmp_path / "old", records), structures()["triclinic"].repeat((2, 1, 1))
     atoms.rattle(0.2, seed=1)
@@ -242,7 +243,7 @@ def test_older_files_have_errors_by_the_excess_of_the_atom_alone(core, tmp_path)
     found = core.evaluate(path, geometry, geometry.pair_vectors().numpy(), atoms)
     grades = model.grades(seen.functions.detach(), seen.element_index)
     regressors, _ = explained_by(potential, seen, predict(potential, geometry).forces)
-    inside = model.errors_of(regressors, torch.zeros(len(atoms)), seen.element_index)
+    inside = model.errors_of(regressors, torch.zeros(len(atoms), 2), seen.element_index)
     jumped = torch.where(grades[:, 1] > 1.0, torch.maximum(inside, grades[:, 1] * model.largest_error), inside)
     assert 0 < int((grades[:, 1] > 1.0).sum()) < len(atoms)
     expected = model.raised(jumped, torch.from_numpy(found.outside.astype(bool)))

@@ -124,6 +124,8 @@ def test_expected_errors_by_hand(potential):
         element = int(seen.element_index[atom])
         error = np.exp(float(model.offset[element]) + model.weights.numpy() @ [grade, mean_grade, force, mean_force])
         error = max(error, float(model.least_error[element]))
+        if excess > 1.0:
+            error = max(error, min(error * excess**8, excess * float(model.largest_error)))
         foreign = max(mean_excess, excess / 1.5)
         shares.append(min(max((foreign - 0.9) / 0.1, 0.0), 1.0))
         error = max(error, error ** (1 - shares[-1]) * (foreign * float(model.largest_error)) ** shares[-1])
@@ -133,17 +135,27 @@ def test_expected_errors_by_hand(potential):
     assert any(0.0 < share < 1.0 for share in shares)
 
 
+def errors_along(potential, excess, around):
+    """Expected errors of atoms alike but for these, from about half of the largest."""
+    model = potential.uncertainty
+    regressors = torch.zeros(len(excess), 4, dtype=torch.float64)
+    regressors[:, 0] = -9.0 / model.weights[0]
+    return model.errors_of(regressors, torch.stack([excess, around], 1), torch.ones(len(excess)).long())
+
+
 def test_expected_errors_do_not_jump_at_the_edge_of_the_training_set(potential):
     """Towards other phases they rise to the largest, and on in proportion."""
-    model = potential.uncertainty
-    foreign = torch.linspace(0.5, 2.0, 1501, dtype=torch.float64)
-    regressors = torch.zeros(len(foreign), 4, dtype=torch.float64)
-    regressors[:, 0] = -9.0 / model.weights[0]
-    errors = model.errors_of(regressors, foreign, torch.ones(len(foreign)).long())
-    assert errors[0] < 0.7 * model.largest_error
-    assert bool((errors[1:] >= errors[:-1]).all())
-    assert float((errors[1:] / errors[:-1]).max()) < 1.1
-    torch.testing.assert_close(errors[500:], model.largest_error * foreign[500:])
+    largest = potential.uncertainty.largest_error
+    path = torch.linspace(0.5, 2.0, 1501, dtype=torch.float64)
+    inside = torch.full_like(path, 0.5)
+    surroundings, alone = errors_along(potential, inside, path), errors_along(potential, path, path / 1.5)
+    for errors in (surroundings, alone):
+        assert errors[0] < 0.7 * largest
+        assert bool((errors[1:] >= errors[:-1]).all())
+        assert float((errors[1:] / errors[:-1]).max()) < 1.1
+    torch.testing.assert_close(surroundings[500:], largest * path[500:])
+    torch.testing.assert_close(alone[540:545], (alone[0] * path[540:545] ** 8))
+    torch.testing.assert_close(alone[1000:], largest * path[1000:])
 
 
 def test_one_atom_a_little_beyond_is_no_other_phase(potential):
@@ -156,8 +168,8 @@ def test_one_atom_a_little_beyond_is_no_other_phase(potential):
         grades = torch.tensor([[1.0, excess]] + [[1.0, 0.5]] * 4, dtype=torch.float64)
         found = model.foreignness(grades, vectors, torch.cat([first, last]), torch.cat([last, first]))
         mean = (excess + 4 * weight * 0.5) / (1 + 4 * weight)
-        assert float(found[0]) == pytest.approx(max(mean, excess / 1.5))
-        assert float(found[1]) == pytest.approx((0.5 + weight * excess) / (1 + weight))
+        assert found[0].tolist() == pytest.approx([excess, max(mean, excess / 1.5)])
+        assert found[1].tolist() == pytest.approx([0.5, (0.5 + weight * excess) / (1 + weight)])
 
 
 def test_intervals_hold_on_new_structures(potential):

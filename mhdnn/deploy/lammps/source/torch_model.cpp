@@ -194,6 +194,7 @@ private:
         if (!part.hasattr("alone")) return;
         error_model_.alone = part.attr("alone").toDouble();
         error_model_.foreign_from = part.attr("foreign_from").toDouble();
+        error_model_.steepness = part.attr("steepness").toDouble();
     }
 
     void add_marks(const Tensor& given) {
