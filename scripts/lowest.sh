@@ -15,4 +15,5 @@ say "Environment $place with $("$python" --version)"
 say "Tests"
 "$place/bin/python" -m pytest -m "not slow" "$@" \
     tests/unit/test_symmetry_functions.py tests/unit/test_calculator.py tests/unit/test_data_store.py \
-    tests/unit/test_datamodule.py tests/unit/test_training_parts.py tests/integration/test_configs.py tests/physics
+    tests/unit/test_datamodule.py tests/unit/test_training_parts.py tests/unit/test_training_steps.py \
+    tests/unit/test_training_validation.py tests/integration/test_configs.py tests/physics

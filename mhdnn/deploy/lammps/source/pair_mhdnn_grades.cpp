@@ -36,7 +36,7 @@ void PairMHDNN::expect_errors() {
     width_ = 3;
     buffer_.resize(after.size());  // not atom->nmax: LAMMPS leaves room for 16384 atoms, which are slow to clear
     for (std::size_t i = 0; i < after.size(); ++i) buffer_[i] = (after[i] - forces_before_[i]) / energy_unit_;
-    comm->reverse_comm(this, width_);
+    comm->reverse_comm(this);
     constexpr int width = mhdnn::num_sizes;
     std::vector<double> sizes(width * num_centers);
     for (int node = 0; node < num_centers; ++node)
@@ -45,7 +45,7 @@ void PairMHDNN::expect_errors() {
     buffer_.resize(width * (atom->nlocal + atom->nghost));
     for (int node = 0; node < num_centers; ++node)
         std::copy_n(&sizes[width * node], width, &buffer_[width * atoms[node]]);
-    comm->forward_comm(this, width_);
+    comm->forward_comm(this);
     sizes.resize(width * atoms.size());
     for (std::size_t node = num_centers; node < atoms.size(); ++node)
         std::copy_n(&buffer_[width * atoms[node]], width, &sizes[width * node]);
