@@ -12,7 +12,7 @@ import yaml
 from ase.data import atomic_numbers
 
 from mhdnn.active.label import read_settings
-from mhdnn.active.recipes import RUNS, Ingredients, parse
+from mhdnn.active.recipes import Ingredients, has_run, parse
 from mhdnn.errors import ConfigError
 from mhdnn.properties.screening.plan import path_from, read_content
 from mhdnn.typed import NOT_EMPTY, Count, CountOrZero, NotNegative, Positive, Range, Rule, check, made
@@ -225,7 +225,7 @@ def _check_meaning(plan: Plan) -> None:
 
 def without_runs(recipes: Sequence[str]) -> list[str]:
     """Recipes that ask no calculator."""
-    return [text for text in recipes if text.partition(":")[0] not in RUNS]
+    return [text for text in recipes if not has_run(text)]
 
 
 def identity(plan: Plan) -> dict[str, Any]:

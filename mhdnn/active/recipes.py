@@ -2,6 +2,7 @@ r"""Recipes of `mhdnn data sample`: each changes a structure at random by an amo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -34,12 +35,62 @@ PARTICLE_GAPS, PARTICLE_SPACING, PARTICLE_VACUUM = (2.2, 3.6), 8.0, 16.0
 Change = Callable[[Atoms, float, np.random.Generator], Atoms]
 
 
-class Recipe(NamedTuple):
+class Amount(NamedTuple):
+    """Between two limits, at random; the same for both: this one."""
+
+    low: float
+    high: float
+
+    def drawn(self, generator: np.random.Generator, whole: bool) -> float:
+        """One of them.
+
+        :param whole: a whole number
+        """
+        if self.low == self.high:
+            return self.low
+        return float(generator.integers(int(self.low), int(self.high) + 1) if whole else generator.uniform(*self))
+
+    def __str__(self) -> str:
+        return f"{self.low:g}" if self.low == self.high else f"{self.low:g}..{self.high:g}"
+
+
+class Step(NamedTuple):
     """What changes a structure, and by which amounts in turn."""
 
     name: str
     change: Change
-    amounts: tuple[float, ...]
+    amounts: tuple[Amount, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Changes one after the other."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def num_amounts(self) -> int:
+        """After so many structures the amounts begin anew."""
+        return math.lcm(*(len(step.amounts) for step in self.steps))
+
+    def amounts(self, turn: int) -> list[Amount]:
+        """Of each step, for the structure of this number."""
+        return [step.amounts[turn % len(step.amounts)] for step in self.steps]
+
+    def group(self, turn: int) -> str:
+        """As ``rattle/0.1`` or ``registry/1+gap:0.2``."""
+        names = [f"{step.name}:{amount}" for step, amount in zip(self.steps, self.amounts(turn), strict=True)]
+        return "+".join(names).replace(":", "/", 1)
+
+    def moves_all_atoms(self) -> bool:
+        """Or is of lengths that matter."""
+        return any(step.name in UNRATTLED for step in self.steps)
+
+    def change(self, atoms: Atoms, turn: int, generator: np.random.Generator) -> Atoms:
+        """All changes, by amounts of this turn."""
+        for step, amount in zip(self.steps, self.amounts(turn), strict=True):
+            atoms = step.change(atoms, amount.drawn(generator, step.name in COUNTED), generator)
+        return atoms
 
 
 @dataclass(frozen=True)
@@ -173,13 +224,25 @@ RUNS = ("md", "melt")
 """Recipes that ask the calculator in every step."""
 UNRATTLED = ("rattle", "dimer", *RUNS)
 """Recipes that move all atoms, or whose lengths matter."""
+COUNTED = ("vacancy", "insertion")
+"""Recipes whose amounts are numbers of atoms."""
+JOINT, RANGE = "+", ".."
 
 
 def parse(text: str, ingredients: Ingredients) -> Recipe:
-    """The recipe of a text as ``rattle`` or ``rattle:0.05``.
+    """The recipe of a text as ``rattle``, ``rattle:0.05``, ``gap:-0.5..2`` or ``registry:1+gap:-0.5..2``.
 
     :raises ConfigError: for an unknown one, one that lacks what it needs, or an amount that is no number
     """
+    return Recipe(tuple(_parse_step(step, ingredients) for step in text.split(JOINT)))
+
+
+def has_run(text: str) -> bool:
+    """Whether a recipe asks the calculator in every step."""
+    return any(step.partition(":")[0] in RUNS for step in text.split(JOINT))
+
+
+def _parse_step(text: str, ingredients: Ingredients) -> Step:
     name, _, amount = text.partition(":")
     if name in NEEDING:
         make, amounts, key, example = NEEDING[name]
@@ -191,10 +254,25 @@ def parse(text: str, ingredients: Ingredients) -> Recipe:
         change, amounts = RECIPES[name]
     else:
         raise ConfigError(f"`recipe`: expected some of {', '.join([*RECIPES, *NEEDING])}, got {name!r}")
+    if amount:
+        return Step(name, change, (_parse_amount(text, amount, name in COUNTED),))
+    return Step(name, change, tuple(Amount(value, value) for value in amounts))
+
+
+def _parse_amount(text: str, amount: str, whole: bool) -> Amount:
+    low, between, high = amount.partition(RANGE)
     try:
-        return Recipe(name, change, (float(amount),) if amount else amounts)
-    except ValueError as error:
-        raise ConfigError(f"`recipe`: expected a number after the colon, got {text!r}; as in rattle:0.05") from error
+        result = Amount(float(low), float(high if between else low))
+    except ValueError:
+        result = Amount(math.nan, math.nan)
+    if not -math.inf < result.low <= result.high < math.inf:
+        raise ConfigError(
+            f"`recipe`: expected a number after the colon, or two from the smaller to the larger, got {text!r}; as in "
+            "rattle:0.05 or gap:-0.5..2"
+        )
+    if whole and not (result.low >= 1 and result.low.is_integer() and result.high.is_integer()):
+        raise ConfigError(f"`recipe`: expected whole numbers of atoms after the colon, got {text!r}; as in vacancy:1")
+    return result
 
 
 def nearest_of(atoms: Atoms, limit: float) -> float:

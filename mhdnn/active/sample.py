@@ -1,7 +1,8 @@
 r"""`mhdnn data sample`: candidate structures without a trained model, by recipes that stand in their groups.
 
 A recipe changes a structure at random by an amount, and takes the next of its amounts for the next structure; the group
-says both (``rattle/0.1``). The numbers depend on the seed and the position in the pool only.
+says both (``rattle/0.1``). Changes may follow each other (``registry/1+gap:-0.5..2``), and amounts be drawn from a
+range. The numbers depend on the seed and the position in the pool only.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ase import Atoms
 from rich.console import Console
 
 from mhdnn.active.label import read_settings
-from mhdnn.active.recipes import RUNS, UNRATTLED, Ingredients, Recipe, nearest_of, parse, rattle
+from mhdnn.active.recipes import Ingredients, Recipe, has_run, nearest_of, parse, rattle
 from mhdnn.data.ase_bridge import structure_from_atoms
 from mhdnn.data.writer import StoreWriter
 from mhdnn.errors import ConfigError, PropertyError
@@ -49,7 +50,7 @@ def sample(
     :param num: number of structures
     :param seed: of everything random
     :param recipe: rattle, strain, shear, vacancy, dimer, insertion, gap, registry, particle, md, melt; an amount of
-        one's own after a colon, as in rattle:0.05
+        one's own, or a range, after a colon, several joined, as in rattle:0.05 or registry:1+gap:-0.5..2
     :param ion: element of insertion, one to three at a time
     :param particle: element of particle
     :param calculator: of md and melt: `module:name` of what makes an ASE calculator, or a model file
@@ -67,7 +68,7 @@ def sample(
         )
     if steps < 1 or not time_step > 0:
         raise ConfigError(f"`steps`, `time_step`: expected 1 or more, more than 0 fs, got {steps}, {time_step}")
-    running = any(text.partition(":")[0] in RUNS for text in recipe)
+    running = any(map(has_run, recipe))
     made = resolve_calculator(calculator, read_settings(settings)) if running and calculator is not None else None
     recipes = [parse(text, Ingredients(ion, particle, made, steps, time_step)) for text in recipe]
     groups = []
@@ -86,26 +87,25 @@ def candidates(
     """The structures of `sample`; arguments and errors as there."""
     for number in tracked(range(num), "sampling"):
         recipe, turn = recipes[number % len(recipes)], number // len(recipes)
-        amount = recipe.amounts[turn % len(recipe.amounts)]
-        start = source[turn // len(recipe.amounts) % len(source)]
-        small = 0.0 if recipe.name in UNRATTLED else rattled
+        start = source[turn // recipe.num_amounts % len(source)]
+        small = 0.0 if recipe.moves_all_atoms() else rattled
         generator = np.random.default_rng([seed, number])
-        atoms = _candidate(start, recipe, amount, small, nearest, generator)
-        yield structure_from_atoms(atoms, group=f"{recipe.name}/{amount:g}")
+        atoms = _candidate(start, recipe, turn, small, nearest, generator)
+        yield structure_from_atoms(atoms, group=recipe.group(turn))
 
 
 def _candidate(
-    start: Atoms, recipe: Recipe, amount: float, small: float, nearest: float, generator: np.random.Generator
+    start: Atoms, recipe: Recipe, turn: int, small: float, nearest: float, generator: np.random.Generator
 ) -> Atoms:
     for _ in range(ATTEMPTS):
         copy = start.copy()
         copy.set_constraint()
-        atoms = recipe.change(copy, amount, generator)
+        atoms = recipe.change(copy, turn, generator)
         if small:
             atoms = rattle(atoms, small, generator)
         if nearest_of(atoms, nearest) >= nearest:
             return atoms
     raise PropertyError(
-        f"`recipe`: {recipe.name} by {amount:g} gave atoms closer than {nearest:g} sums of covalent radii {ATTEMPTS} "
-        "times; choose a smaller amount, or lower `nearest`"
+        f"`recipe`: {recipe.group(turn)} gave atoms closer than {nearest:g} sums of covalent radii {ATTEMPTS} times; "
+        "choose a smaller amount, or lower `nearest`"
     )

@@ -100,6 +100,24 @@ def test_gaps_and_registries(tmp_path):
         assert (fractions[:2] <= 0.5).all()
 
 
+def test_amounts_from_a_range_and_changes_one_after_the_other(tmp_path):
+    atoms = two_sheets()
+    pool = made(tmp_path, atoms, recipe=["registry:1+gap:-0.6..1.5"], num=40, rattled=0.0)
+    shifts = np.array([one.positions - atoms.positions for one in pool])
+    np.testing.assert_allclose(shifts[:, 2], shifts[:, 3], atol=1e-12)
+    upper = shifts[:, 2] - shifts[:, 0]
+    assert np.ptp(upper[:, 2]) > 1.8
+    assert -0.6 <= upper[:, 2].min() <= upper[:, 2].max() <= 1.5
+    assert len(np.unique(upper[:, :2].round(6), axis=0)) == 40
+    assert {one.group for one in pool} == {"registry/1+gap:-0.6..1.5"}
+    crystal = bulk("Si", cubic=True).repeat(2)
+    pool = made(tmp_path, crystal, recipe=["vacancy:1..3"], num=30, rattled=0.0)
+    assert {len(crystal) - one.num_atoms for one in pool} == {1, 2, 3}
+    pool = made(tmp_path, crystal, recipe=["strain+vacancy"], num=4, rattled=0.0)
+    assert [one.group for one in pool] == [f"strain/{e}+vacancy:{n}" for e, n in ((0.02, 1), (0.06, 2)) * 2]
+    assert [len(crystal) - one.num_atoms for one in pool] == [1, 2, 1, 2]
+
+
 EMT_NAME = "ase.calculators.emt:EMT"
 
 
@@ -151,7 +169,7 @@ def test_no_atoms_are_too_close(tmp_path):
     assert nearest_of(bulk("Cu"), 1.5) == pytest.approx(3.61 / 2**0.5 / 2 / covalent_radii[29])
     for one in made(tmp_path, bulk("Cu", cubic=True), recipe=["rattle:0.35"], num=10, nearest=0.75):
         assert nearest_of(Atoms(one.atomic_numbers, one.positions, cell=one.cell, pbc=True), 1.0) >= 0.75
-    with pytest.raises(PropertyError, match=r"rattle by 0\.2 gave atoms closer"):
+    with pytest.raises(PropertyError, match=r"rattle/0\.2 gave atoms closer"):
         made(tmp_path, bulk("Cu", cubic=True), recipe=["rattle:0.2"], nearest=0.99)
 
 
@@ -180,6 +198,10 @@ def test_command_is_reproducible(tmp_path, capsys):
     [
         ({"recipe": ["boil"]}, ConfigError, "boil"),
         ({"recipe": ["rattle:much"]}, ConfigError, "after the colon"),
+        ({"recipe": ["gap:2..1"]}, ConfigError, "from the smaller to the larger"),
+        ({"recipe": ["gap:1..nan"]}, ConfigError, "after the colon"),
+        ({"recipe": ["registry+"]}, ConfigError, "expected some of"),
+        ({"recipe": ["vacancy:0.5"]}, ConfigError, "whole numbers"),
         ({"recipe": ["insertion"]}, ConfigError, "`ion`"),
         ({"num": 0}, ConfigError, "`num`"),
         ({"recipe": ["particle"]}, ConfigError, "`particle`: expected an element"),
