@@ -223,13 +223,24 @@ class StoreDataModule(pl.LightningDataModule):
 
     def thinned(self, num_atoms: int) -> Callable[[], Iterator[Batch]]:
         """Passes over random training structures in their order, in all at most about ``num_atoms`` atoms."""
-        sizes = self._sizes("train")
-        if sizes.sum() <= num_atoms:
+        sizes, chosen = self._sizes("train"), self.chosen(num_atoms)
+        if len(chosen) == len(sizes):
             return lambda: self.batches("train")
-        order = np.random.default_rng(self.seed).permutation(len(sizes))
-        chosen = np.sort(order[: 1 + int(np.searchsorted(np.cumsum(sizes[order]), num_atoms))])
         dataset = self._dataset_of("train", self.indices["train"][chosen])
         return lambda: self._passed(dataset, sizes[chosen])
+
+    def chosen(self, num_atoms: int) -> np.ndarray:
+        """Which of the training structures `thinned` passes over."""
+        sizes = self._sizes("train")
+        if sizes.sum() <= num_atoms:
+            return np.arange(len(sizes))
+        order = np.random.default_rng(self.seed).permutation(len(sizes))
+        return np.sort(order[: 1 + int(np.searchsorted(np.cumsum(sizes[order]), num_atoms))])
+
+    def families(self, part: str) -> np.ndarray:
+        """Families of the structures of a part, in their order."""
+        groups = self.reader_of(part).groups
+        return np.array([family_of(groups[index]) for index in self.indices[part]], dtype=str)
 
     def _sizes(self, part: str) -> np.ndarray:
         """Numbers of atoms of the structures of a part."""

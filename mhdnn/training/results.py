@@ -23,11 +23,11 @@ from mhdnn.evaluation.table import print_errors
 from mhdnn.potential import Potential
 from mhdnn.training.assembly import provenance
 from mhdnn.training.domain import complete_domain
+from mhdnn.training.final_fit import fit_linear_part_again
 from mhdnn.training.forgotten import by_file, tell_forgotten
 from mhdnn.training.initial_model import InitialModel
 from mhdnn.training.module import PotentialModule, StageModule
 from mhdnn.training.offsets import SourceOffsets, fit_to_residuals, told
-from mhdnn.training.ridge import refit_energies
 from mhdnn.training.stages import Stage
 from mhdnn.training.uncertainty import fit_uncertainty
 
@@ -55,8 +55,8 @@ def finish(
     training = provenance(data, initial.path if initial else None)
     if isinstance(module, PotentialModule) and module.offsets is not None:
         training["offsets"] = settle_offsets(potential, module.offsets, data)
-    if initial is not None and data.fractions is not None:
-        refit_energies(potential, data.batches("train"))  # most steps have seen but a part
+    if config.final_fit:
+        fit_linear_part_again(potential, data)
     complete_domain(potential, data, charges_changed=stage.trains_charges)
     fit_uncertainty(potential, data)
     save_model(potential, model_path, metadata_of(potential, module.settings, training))

@@ -11,14 +11,12 @@ import torch
 from mhdnn.errors import DataError
 from mhdnn.networks import AtomicNetwork
 from mhdnn.potential import Potential
-from mhdnn.prediction import SeenAtoms, predict
+from mhdnn.prediction import SeenAtoms
 from mhdnn.segments import segment_sum
 from mhdnn.structure import VOIGT, Batch, Geometry
 from mhdnn.training.least_squares import NUM_FOLDS, choose_penalty, least_squares
 
 DIRECTIONS_IN_A_BATCH = 48  # coordinates whose force equations are used
-REFIT_PENALTY = 1 / 3
-"""Of changes of the linear part by energies alone, in units of the mean square of structures' functions (an atom)."""
 SMALLEST_SINGULAR_VALUE = 1e-6
 """Of the table of elements, relative to the largest."""
 
@@ -97,34 +95,6 @@ def fit_linear_part(
     return LinearFit(penalty, solution[num_unknowns:])
 
 
-def refit_energies(potential: Potential, batches: Iterable[Batch]) -> None:
-    r"""Change the network's linear weights by v, a ridge regression of what the potential leaves of energies.
-
-    .. math:: \min_v \sum_S w_S\Bigl(\frac{\Delta E_S - \Phi_S\cdot v}{N_S}\Bigr)^2 + \lambda|v|^2,
-              \qquad \lambda = \frac13\Bigl\langle w_S\frac{|\Phi_S|^2}{N_S^2}\Bigr\rangle
-
-    :param batches: whose energies count; without any, or without a linear part, nothing changes
-    """
-    network = potential.short_range.network
-    if not network.linear_skip:
-        return
-    basis, rows, targets = ElementBasis(network), [], []
-    for batch in batches:
-        root = torch.sqrt(batch.labels.weight) / batch.geometry.num_atoms_per_structure
-        residuals = root * (batch.labels.energy - predict(potential, batch.geometry).energy).detach()
-        known = torch.isfinite(residuals)
-        rows.append((root.unsqueeze(1) * StructureFeatures(potential, basis, batch.geometry).values())[known])
-        targets.append(residuals[known])
-    num_equations = sum(map(len, targets))
-    if num_equations == 0:
-        return
-    system = least_squares(rows[0].shape[1])
-    system.add(torch.cat(rows), torch.cat(targets), 0)
-    solution = system.solve(REFIT_PENALTY * rows[0].shape[1] / num_equations)
-    with torch.no_grad():
-        network.linear_weight.add_(basis.weights(solution))
-
-
 def weighted_equations(
     potential: Potential,
     basis: ElementBasis,
@@ -138,47 +108,72 @@ def weighted_equations(
 
     :return: shapes (num_equations, num_unknowns) and (num_equations,)
     """
-    geometry, labels = batch.geometry, batch.labels
-    num_atoms, num_structures = geometry.num_atoms_per_structure.to(torch.float64), geometry.num_structures
+    geometry = batch.geometry
     element = potential.element_index(geometry.atomic_numbers)
     references = segment_sum(
-        potential.short_range.reference_energies[element], geometry.structure_index, num_structures
+        potential.short_range.reference_energies[element], geometry.structure_index, geometry.num_structures
     )
-    features = StructureFeatures(potential, basis, geometry)
-    rows, targets = [], []
-
-    def add(new_rows: torch.Tensor, new_targets: torch.Tensor, weight: float, structures: torch.Tensor) -> None:
-        root = torch.sqrt(weight * labels.weight.index_select(0, structures))
-        rows.append(root.unsqueeze(1) * new_rows)
-        targets.append(root * new_targets)
-
-    every = torch.arange(num_structures)
-    energies = (labels.energy - references) / num_atoms
-    add(features.values() / num_atoms.unsqueeze(1), energies, energy_weight / num_structures, every)
-    virials = labels.stress * (geometry.volume / num_atoms).unsqueeze(1)
-    for component in range(len(VOIGT)):
-        derivative = features.strain_derivative(component) / num_atoms.unsqueeze(1)
-        add(derivative, virials[:, component], stress_weight / (len(VOIGT) * num_structures), every)
-    directions = _some_directions(geometry, DIRECTIONS_IN_A_BATCH)
-    num_components = sum(int((geometry.num_atoms_per_structure > atom).sum()) for atom, _ in directions)
-    for atom, axis in directions:
-        _, atoms, derivative = features.displacement_derivative(atom, axis)
-        add(-derivative, labels.forces[atoms, axis], force_weight / num_components, geometry.structure_index[atoms])
+    left = batch.with_labels(energy=batch.labels.energy - references)
+    blocks = equations(potential, basis, left, np.random.default_rng(0), DIRECTIONS_IN_A_BATCH)
+    weights = energy_weight, stress_weight, force_weight
+    roots = [
+        torch.sqrt(weight / len(block.targets) * batch.labels.weight.index_select(0, block.structures))
+        for weight, block in zip(weights, blocks, strict=True)
+    ]
+    rows = torch.cat([root.unsqueeze(1) * block.rows for root, block in zip(roots, blocks, strict=True)])
+    targets = torch.cat([root * block.targets for root, block in zip(roots, blocks, strict=True)])
     if of_energies is None:
-        return torch.cat(rows), torch.cat(targets)
-    root = torch.sqrt(energy_weight / num_structures * labels.weight)
-    more = root.unsqueeze(1) * of_energies(geometry) / num_atoms.unsqueeze(1)  # energies are the first equations
-    below = more.new_zeros(sum(map(len, rows[1:])), more.shape[1])
-    return torch.cat([torch.cat(rows), torch.cat([more, below])], 1), torch.cat(targets)
+        return rows, targets
+    # energies are the first equations
+    more = (roots[0] / geometry.num_atoms_per_structure).unsqueeze(1) * of_energies(geometry)
+    return torch.cat([rows, torch.nn.functional.pad(more, (0, 0, 0, len(rows) - len(more)))], 1), targets
 
 
-def _some_directions(geometry: Geometry, num_directions: int) -> list[tuple[int, int]]:
+class Equations(NamedTuple):
+    """Rows · w = targets, of one kind of label; targets are NaN where there is no label.
+
+    :param rows: shape (num_equations, num_unknowns)
+    :param targets: shape (num_equations,)
+    :param structures: to which they belong, shape (num_equations,)
+    """
+
+    rows: torch.Tensor
+    targets: torch.Tensor
+    structures: torch.Tensor
+
+
+def equations(
+    potential: Potential, basis: ElementBasis, batch: Batch, generator: np.random.Generator, num_directions: int
+) -> tuple[Equations, Equations, Equations]:
+    """Energies per atom (eV), components of virials per atom (eV), and components of forces (eV/Å) of a batch.
+
+    :param batch: its labels are what the linear part is to be
+    :param generator: chooses components of forces, if they are more
+    :param num_directions: than these
+    """
+    geometry, labels = batch.geometry, batch.labels
+    num_atoms, every = geometry.num_atoms_per_structure.to(torch.float64), torch.arange(geometry.num_structures)
+    features = StructureFeatures(potential, basis, geometry)
+    energies = Equations(features.values() / num_atoms.unsqueeze(1), labels.energy / num_atoms, every)
+    virials = labels.stress * (geometry.volume / num_atoms).unsqueeze(1)
+    strained = [features.strain_derivative(component) / num_atoms.unsqueeze(1) for component in range(len(VOIGT))]
+    of_virials = Equations(torch.cat(strained), virials.T.flatten(), every.repeat(len(VOIGT)))
+    rows, targets, structures = [], [], []
+    for atom, axis in _some_directions(geometry, num_directions, generator):
+        owners, atoms, derivative = features.displacement_derivative(atom, axis)
+        rows.append(-derivative)
+        targets.append(labels.forces[atoms, axis])
+        structures.append(owners)
+    return energies, of_virials, Equations(torch.cat(rows), torch.cat(targets), torch.cat(structures))
+
+
+def _some_directions(geometry: Geometry, num_directions: int, generator: np.random.Generator) -> list[tuple[int, int]]:
     """Atoms (counted within their structure) and axes to displace; all of them if they are few."""
     largest = int(geometry.num_atoms_per_structure.max())
     everything = [(atom, axis) for atom in range(largest) for axis in range(3)]
     if len(everything) <= num_directions:
         return everything
-    chosen = np.random.default_rng(0).choice(len(everything), num_directions, replace=False)
+    chosen = generator.choice(len(everything), num_directions, replace=False)
     return [everything[index] for index in chosen]
 
 

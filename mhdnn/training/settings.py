@@ -267,6 +267,7 @@ class Settings:
     resume: Optional[Path]
     resume_changed: bool
     weights: Literal["last", "best"]
+    final_fit: bool
     report: bool
     initialization: Initialization
     ensemble: Ensemble

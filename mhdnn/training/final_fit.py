@@ -1,0 +1,194 @@
+r"""The linear part of a trained network, fitted once more: gradient descent leaves it unfinished.
+
+Functions of distances and angles are much alike, so that the steps of a training, which are small for the linear part,
+hardly get along directions in which few structures differ: of rigid slabs that slide, say. What the rest of the
+potential leaves over is linear in these weights; ridge regression finds their change :math:`w` at once,
+
+.. math:: \min_w \sum_s u_s\Bigl(\frac{(\Delta E_s - E_s w)^2}{\sigma_E^2} + \Bigl\langle\frac{(\Delta W_s -
+          W_s w)^2}{\sigma_W^2}\Bigr\rangle + \Bigl\langle\frac{(\Delta F_s - F_s w)^2}{\sigma_F^2}
+          \Bigr\rangle\Bigr) + \lambda|w|^2,
+
+with energies and virials per atom, means over their components, and the weights u of the structures. The noise
+:math:`\sigma` is that of the structure's family (`mhdnn.structure.family_of`): its root mean square residual before,
+drawn towards that of all where a family is small. So hot structures, whose errors the functions can't mend, don't drown
+those at rest. The penalty :math:`\lambda` is that of least error on the validation set, or between parts of the
+training set where there is none; if no fit makes the validation set better, nothing is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import Progress
+
+from mhdnn.data.datamodule import StoreDataModule
+from mhdnn.potential import Potential
+from mhdnn.prediction import predict
+from mhdnn.structure import Batch
+from mhdnn.training.least_squares import NUM_FOLDS, PENALTIES, choose_penalty, least_squares
+from mhdnn.training.ridge import ElementBasis, Equations, equations
+
+console = Console()
+MOST_ATOMS = 20_000
+"""Of the training set."""
+MOST_DISPLACED = 1_500_000
+"""Atoms times components of forces whose equations are used: what these cost."""
+MOST_BYTES = 2**28
+"""Of the equations."""
+ROUNDS = 2
+"""The second with the noise that the first has left."""
+LEAST_NOISE = torch.tensor([1e-5, 1e-4, 1e-3], dtype=torch.float64)
+"""Of energies and virials per atom, eV, and of forces, eV/Å: labels are hardly better."""
+OWN_NOISE = 3.0
+"""Structures of a family whose noise is half its own, half that of all."""
+
+
+def fit_linear_part_again(potential: Potential, data: StoreDataModule) -> None:
+    """Change the linear weights of a trained potential, if it has any, and say how much better it is."""
+    if not potential.short_range.network.linear_skip:
+        return
+    with Progress(console=console, transient=True) as progress:
+        progress.add_task("fitting the linear part", total=None)
+        basis = ElementBasis(potential.short_range.network)
+        families = data.families("train")[data.chosen(MOST_ATOMS)]
+        training = kept(potential, basis, data.thinned(MOST_ATOMS)(), families)
+        validation: list[Kept] = []
+        if "validation" in data.indices:
+            validation = kept(potential, basis, data.batches("validation"), data.families("validation"))
+        left = 1.0
+        for _ in range(ROUNDS):
+            solution, share = best_change(training, validation)
+            if solution is None:
+                break
+            left *= share
+            for kept_part in (*training, *validation):
+                kept_part.change(solution)
+            with torch.no_grad():
+                weight = potential.short_range.network.linear_weight
+                weight.add_(basis.weights(solution).to(weight))
+    name = "validation" if validation else "training"
+    console.print(f"linear part fitted anew: squares of the {name} set's errors, in units of noise, {left - 1:+.0%}")
+
+
+@dataclass
+class Kept:
+    """Equations of a batch, of energies, virials and forces; the targets are what the potential leaves over.
+
+    :param families: of the structures
+    :param weight: of the structures, shape (num_structures,)
+    """
+
+    blocks: list[Equations]
+    families: list[str]
+    weight: torch.Tensor
+
+    def change(self, solution: torch.Tensor) -> None:
+        """After the weights have changed."""
+        self.blocks = [block._replace(targets=block.targets - block.rows.double() @ solution) for block in self.blocks]
+
+    def mean_squares(self) -> torch.Tensor:
+        """Of the targets, shape (num_structures, 3); NaN where there is none."""
+        size = len(self.families)
+        return torch.stack(
+            [
+                torch.zeros(size, dtype=torch.float64).index_add(0, block.structures, block.targets.square())
+                / torch.bincount(block.structures, minlength=size)
+                for block in self.blocks
+            ],
+            1,
+        )
+
+    def weighted(self, noise: Noise) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows and targets in units of noise; energy, virial and forces of a structure count alike."""
+        sigma, rows, targets = noise.of(self.families), [], []
+        for kind, block in enumerate(self.blocks):
+            number = torch.bincount(block.structures, minlength=len(sigma)).clamp(min=1)
+            root = (torch.sqrt(self.weight / number) / sigma[:, kind])[block.structures]
+            rows.append(root.unsqueeze(1) * block.rows)
+            targets.append(root * block.targets)
+        return torch.cat(rows), torch.cat(targets)
+
+
+class Noise:
+    r"""Root mean squares of what a potential leaves over, by families: of energies and virials per atom, eV, and of
+    components of forces, eV/Å.
+
+    Their logarithms are means of those of the structures of a family and, as `OWN_NOISE` structures, of those of all.
+    """
+
+    def __init__(self, parts: Iterable[Kept]) -> None:
+        squares: dict[str, list[torch.Tensor]] = {}
+        for part in parts:
+            for family, values in zip(part.families, part.mean_squares(), strict=True):
+                squares.setdefault(family, []).append(values)
+        every = torch.stack([values for rows in squares.values() for values in rows])
+        self.of_all = torch.maximum(every.nanmean(0).nan_to_num(1.0).sqrt(), LEAST_NOISE)
+        self._of_families = {}
+        for family, rows in squares.items():
+            own = torch.stack(rows).nanmean(0).sqrt()
+            own = torch.maximum(torch.where(own.isnan(), self.of_all, own), LEAST_NOISE)
+            share = len(rows) / (len(rows) + OWN_NOISE)
+            self._of_families[family] = own**share * self.of_all ** (1 - share)
+
+    def of(self, families: Sequence[str]) -> torch.Tensor:
+        """Of each structure, shape (num_structures, 3); of a family that was not seen: that of all."""
+        return torch.stack([self._of_families.get(family, self.of_all) for family in families])
+
+
+def kept(potential: Potential, basis: ElementBasis, batches: Iterable[Batch], families: np.ndarray) -> list[Kept]:
+    """Equations of batches that have labels.
+
+    :param families: of the structures of all batches, in their order
+    """
+    generator, first, result = np.random.default_rng(0), 0, []
+    batches = list(batches)
+    num_atoms = sum(batch.geometry.num_atoms for batch in batches)
+    bytes_of_a_row = 4 * basis.coordinates.shape[1] * (1 + len(potential.function_scale))
+    most = min(MOST_DISPLACED // num_atoms, MOST_BYTES // (bytes_of_a_row * max(len(families), 1)))
+    for batch in residuals(potential, batches):
+        last = first + batch.geometry.num_structures
+        blocks = []
+        for block in equations(potential, basis, batch, generator, max(most, 1)):
+            known = torch.isfinite(block.targets)
+            blocks.append(Equations(block.rows[known].float(), block.targets[known], block.structures[known]))
+        result.append(Kept(blocks, families[first:last].tolist(), batch.labels.weight))
+        first = last
+    return result
+
+
+def residuals(potential: Potential, batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Batches whose labels are what the potential leaves over."""
+    for batch in batches:
+        found, labels = predict(potential, batch.geometry), batch.labels
+        yield batch.with_labels(
+            energy=labels.energy - found.energy,
+            forces=labels.forces - found.forces,
+            stress=labels.stress - batch.geometry.stress(found.virial),
+        )
+
+
+def best_change(training: list[Kept], validation: list[Kept]) -> tuple[torch.Tensor | None, float]:
+    """Change of the unknowns, and the share of the squares of the validation (or training) set that it leaves.
+
+    :return: None and one if no change makes them smaller
+    """
+    noise, system = Noise(training), least_squares(training[0].blocks[0].rows.shape[1])
+    for number, part in enumerate(training):
+        system.add(*part.weighted(noise), number % NUM_FOLDS)
+        if system.is_full():
+            break
+    if not any(system.squares(fold) > 0 for fold in range(NUM_FOLDS)):
+        return None, 1.0
+    penalties = PENALTIES if validation else (choose_penalty(system),)
+    solutions = torch.stack([system.solve(penalty) for penalty in penalties], 1)
+    left, before = torch.zeros(len(penalties), dtype=torch.float64), 0.0
+    for part in validation or training:
+        rows, targets = part.weighted(noise)
+        left += (rows @ solutions - targets.unsqueeze(1)).square().sum(0)
+        before += float(targets @ targets)
+    best = int(np.nanargmin(left))
+    return (solutions[:, best], float(left[best]) / before) if left[best] < before else (None, 1.0)
