@@ -1,0 +1,137 @@
+"""The linear part fitted once more: a potential found again, noise by families, and nothing made worse."""
+
+import numpy as np
+import pytest
+import torch
+
+from mhdnn.data.datamodule import StoreDataModule
+from mhdnn.data.store import StoreWriter
+from mhdnn.prediction import predict
+from mhdnn.training import final_fit
+from mhdnn.training.final_fit import Noise, fit_linear_part_again, kept
+from mhdnn.training.ridge import ElementBasis
+from tests.builders import geometry_of, random_potential, structure_of, structures
+
+ELEMENTS = [6, 14, 50]
+CUTOFF = 4.5
+HOT, COLD = "hot", "cold"
+
+
+def rattled(num, name="triclinic"):
+    result = []
+    for seed in range(num):
+        atoms = structures()[name].copy()
+        atoms.rattle(0.1, seed=seed)
+        result.append(atoms)
+    return result
+
+
+def learned(tmp_path, teacher, many, groups, split, noise=0.0):
+    """A data module with a teacher's labels, those of hot structures with noise (eV/atom, eV/Å)."""
+    rng, path = np.random.default_rng(0), tmp_path / "data.h5"
+    with StoreWriter(path) as writer:
+        for atoms, group, part in zip(many, groups, split, strict=True):
+            geometry = geometry_of(atoms)
+            made = predict(teacher, geometry)
+            size = noise if group.startswith(HOT) else 0.0
+            energy = float(made.energy[0]) + len(atoms) * size * rng.normal()
+            forces = made.forces.numpy() + size * rng.normal(size=(len(atoms), 3))
+            stress = geometry.stress(made.virial)[0].numpy()
+            writer.append(structure_of(atoms, energy=energy, forces=forces, stress=stress, group=group), split=part)
+    return StoreDataModule(
+        str(path), None, None, CUTOFF, validation_fraction=0.0, split_by="auto", split_seed=0, dispersion=True,
+        batch_size=2, num_workers=0, cache_megabytes=10,
+    )  # fmt: skip
+
+
+def student_of(teacher, change=0.02):
+    """The teacher with another linear part."""
+    student = random_potential(ELEMENTS)
+    student.load_state_dict(teacher.state_dict())
+    generator = torch.Generator().manual_seed(5)
+    weight = student.short_range.network.linear_weight
+    with torch.no_grad():
+        weight.add_(change * torch.randn(weight.shape, generator=generator, dtype=weight.dtype))
+    return student
+
+
+def errors(student, teacher, many):
+    """Root mean squares of energies per atom, and of forces."""
+    geometry = geometry_of(*many)
+    own, others = predict(student, geometry), predict(teacher, geometry)
+    energies = (own.energy - others.energy) / geometry.num_atoms_per_structure
+    return float(energies.square().mean().sqrt()), float((own.forces - others.forces).square().mean().sqrt())
+
+
+@pytest.mark.parametrize("validated", [True, False])
+@pytest.mark.parametrize("few_components", [False, True])
+def test_another_linear_part_is_found_again(tmp_path, monkeypatch, validated, few_components):
+    if few_components:
+        monkeypatch.setattr(final_fit, "MOST_DISPLACED", 24 * 8 * 16)
+    teacher = random_potential(ELEMENTS)
+    many = rattled(24)
+    split = ["validation" if validated and number % 4 == 0 else "train" for number in range(24)]
+    data = learned(tmp_path, teacher, many, [COLD] * 24, split)
+    student, fresh = student_of(teacher), rattled(30)[24:]
+    before = errors(student, teacher, fresh)
+    fit_linear_part_again(student, data)
+    after = errors(student, teacher, fresh)
+    assert after[0] < 0.01 * before[0]
+    assert after[1] < 0.05 * before[1]
+
+
+def test_families_without_noise_are_not_drowned_by_others(tmp_path):
+    """The same structures with the same labels, told apart or not."""
+    teacher, many = random_potential(ELEMENTS), rattled(60)
+    split = ["validation" if number % 5 == 0 else "train" for number in range(60)]
+    found = {}
+    for told in (True, False):
+        groups = [f"{COLD}/1" if number % 2 else f"{HOT}/1" for number in range(60)]
+        folder = tmp_path / str(told)
+        folder.mkdir()
+        data = learned(folder, teacher, many, groups, split, noise=0.3)
+        if not told:
+            data.families = lambda part, data=data: np.full(len(data.indices[part]), "all")
+        student = student_of(teacher)
+        fit_linear_part_again(student, data)
+        found[told] = errors(student, teacher, rattled(70)[60:])
+    assert found[True][0] < 0.3 * found[False][0]
+    assert found[True][1] < 0.3 * found[False][1]
+
+
+def test_what_can_only_become_worse_stays(tmp_path, capsys):
+    """Training labels are wrong, those of the validation set are what the potential says."""
+    teacher, many = random_potential(ELEMENTS), rattled(12)
+    data = learned(
+        tmp_path, teacher, many, [f"{HOT}/1"] * 8 + [f"{COLD}/1"] * 4, ["train"] * 8 + ["validation"] * 4, noise=0.2
+    )
+    before = teacher.short_range.network.linear_weight.detach().clone()
+    fit_linear_part_again(teacher, data)
+    assert torch.equal(teacher.short_range.network.linear_weight, before)
+    assert "+0%" in capsys.readouterr().out
+
+
+def test_equations_are_in_units_of_noise(tmp_path):
+    """Their squares by hand, and those of the noise."""
+    teacher, many = random_potential(ELEMENTS), [*rattled(3), *rattled(2, "slab")]
+    groups = [f"{COLD}/1"] * 3 + [f"{HOT}/2"] * 2
+    data = learned(tmp_path, teacher, many, groups, ["train"] * 5)
+    student = student_of(teacher)
+    geometry = geometry_of(*many)
+    own, others = predict(student, geometry), predict(teacher, geometry)
+    sizes = geometry.num_atoms_per_structure.double()
+    energy = ((own.energy - others.energy) / sizes).square()
+    virial = ((own.virial - others.virial) / sizes.unsqueeze(1)).square().mean(1)
+    squares = (own.forces - others.forces).square().sum(1)
+    force = torch.stack([squares[geometry.structure_index == s].sum() / (3 * sizes[s]) for s in range(5)])
+    by_hand = torch.stack([energy, virial, force], 1)
+    parts = kept(student, ElementBasis(student.short_range.network), data.batches("train"), data.families("train"))
+    noise = Noise(parts)
+    of_all = by_hand.mean(0).sqrt()
+    cold = by_hand[:3].mean(0).sqrt() ** 0.5 * of_all**0.5
+    hot = by_hand[3:].mean(0).sqrt() ** 0.4 * of_all**0.6
+    found = noise.of([COLD, HOT, "unseen"])
+    np.testing.assert_allclose(found, torch.stack([cold, hot, of_all]), rtol=1e-8)
+    expected = (by_hand / torch.stack([cold] * 3 + [hot] * 2).square()).sum()
+    targets = torch.cat([part.weighted(noise)[1] for part in parts])
+    assert float(targets.square().sum()) == pytest.approx(float(expected), rel=1e-8)
