@@ -221,17 +221,17 @@ class StoreDataModule(pl.LightningDataModule):
         """All structures of a part in their order, in batches of about ``PASS_BATCH_ATOMS``, read in blocks."""
         return self._passed(self.dataset(part), self._sizes(part))
 
-    def thinned(self, num_atoms: int) -> Callable[[], Iterator[Batch]]:
-        """Passes over random training structures in their order, in all at most about ``num_atoms`` atoms."""
-        sizes, chosen = self._sizes("train"), self.chosen(num_atoms)
+    def thinned(self, num_atoms: int, part: str = "train") -> Callable[[], Iterator[Batch]]:
+        """Passes over random structures of a part in their order, in all at most about ``num_atoms`` atoms."""
+        sizes, chosen = self._sizes(part), self.chosen(num_atoms, part)
         if len(chosen) == len(sizes):
-            return lambda: self.batches("train")
-        dataset = self._dataset_of("train", self.indices["train"][chosen])
+            return lambda: self.batches(part)
+        dataset = self._dataset_of(part, self.indices[part][chosen])
         return lambda: self._passed(dataset, sizes[chosen])
 
-    def chosen(self, num_atoms: int) -> np.ndarray:
-        """Which of the training structures `thinned` passes over."""
-        sizes = self._sizes("train")
+    def chosen(self, num_atoms: int, part: str = "train") -> np.ndarray:
+        """Which of the structures of a part `thinned` passes over."""
+        sizes = self._sizes(part)
         if sizes.sum() <= num_atoms:
             return np.arange(len(sizes))
         order = np.random.default_rng(self.seed).permutation(len(sizes))

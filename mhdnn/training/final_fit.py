@@ -34,13 +34,11 @@ from mhdnn.training.ridge import ElementBasis, Equations, equations
 
 console = Console()
 MOST_ATOMS = 20_000
-"""Of the training set."""
+"""Of a part."""
 MOST_DISPLACED = 1_500_000
 """Atoms times components of forces whose equations are used: what these cost."""
 MOST_BYTES = 2**28
 """Of the equations."""
-ROUNDS = 2
-"""The second with the noise that the first has left."""
 LEAST_NOISE = torch.tensor([1e-5, 1e-4, 1e-3], dtype=torch.float64)
 """Of energies and virials per atom, eV, and of forces, eV/Å: labels are hardly better."""
 OWN_NOISE = 3.0
@@ -54,19 +52,9 @@ def fit_linear_part_again(potential: Potential, data: StoreDataModule) -> None:
     with Progress(console=console, transient=True) as progress:
         progress.add_task("fitting the linear part", total=None)
         basis = ElementBasis(potential.short_range.network)
-        families = data.families("train")[data.chosen(MOST_ATOMS)]
-        training = kept(potential, basis, data.thinned(MOST_ATOMS)(), families)
-        validation: list[Kept] = []
-        if "validation" in data.indices:
-            validation = kept(potential, basis, data.batches("validation"), data.families("validation"))
-        left = 1.0
-        for _ in range(ROUNDS):
-            solution, share = best_change(training, validation)
-            if solution is None:
-                break
-            left *= share
-            for kept_part in (*training, *validation):
-                kept_part.change(solution)
+        training, validation = (kept(potential, basis, data, part) for part in ("train", "validation"))
+        solution, left = best_change(training, validation)
+        if solution is not None:
             with torch.no_grad():
                 weight = potential.short_range.network.linear_weight
                 weight.add_(basis.weights(solution).to(weight))
@@ -85,10 +73,6 @@ class Kept:
     blocks: list[Equations]
     families: list[str]
     weight: torch.Tensor
-
-    def change(self, solution: torch.Tensor) -> None:
-        """After the weights have changed."""
-        self.blocks = [block._replace(targets=block.targets - block.rows.double() @ solution) for block in self.blocks]
 
     def mean_squares(self) -> torch.Tensor:
         """Of the targets, shape (num_structures, 3); NaN where there is none."""
@@ -139,20 +123,20 @@ class Noise:
         return torch.stack([self._of_families.get(family, self.of_all) for family in families])
 
 
-def kept(potential: Potential, basis: ElementBasis, batches: Iterable[Batch], families: np.ndarray) -> list[Kept]:
-    """Equations of batches that have labels.
-
-    :param families: of the structures of all batches, in their order
-    """
-    generator, first, result = np.random.default_rng(0), 0, []
-    batches = list(batches)
+def kept(potential: Potential, basis: ElementBasis, data: StoreDataModule, part: str) -> list[Kept]:
+    """Equations of structures of a part; none if there is no such part."""
+    if part not in data.indices:
+        return []
+    chosen, batches = data.chosen(MOST_ATOMS, part), list(data.thinned(MOST_ATOMS, part)())
+    families = data.families(part)[chosen]
     num_atoms = sum(batch.geometry.num_atoms for batch in batches)
     bytes_of_a_row = 4 * basis.coordinates.shape[1] * (1 + len(potential.function_scale))
-    most = min(MOST_DISPLACED // num_atoms, MOST_BYTES // (bytes_of_a_row * max(len(families), 1)))
+    most = max(1, min(MOST_DISPLACED // num_atoms, MOST_BYTES // (bytes_of_a_row * len(families))))
+    generator, first, result = np.random.default_rng(0), 0, []
     for batch in residuals(potential, batches):
         last = first + batch.geometry.num_structures
         blocks = []
-        for block in equations(potential, basis, batch, generator, max(most, 1)):
+        for block in equations(potential, basis, batch, generator, most):
             known = torch.isfinite(block.targets)
             blocks.append(Equations(block.rows[known].float(), block.targets[known], block.structures[known]))
         result.append(Kept(blocks, families[first:last].tolist(), batch.labels.weight))

@@ -125,7 +125,7 @@ def test_equations_are_in_units_of_noise(tmp_path):
     squares = (own.forces - others.forces).square().sum(1)
     force = torch.stack([squares[geometry.structure_index == s].sum() / (3 * sizes[s]) for s in range(5)])
     by_hand = torch.stack([energy, virial, force], 1)
-    parts = kept(student, ElementBasis(student.short_range.network), data.batches("train"), data.families("train"))
+    parts = kept(student, ElementBasis(student.short_range.network), data, "train")
     noise = Noise(parts)
     of_all = by_hand.mean(0).sqrt()
     cold = by_hand[:3].mean(0).sqrt() ** 0.5 * of_all**0.5
