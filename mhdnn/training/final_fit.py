@@ -12,7 +12,8 @@ with energies and virials per atom, means over their components, and the weights
 :math:`\sigma` is that of the structure's family (`mhdnn.structure.family_of`): its root mean square residual before,
 drawn towards that of all where a family is small. So hot structures, whose errors the functions can't mend, don't drown
 those at rest. The penalty :math:`\lambda` is that of least error on the validation set, or between parts of the
-training set where there is none; if no fit makes the validation set better, nothing is changed.
+training set where there is none; if no fit makes the validation set better, nothing is changed. Labels whose weight in
+the loss is zero don't count, nor do errors beyond its thresholds, if it has any.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from mhdnn.potential import Potential
 from mhdnn.prediction import predict
 from mhdnn.structure import Batch
 from mhdnn.training.least_squares import NUM_FOLDS, PENALTIES, choose_penalty, least_squares
+from mhdnn.training.loss import Loss
 from mhdnn.training.ridge import ElementBasis, Equations, equations
 
 console = Console()
@@ -45,14 +47,17 @@ OWN_NOISE = 3.0
 """Structures of a family whose noise is half its own, half that of all."""
 
 
-def fit_linear_part_again(potential: Potential, data: StoreDataModule) -> None:
-    """Change the linear weights of a trained potential, if it has any, and say how much better it is."""
+def fit_linear_part_again(potential: Potential, data: StoreDataModule, loss: Loss) -> None:
+    """Change the linear weights of a trained potential, if it has any, and say how much better it is.
+
+    :param loss: labels that it gives no weight don't count, nor do errors beyond its thresholds
+    """
     if not potential.short_range.network.linear_skip:
         return
     with Progress(console=console, transient=True) as progress:
         progress.add_task("fitting the linear part", total=None)
         basis = ElementBasis(potential.short_range.network)
-        training, validation = (kept(potential, basis, data, part) for part in ("train", "validation"))
+        training, validation = (kept(potential, basis, data, part, loss) for part in ("train", "validation"))
         solution, left = best_change(training, validation)
         if solution is not None:
             with torch.no_grad():
@@ -123,8 +128,8 @@ class Noise:
         return torch.stack([self._of_families.get(family, self.of_all) for family in families])
 
 
-def kept(potential: Potential, basis: ElementBasis, data: StoreDataModule, part: str) -> list[Kept]:
-    """Equations of structures of a part; none if there is no such part."""
+def kept(potential: Potential, basis: ElementBasis, data: StoreDataModule, part: str, loss: Loss) -> list[Kept]:
+    """Equations of structures of a part that count; none if there is no such part."""
     if part not in data.indices:
         return []
     chosen, batches = data.chosen(MOST_ATOMS, part), list(data.thinned(MOST_ATOMS, part)())
@@ -136,12 +141,27 @@ def kept(potential: Potential, basis: ElementBasis, data: StoreDataModule, part:
     for batch in residuals(potential, batches):
         last = first + batch.geometry.num_structures
         blocks = []
-        for block in equations(potential, basis, batch, generator, most):
-            known = torch.isfinite(block.targets)
+        for block, most_error in zip(
+            equations(potential, basis, batch, generator, most), largest_errors(loss, batch), strict=True
+        ):
+            known = block.targets.abs() <= most_error[block.structures]  # not of NaN
             blocks.append(Equations(block.rows[known].float(), block.targets[known], block.structures[known]))
         result.append(Kept(blocks, families[first:last].tolist(), batch.labels.weight))
         first = last
     return result
+
+
+def largest_errors(loss: Loss, batch: Batch) -> list[torch.Tensor]:
+    """Of energies, virials and forces of each structure, in the units of `Kept`, up to which they count."""
+    weights = loss.energy_weight.end, loss.stress_weight, loss.force_weight
+    ones = torch.ones(batch.geometry.num_structures, dtype=torch.float64)
+    limits = [ones * (torch.inf if weight > 0 else -1.0) for weight in weights]
+    if loss.thresholds is not None:
+        given = loss.thresholds
+        volume = batch.geometry.volume / batch.geometry.num_atoms_per_structure
+        own = ones * given.energy, given.stress * volume, ones * given.force
+        limits = [torch.minimum(limit, least) for limit, least in zip(limits, own, strict=True)]
+    return limits
 
 
 def residuals(potential: Potential, batches: Iterable[Batch]) -> Iterator[Batch]:

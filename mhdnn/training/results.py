@@ -26,6 +26,7 @@ from mhdnn.training.domain import complete_domain
 from mhdnn.training.final_fit import fit_linear_part_again
 from mhdnn.training.forgotten import by_file, tell_forgotten
 from mhdnn.training.initial_model import InitialModel
+from mhdnn.training.loss import build_loss
 from mhdnn.training.module import PotentialModule, StageModule
 from mhdnn.training.offsets import SourceOffsets, fit_to_residuals, told
 from mhdnn.training.stages import Stage
@@ -56,7 +57,7 @@ def finish(
     if isinstance(module, PotentialModule) and module.offsets is not None:
         training["offsets"] = settle_offsets(potential, module.offsets, data)
     if config.final_fit:
-        fit_linear_part_again(potential, data)
+        fit_linear_part_again(potential, data, build_loss(config.loss))
     complete_domain(potential, data, charges_changed=stage.trains_charges)
     fit_uncertainty(potential, data)
     save_model(potential, model_path, metadata_of(potential, module.settings, training))

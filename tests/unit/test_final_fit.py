@@ -9,12 +9,14 @@ from mhdnn.data.store import StoreWriter
 from mhdnn.prediction import predict
 from mhdnn.training import final_fit
 from mhdnn.training.final_fit import Noise, fit_linear_part_again, kept
+from mhdnn.training.loss import Loss, Ramp, Thresholds
 from mhdnn.training.ridge import ElementBasis
 from tests.builders import geometry_of, random_potential, structure_of, structures
 
 ELEMENTS = [6, 14, 50]
 CUTOFF = 4.5
 HOT, COLD = "hot", "cold"
+LOSS = Loss(Ramp(1.0, 10.0), 1.0, 0.1)
 
 
 def rattled(num, name="triclinic"):
@@ -74,7 +76,7 @@ def test_another_linear_part_is_found_again(tmp_path, monkeypatch, validated, fe
     data = learned(tmp_path, teacher, many, [COLD] * 24, split)
     student, fresh = student_of(teacher), rattled(30)[24:]
     before = errors(student, teacher, fresh)
-    fit_linear_part_again(student, data)
+    fit_linear_part_again(student, data, LOSS)
     after = errors(student, teacher, fresh)
     assert after[0] < 0.01 * before[0]
     assert after[1] < 0.05 * before[1]
@@ -93,7 +95,7 @@ def test_families_without_noise_are_not_drowned_by_others(tmp_path):
         if not told:
             data.families = lambda part, data=data: np.full(len(data.indices[part]), "all")
         student = student_of(teacher)
-        fit_linear_part_again(student, data)
+        fit_linear_part_again(student, data, LOSS)
         found[told] = errors(student, teacher, rattled(70)[60:])
     assert found[True][0] < 0.3 * found[False][0]
     assert found[True][1] < 0.3 * found[False][1]
@@ -106,9 +108,52 @@ def test_what_can_only_become_worse_stays(tmp_path, capsys):
         tmp_path, teacher, many, [f"{HOT}/1"] * 8 + [f"{COLD}/1"] * 4, ["train"] * 8 + ["validation"] * 4, noise=0.2
     )
     before = teacher.short_range.network.linear_weight.detach().clone()
-    fit_linear_part_again(teacher, data)
+    fit_linear_part_again(teacher, data, LOSS)
     assert torch.equal(teacher.short_range.network.linear_weight, before)
     assert "+0%" in capsys.readouterr().out
+
+
+def test_labels_without_weight_and_outliers_do_not_count(tmp_path):
+    """Wrong stress; then one wrong energy and one wrong force, beyond the thresholds."""
+    teacher, many = random_potential(ELEMENTS), rattled(24)
+    split = ["validation" if number % 4 == 0 else "train" for number in range(24)]
+    before = errors(student_of(teacher), teacher, rattled(30)[24:])
+
+    def after(loss, **changes):
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        data = learned(folder, teacher, many, [COLD] * 24, split)
+        kept_batches = data.thinned
+
+        def changed(num_atoms, part="train"):
+            def passes():
+                for batch in kept_batches(num_atoms, part)():
+                    labels = {name: getattr(batch.labels, name).clone() for name in changes}
+                    for name, change in changes.items():
+                        change(labels[name])
+                    yield batch.with_labels(**labels)
+
+            return passes
+
+        data.thinned = changed
+        student = student_of(teacher)
+        fit_linear_part_again(student, data, loss)
+        return errors(student, teacher, rattled(30)[24:])
+
+    def wrong(values):
+        values[0] += 100.0
+
+    limited = Loss(Ramp(1.0, 10.0), 1.0, 0.1, Thresholds(1.0, 10.0, 10.0))
+    for loss, changes in (
+        (Loss(Ramp(1.0, 10.0), 1.0, 0.0), {"stress": lambda values: values.mul_(-3.0)}),
+        (limited, {"energy": wrong, "forces": wrong}),
+    ):
+        right = after(loss, **changes)
+        assert right[0] < 0.01 * before[0]
+        assert right[1] < 0.05 * before[1]
+        misled = after(LOSS, **changes)
+        assert misled[0] > 10 * right[0]
+        assert misled[1] > 10 * right[1]
 
 
 def test_equations_are_in_units_of_noise(tmp_path):
@@ -125,7 +170,7 @@ def test_equations_are_in_units_of_noise(tmp_path):
     squares = (own.forces - others.forces).square().sum(1)
     force = torch.stack([squares[geometry.structure_index == s].sum() / (3 * sizes[s]) for s in range(5)])
     by_hand = torch.stack([energy, virial, force], 1)
-    parts = kept(student, ElementBasis(student.short_range.network), data, "train")
+    parts = kept(student, ElementBasis(student.short_range.network), data, "train", LOSS)
     noise = Noise(parts)
     of_all = by_hand.mean(0).sqrt()
     cold = by_hand[:3].mean(0).sqrt() ** 0.5 * of_all**0.5
