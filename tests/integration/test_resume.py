@@ -35,7 +35,7 @@ def test_resumed_equals_uninterrupted(emt_store, tmp_path):
     crash = "+callbacks.crash={_target_: tests.integration.crash.CrashAtEpoch, epoch: 3}"
     run_process(*arguments(emt_store, stopped, crash, "hydra.job.chdir=false"), folder=".", expect=1)
     checkpoint = stopped / "checkpoints/last.ckpt"
-    assert torch.load(checkpoint, weights_only=True)["epoch"] == 2
+    assert torch.load(checkpoint, weights_only=True)["epoch"] < 3  # written every five seconds
     run_process(*arguments(emt_store, resumed, f"resume={checkpoint}"), folder=tmp_path)
     for first, second in zip(state(straight)[:2], state(resumed)[:2], strict=True):
         assert_same(first, second)

@@ -15,7 +15,7 @@ from mhdnn import MHDNNCalculator
 from mhdnn.data.store import StoreReader
 from mhdnn.deploy.model_file import load_model
 from mhdnn.errors import ModelError
-from tests.integration.conftest import run_mhdnn
+from tests.integration.conftest import SMALL, run_mhdnn
 
 
 def test_train_leaves_everything(trained):
@@ -77,14 +77,17 @@ def test_uncertainties_of_the_model(trained, emt_test_store):
     assert 0.3 * errors["force_rmse_ev_per_angstrom"] < told["largest_error"]
 
 
-def test_export_of_the_last_checkpoint_is_the_model(trained, tmp_path):
+def test_export_of_the_last_checkpoint_is_the_model_without_its_last_fit(emt_store, tmp_path):
+    run = tmp_path / "run"
+    settings = [f"data.train={emt_store}", f"hydra.run.dir={run}", "trainer.max_epochs=2", "final_fit=false"]
+    run_mhdnn("train", *settings, *SMALL, folder=tmp_path)
     run_mhdnn(
-        "export", f"checkpoint={trained / 'checkpoints/last.ckpt'}", f"output={tmp_path / 'again.pt'}", folder=tmp_path
+        "export", f"checkpoint={run / 'checkpoints/last.ckpt'}", f"output={tmp_path / 'again.pt'}", folder=tmp_path
     )
     atoms = bulk("Cu", cubic=True)
     atoms.rattle(0.1, seed=3)
     energies = []
-    for path in (trained / "model.pt", tmp_path / "again.pt"):
+    for path in (run / "model.pt", tmp_path / "again.pt"):
         atoms.calc = MHDNNCalculator(path)
         energies.append(atoms.get_potential_energy())
     assert energies[0] == energies[1]

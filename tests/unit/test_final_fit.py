@@ -143,7 +143,7 @@ def test_labels_without_weight_and_outliers_do_not_count(tmp_path):
     def wrong(values):
         values[0] += 100.0
 
-    limited = Loss(Ramp(1.0, 10.0), 1.0, 0.1, Thresholds(1.0, 10.0, 10.0))
+    limited = Loss(Ramp(1.0, 10.0), 1.0, 0.1, thresholds=Thresholds(1.0, 10.0, 10.0))
     for loss, changes in (
         (Loss(Ramp(1.0, 10.0), 1.0, 0.0), {"stress": lambda values: values.mul_(-3.0)}),
         (limited, {"energy": wrong, "forces": wrong}),
