@@ -4,16 +4,19 @@ Functions of distances and angles are much alike, so that the steps of a trainin
 hardly get along directions in which few structures differ: of rigid slabs that slide, say. What the rest of the
 potential leaves over is linear in these weights; ridge regression finds their change :math:`w` at once,
 
-.. math:: \min_w \sum_s u_s\Bigl(\frac{(\Delta E_s - E_s w)^2}{\sigma_E^2} + \Bigl\langle\frac{(\Delta W_s -
-          W_s w)^2}{\sigma_W^2}\Bigr\rangle + \Bigl\langle\frac{(\Delta F_s - F_s w)^2}{\sigma_F^2}
-          \Bigr\rangle\Bigr) + \lambda|w|^2,
+.. math:: \min_w \sum_s\sum_k \frac{u_sn_k}{\sigma_{ks}^2 + \langle\Delta_{ks}^2\rangle}
+          \bigl\langle(\Delta_{ks} - R_{ks}w)^2\bigr\rangle + \lambda|w|^2,
 
-with energies and virials per atom, means over their components, and the weights u of the structures. The noise
-:math:`\sigma` is that of the structure's family (`mhdnn.structure.family_of`): its root mean square residual before,
-drawn towards that of all where a family is small. So hot structures, whose errors the functions can't mend, don't drown
-those at rest. The penalty :math:`\lambda` is that of least error on the validation set, or between parts of the
-training set where there is none; if no fit makes the validation set better, nothing is changed. Labels whose weight in
-the loss is zero don't count, nor do errors beyond its thresholds, if it has any.
+with the remaining errors :math:`\Delta` of the structures s in energy and virial per atom and in forces (k), means over
+their components, the weights u of the structures, and forces counting four times (:math:`n_k`). The noise
+:math:`\sigma` is that of the structure's family (`mhdnn.structure.family_of`): its root mean square error before, drawn
+towards that of all where a family is small. So hot structures, whose errors the functions can't mend, don't drown those
+at rest, nor the worst of a family the others: it is a step towards the least :math:`\sum un\log(1 +
+\langle\Delta^2\rangle/\sigma^2)` (Cauchy's loss; Holland and Welsch 1977,
+https://doi.org/10.1080/03610927708827533). The penalty :math:`\lambda` is that for which this is least on the
+validation set, and if no fit makes it less, nothing is changed; without validation set it is that of least squares
+between parts of the training set. Labels whose weight in the loss is zero don't count, nor do errors beyond its
+thresholds, if it has any.
 """
 
 from __future__ import annotations
@@ -43,6 +46,8 @@ MOST_BYTES = 2**28
 """Of the equations."""
 LEAST_NOISE = torch.tensor([1e-5, 1e-4, 1e-3], dtype=torch.float64)
 """Of energies and virials per atom, eV, and of forces, eV/Å: labels are hardly better."""
+COUNTS = torch.tensor([1.0, 1.0, 4.0], dtype=torch.float64)
+"""What energy, virial and forces of a structure count."""
 OWN_NOISE = 3.0
 """Structures of a family whose noise is half its own, half that of all."""
 
@@ -64,7 +69,7 @@ def fit_linear_part_again(potential: Potential, data: StoreDataModule, loss: Los
                 weight = potential.short_range.network.linear_weight
                 weight.add_(basis.weights(solution).to(weight))
     name = "validation" if validation else "training"
-    console.print(f"linear part fitted anew: squares of the {name} set's errors, in units of noise, {left - 1:+.0%}")
+    console.print(f"linear part fitted anew: loss of the {name} set {left - 1:+.0%}")
 
 
 @dataclass
@@ -81,25 +86,39 @@ class Kept:
 
     def mean_squares(self) -> torch.Tensor:
         """Of the targets, shape (num_structures, 3); NaN where there is none."""
-        size = len(self.families)
-        return torch.stack(
-            [
-                torch.zeros(size, dtype=torch.float64).index_add(0, block.structures, block.targets.square())
-                / torch.bincount(block.structures, minlength=size)
-                for block in self.blocks
-            ],
-            1,
-        )
+        return torch.cat(self.left(torch.zeros(self.blocks[0].rows.shape[1], 1, dtype=torch.float64)), 1)
+
+    def left(self, solutions: torch.Tensor) -> list[torch.Tensor]:
+        """Mean squares of what solutions leave over, for each kind, shape (num_structures, num_solutions).
+
+        :param solutions: shape (num_unknowns, num_solutions)
+        """
+        result = []
+        for block in self.blocks:
+            squares = (block.targets.unsqueeze(1) - block.rows.double() @ solutions).square()
+            sums = squares.new_zeros(len(self.families), squares.shape[1]).index_add(0, block.structures, squares)
+            result.append(sums / self.numbers(block).unsqueeze(1))
+        return result
+
+    def numbers(self, block: Equations) -> torch.Tensor:
+        """Of equations of each structure."""
+        return torch.bincount(block.structures, minlength=len(self.families))
 
     def weighted(self, noise: Noise) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows and targets in units of noise; energy, virial and forces of a structure count alike."""
-        sigma, rows, targets = noise.of(self.families), [], []
+        """Rows and targets times the square roots of their weights."""
+        variances, rows, targets = noise.of(self.families).square() + self.mean_squares().nan_to_num(0.0), [], []
         for kind, block in enumerate(self.blocks):
-            number = torch.bincount(block.structures, minlength=len(sigma)).clamp(min=1)
-            root = (torch.sqrt(self.weight / number) / sigma[:, kind])[block.structures]
+            weight = self.weight * COUNTS[kind] / (variances[:, kind] * self.numbers(block))
+            root = torch.sqrt(weight[block.structures])
             rows.append(root.unsqueeze(1) * block.rows)
             targets.append(root * block.targets)
         return torch.cat(rows), torch.cat(targets)
+
+    def losses(self, noise: Noise, solutions: torch.Tensor) -> torch.Tensor:
+        """Cauchy's loss of each solution."""
+        ratios = torch.stack(self.left(solutions), 1) / noise.of(self.families).square().unsqueeze(2)
+        logarithms = torch.log1p(ratios.nan_to_num(0.0))
+        return torch.einsum("s,k,skn->n", self.weight.double(), COUNTS, logarithms)
 
 
 class Noise:
@@ -176,9 +195,9 @@ def residuals(potential: Potential, batches: Iterable[Batch]) -> Iterator[Batch]
 
 
 def best_change(training: list[Kept], validation: list[Kept]) -> tuple[torch.Tensor | None, float]:
-    """Change of the unknowns, and the share of the squares of the validation (or training) set that it leaves.
+    """Change of the unknowns, and the share of the loss of the validation (or training) set that it leaves.
 
-    :return: None and one if no change makes them smaller
+    :return: None and one if no change makes it smaller
     """
     noise, system = Noise(training), least_squares(training[0].blocks[0].rows.shape[1])
     for number, part in enumerate(training):
@@ -188,11 +207,9 @@ def best_change(training: list[Kept], validation: list[Kept]) -> tuple[torch.Ten
     if not any(system.squares(fold) > 0 for fold in range(NUM_FOLDS)):
         return None, 1.0
     penalties = PENALTIES if validation else (choose_penalty(system),)
-    solutions = torch.stack([system.solve(penalty) for penalty in penalties], 1)
-    left, before = torch.zeros(len(penalties), dtype=torch.float64), 0.0
-    for part in validation or training:
-        rows, targets = part.weighted(noise)
-        left += (rows @ solutions - targets.unsqueeze(1)).square().sum(0)
-        before += float(targets @ targets)
-    best = int(np.nanargmin(left))
-    return (solutions[:, best], float(left[best]) / before) if left[best] < before else (None, 1.0)
+    found = [system.solve(penalty) for penalty in penalties]
+    solutions = torch.stack([torch.zeros_like(found[0]), *found], 1)
+    losses = sum(part.losses(noise, solutions) for part in validation or training)
+    assert isinstance(losses, torch.Tensor)
+    best = int(np.nanargmin(losses))
+    return (None, 1.0) if best == 0 else (solutions[:, best], float(losses[best] / losses[0]))

@@ -177,6 +177,10 @@ def test_equations_are_in_units_of_noise(tmp_path):
     hot = by_hand[3:].mean(0).sqrt() ** 0.4 * of_all**0.6
     found = noise.of([COLD, HOT, "unseen"])
     np.testing.assert_allclose(found, torch.stack([cold, hot, of_all]), rtol=1e-8)
-    expected = (by_hand / torch.stack([cold] * 3 + [hot] * 2).square()).sum()
+    variances = torch.stack([cold] * 3 + [hot] * 2).square()
+    expected = (by_hand / (variances + by_hand) * torch.tensor([1.0, 1.0, 4.0])).sum()
     targets = torch.cat([part.weighted(noise)[1] for part in parts])
     assert float(targets.square().sum()) == pytest.approx(float(expected), rel=1e-8)
+    nothing = torch.zeros(parts[0].blocks[0].rows.shape[1], 1, dtype=torch.float64)
+    cauchy = (torch.log1p(by_hand / variances) * torch.tensor([1.0, 1.0, 4.0])).sum()
+    assert float(sum(part.losses(noise, nothing) for part in parts)) == pytest.approx(float(cauchy), rel=1e-8)
