@@ -149,7 +149,7 @@ class Noise:
 
 def kept(potential: Potential, basis: ElementBasis, data: StoreDataModule, part: str, loss: Loss) -> list[Kept]:
     """Equations of structures of a part that count; none if there is no such part."""
-    if part not in data.indices:
+    if part not in data.indices or len(data.indices[part]) == 0:
         return []
     chosen, batches = data.chosen(MOST_ATOMS, part), list(data.thinned(MOST_ATOMS, part)())
     families = data.families(part)[chosen]
