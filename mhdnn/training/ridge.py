@@ -11,12 +11,14 @@ import torch
 from mhdnn.errors import DataError
 from mhdnn.networks import AtomicNetwork
 from mhdnn.potential import Potential
-from mhdnn.prediction import SeenAtoms
+from mhdnn.prediction import SeenAtoms, predict
 from mhdnn.segments import segment_sum
 from mhdnn.structure import VOIGT, Batch, Geometry
 from mhdnn.training.least_squares import NUM_FOLDS, choose_penalty, least_squares
 
 DIRECTIONS_IN_A_BATCH = 48  # coordinates whose force equations are used
+REFIT_PENALTY = 1 / 3
+"""Of changes of the linear part by energies alone, in units of the mean square of structures' functions (an atom)."""
 SMALLEST_SINGULAR_VALUE = 1e-6
 """Of the table of elements, relative to the largest."""
 
@@ -93,6 +95,34 @@ def fit_linear_part(
     with torch.no_grad():
         potential.short_range.network.linear_weight.copy_(basis.weights(solution[:num_unknowns]))
     return LinearFit(penalty, solution[num_unknowns:])
+
+
+def refit_energies(potential: Potential, batches: Iterable[Batch]) -> None:
+    r"""Change the network's linear weights by v, a ridge regression of what the potential leaves of energies.
+
+    .. math:: \min_v \sum_S w_S\Bigl(\frac{\Delta E_S - \Phi_S\cdot v}{N_S}\Bigr)^2 + \lambda|v|^2,
+              \qquad \lambda = \frac13\Bigl\langle w_S\frac{|\Phi_S|^2}{N_S^2}\Bigr\rangle
+
+    :param batches: whose energies count; without any, or without a linear part, nothing changes
+    """
+    network = potential.short_range.network
+    if not network.linear_skip:
+        return
+    basis, rows, targets = ElementBasis(network), [], []
+    for batch in batches:
+        root = torch.sqrt(batch.labels.weight) / batch.geometry.num_atoms_per_structure
+        residuals = root * (batch.labels.energy - predict(potential, batch.geometry).energy).detach()
+        known = torch.isfinite(residuals)
+        rows.append((root.unsqueeze(1) * StructureFeatures(potential, basis, batch.geometry).values())[known])
+        targets.append(residuals[known])
+    num_equations = sum(map(len, targets))
+    if num_equations == 0:
+        return
+    system = least_squares(rows[0].shape[1])
+    system.add(torch.cat(rows), torch.cat(targets), 0)
+    solution = system.solve(REFIT_PENALTY * rows[0].shape[1] / num_equations)
+    with torch.no_grad():
+        network.linear_weight.add_(basis.weights(solution))
 
 
 def weighted_equations(

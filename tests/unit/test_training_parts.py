@@ -14,7 +14,7 @@ from mhdnn.training.initialization import fit_linear, fit_reference_energies, fi
 from mhdnn.training.least_squares import PENALTIES, GramEquations, NormalEquations, choose_penalty
 from mhdnn.training.loss import Loss, Ramp
 from mhdnn.training.optimization import parameter_groups, warmup_cosine
-from mhdnn.training.ridge import ElementBasis, StructureFeatures, fit_linear_part, weighted_equations
+from mhdnn.training.ridge import ElementBasis, StructureFeatures, fit_linear_part, refit_energies, weighted_equations
 from mhdnn.training.stages import ChargeStage
 from tests.builders import (
     batch_of,
@@ -132,6 +132,42 @@ def test_ridge_finds_a_linear_potential_again():
     found = predict(student, geometry)
     assert penalty == min(PENALTIES), "labels without noise need no penalty"
     assert (found.forces - made.forces).abs().mean() < 1e-3 * made.forces.abs().mean()
+
+
+def test_refit_of_energies_by_numpy():
+    """Energies are linear in the weights: rows by their changes, the penalty as further equations."""
+    potential, many = random_potential([6, 14]), []
+    for seed in range(12):
+        many.append(structures()["triclinic"])
+        many[-1].rattle(0.15, seed=seed)
+    rng, batch = np.random.default_rng(0), batch_of(*many)
+    before = predict(potential, batch.geometry).energy.detach().numpy()
+    changes, weight = rng.normal(size=12), rng.uniform(0.5, 2.0, 12)
+    changes[3] = np.nan
+    labels = {"energy": torch.tensor(before + changes), "weight": torch.tensor(weight)}
+    network = potential.short_range.network
+    basis = ElementBasis(network)
+    start = network.linear_weight.detach().clone()
+    num_unknowns = len(start) // basis.right.shape[1] * basis.coordinates.shape[1]
+    columns = []
+    for unit in torch.eye(num_unknowns, dtype=torch.float64):
+        network.linear_weight.data = start + basis.weights(unit)
+        columns.append(predict(potential, batch.geometry).energy.detach().numpy() - before)
+    network.linear_weight.data = start.clone()
+    scale = np.sqrt(weight) / np.array([len(atoms) for atoms in many])
+    rows, targets = (scale * np.array(columns)).T, scale * changes
+    known = np.isfinite(targets)
+    rows, targets = rows[known], targets[known]
+    penalty = np.sqrt((rows**2).sum() / len(rows) / 3)
+    further = penalty * np.eye(num_unknowns), np.zeros(num_unknowns)
+    expected = np.linalg.lstsq(np.vstack([rows, further[0]]), np.append(targets, further[1]), rcond=None)[0]
+    refit_energies(potential, [batch.with_labels(**labels)])
+    found = (predict(potential, batch.geometry).energy.detach().numpy() - before) @ np.diag(scale)
+    np.testing.assert_allclose(found[known], rows @ expected, atol=1e-10)
+    assert np.linalg.norm(found[known] - targets) < np.linalg.norm(targets)
+    refit_energies(potential, [batch])
+    again = predict(potential, batch.geometry).energy.detach().numpy()
+    np.testing.assert_array_equal((again - before) @ np.diag(scale), found)
 
 
 def equations(noise, num_unknowns=32, seed=0):
