@@ -21,7 +21,7 @@ thresholds, if it has any.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,7 @@ from mhdnn.prediction import predict
 from mhdnn.structure import Batch
 from mhdnn.training.least_squares import NUM_FOLDS, PENALTIES, choose_penalty, least_squares
 from mhdnn.training.loss import Loss
-from mhdnn.training.ridge import ElementBasis, Equations, equations
+from mhdnn.training.ridge import ElementBasis, Equations, equations, left_over
 
 console = Console()
 MOST_ATOMS = 20_000
@@ -157,7 +157,7 @@ def kept(potential: Potential, basis: ElementBasis, data: StoreDataModule, part:
     bytes_of_a_row = 4 * basis.coordinates.shape[1] * (1 + len(potential.function_scale))
     most = max(1, min(MOST_DISPLACED // num_atoms, MOST_BYTES // (bytes_of_a_row * len(families))))
     generator, first, result = np.random.default_rng(0), 0, []
-    for batch in residuals(potential, batches):
+    for batch in (left_over(batch, predict(potential, batch.geometry)) for batch in batches):
         last = first + batch.geometry.num_structures
         blocks = []
         for block, most_error in zip(
@@ -181,17 +181,6 @@ def largest_errors(loss: Loss, batch: Batch) -> list[torch.Tensor]:
         own = ones * given.energy, given.stress * volume, ones * given.force
         limits = [torch.minimum(limit, least) for limit, least in zip(limits, own, strict=True)]
     return limits
-
-
-def residuals(potential: Potential, batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Batches whose labels are what the potential leaves over."""
-    for batch in batches:
-        found, labels = predict(potential, batch.geometry), batch.labels
-        yield batch.with_labels(
-            energy=labels.energy - found.energy,
-            forces=labels.forces - found.forces,
-            stress=labels.stress - batch.geometry.stress(found.virial),
-        )
 
 
 def best_change(training: list[Kept], validation: list[Kept]) -> tuple[torch.Tensor | None, float]:

@@ -29,7 +29,7 @@ from mhdnn.structure import Batch, Geometry
 from mhdnn.training.charges import fit_charge_scaling
 from mhdnn.training.domain import fit_charge_range, fit_domain, forget_functions, training_set
 from mhdnn.training.offsets import SourceOffsets, atomic_numbers_of, composition_of, sources_in
-from mhdnn.training.ridge import fit_linear_part
+from mhdnn.training.ridge import fit_linear_part, left_over
 
 console = Console()
 
@@ -201,13 +201,7 @@ def fit_repulsion(potential: Potential, fractions: Mapping[str, Any], known: tor
 
 def without_known(potential: Potential, batches: Iterable[Batch]) -> Iterator[Batch]:
     """Batches with energies, forces and stress of what the network has to learn."""
-    for batch in batches:
-        known, labels = predict_known(potential, batch.geometry), batch.labels
-        yield batch.with_labels(
-            energy=labels.energy - known.energy,
-            forces=labels.forces - known.forces,
-            stress=labels.stress - batch.geometry.stress(known.virial),
-        )
+    return (left_over(batch, predict_known(potential, batch.geometry)) for batch in batches)
 
 
 OFFSET_SCALE = 100.0

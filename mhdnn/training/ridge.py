@@ -11,7 +11,7 @@ import torch
 from mhdnn.errors import DataError
 from mhdnn.networks import AtomicNetwork
 from mhdnn.potential import Potential
-from mhdnn.prediction import SeenAtoms, predict
+from mhdnn.prediction import Prediction, SeenAtoms, predict
 from mhdnn.segments import segment_sum
 from mhdnn.structure import VOIGT, Batch, Geometry
 from mhdnn.training.least_squares import NUM_FOLDS, choose_penalty, least_squares
@@ -95,6 +95,16 @@ def fit_linear_part(
     with torch.no_grad():
         potential.short_range.network.linear_weight.copy_(basis.weights(solution[:num_unknowns]))
     return LinearFit(penalty, solution[num_unknowns:])
+
+
+def left_over(batch: Batch, found: Prediction) -> Batch:
+    """A batch whose labels are what a prediction leaves of them."""
+    labels = batch.labels
+    return batch.with_labels(
+        energy=labels.energy - found.energy,
+        forces=labels.forces - found.forces,
+        stress=labels.stress - batch.geometry.stress(found.virial),
+    )
 
 
 def refit_energies(potential: Potential, batches: Iterable[Batch]) -> None:
