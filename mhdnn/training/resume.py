@@ -12,7 +12,7 @@ from mhdnn.typed import shown
 STATES = ("optimizer_states", "lr_schedulers", "loops", "epoch", "global_step")
 """What a training goes on from, beside the weights."""
 HARMLESS = (
-    "name", "report", "weights", "init", "resume", "resume_changed", "logger",
+    "name", "report", "weights", "final_fit", "init", "resume", "resume_changed", "logger",
     "data.train", "data.validation", "data.test", "data.num_workers", "data.cache_megabytes",
     "trainer.enable_progress_bar", "trainer.enable_model_summary",
     "trainer.log_every_n_steps", "trainer.num_sanity_val_steps", "trainer.accelerator",
