@@ -9,6 +9,8 @@
 - an epoch of `mhdnn train experiment=sn_graphene`
 
 - TorchANI's functions in its CUDA kernels (benchmarks/gpu_peers.py), where they are installed
+- a step of LAMMPS with ``device cuda`` (benchmarks/gpu_lammps.py), where it is installed: neighbour lists and sums over
+  pairs are made by one process on the CPU
 
 Microseconds for each atom, median of repeated runs, the device waited for. Beside them the least time that moving the
 data takes: pair vectors and their gradient, indices and functions once, at the bandwidth that copying a tensor reaches
@@ -19,6 +21,7 @@ precision, without TF32. What doesn't fit into the memory is said.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import platform
 import statistics
@@ -30,6 +33,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import gpu_lammps
 import numpy as np
 import torch
 from ase.build import bulk
@@ -54,6 +58,7 @@ Record = dict[str, Any]
 CUTOFF = 5.5
 REPEATS, QUICK_REPEATS = (6, 16, 40, 50, 63), (4,)
 SALT_REPEATS, QUICK_SALT_REPEATS = (4, 8, 12), (2,)
+LAMMPS_REPEATS, QUICK_LAMMPS_REPEATS = (10, 25), (4,)
 METHODS = ("four_body", "contracted", "legendre", "wide", "narrow")
 SHIPPED = ("four_body", "contracted")  # with the network of the default
 MASS = 28.085 * 103.64269  # of silicon, eV fs²/Å²
@@ -162,6 +167,15 @@ def peers(device: str, number: int, budget: float) -> Iterator[Record]:
         return timed(energy_and_forces_of_peer(positions, pairs, 14, CUTOFF), device, budget)
 
     yield _record("energy and forces", head, measure)
+
+
+def lammps_steps(device: str, repeats: tuple[int, ...]) -> Iterator[Record]:
+    """Shipped functions in LAMMPS."""
+    for number in repeats if gpu_lammps.is_there() else ():
+        for method in SHIPPED:
+            head = {"method": method, "dtype": "float32", "atoms": 8 * number**3}
+            seconds = functools.partial(gpu_lammps.seconds_of_a_step, method, number, device)
+            yield _record("step of LAMMPS with `device cuda`", head, seconds)
 
 
 def md_step(potential: Potential, positions: torch.Tensor, lengths: torch.Tensor) -> Callable[[], None]:
@@ -279,6 +293,7 @@ def main() -> None:
     def all_records() -> Iterator[Record]:
         yield training_epoch(device, 1 if quick else 3, arguments.override)
         yield from salt(device, QUICK_SALT_REPEATS if quick else SALT_REPEATS, budget)
+        yield from lammps_steps(device, QUICK_LAMMPS_REPEATS if quick else LAMMPS_REPEATS)
         yield from peers(device, 4 if quick else 16, budget)
         yield from short_range(device, QUICK_REPEATS if quick else REPEATS, budget, speed, rates)
 

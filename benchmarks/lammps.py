@@ -69,6 +69,7 @@ SHIPPED_REPEATS = 10
 SALT_REPEATS = (4, 8, 11)
 GRAPHENE_REPEATS = (3, 9)
 GRAPHENE_ELEMENTS, GRAPHENE_CUTOFF = [3, 6, 50], 6.4
+UNGUARDED = "extrapolation off"
 QUIET = 1e-6
 """Scale of the networks' outputs: no forces to speak of."""
 COLUMNS = (
@@ -77,9 +78,9 @@ COLUMNS = (
 )  # fmt: skip
 INPUT = """\
 units metal
-atom_style {style}
+atom_style {atom_style}
 read_data atoms.data
-pair_style mhdnn extrapolation {extrapolation}
+pair_style mhdnn {style}
 pair_coeff * * {model} {elements}
 neighbor 1.0 bin
 neigh_modify every 1 delay 0 check yes
@@ -157,13 +158,16 @@ def write_model(atoms: Atoms, charges: bool, path: Path, settings: dict[str, Any
     save_model(potential, path, metadata_of(potential, settings, {}))
 
 
-def run(case: Case, ranks: int, folder: Path, extrapolation: str = "off", threads: int = 1) -> dict[str, Any]:
-    """Steps in LAMMPS; microseconds for each atom and step."""
-    style = "charge" if case.charges else "atomic"
-    write(folder / "atoms.data", case.atoms, format="lammps-data", atom_style=style, masses=True)
+def run(case: Case, ranks: int, folder: Path, style: str = UNGUARDED, threads: int = 1) -> dict[str, Any]:
+    """Steps in LAMMPS; microseconds for each atom and step.
+
+    :param style: arguments of the pair style
+    """
+    atom_style = "charge" if case.charges else "atomic"
+    write(folder / "atoms.data", case.atoms, format="lammps-data", atom_style=atom_style, masses=True)
     elements = " ".join(sorted(set(case.atoms.symbols)))
     script = INPUT.format(
-        style=style, model=case.model, elements=elements, extrapolation=extrapolation, **numbers_of_steps(case)
+        atom_style=atom_style, style=style, model=case.model, elements=elements, **numbers_of_steps(case)
     )
     return run_script(case, script, ranks, folder, threads)
 
@@ -234,7 +238,7 @@ def measure_silicon(
     case = Case("silicon", functions, system.atoms, model, False, steps)
     alone = operators_alone(case, system, 0.5 if chosen.quick else 3.0)
     one, two = (run(case, ranks, folder) for ranks in (1, 2))
-    guarded = run(case, 1, folder, "warn")["us_per_atom_step"]
+    guarded = run(case, 1, folder, "extrapolation warn")["us_per_atom_step"]
     one |= {"guarded": guarded, **alone, "overhead": one["pair"] / alone["operators"] - 1.0}
     one |= with_threads(case, folder) | with_libtorch(case, chosen, folder)
     two["efficiency"] = one["us_per_atom_step"] / (2.0 * two["us_per_atom_step"])

