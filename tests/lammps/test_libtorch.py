@@ -10,9 +10,7 @@ from tests.lammps.conftest import ELEMENTS
 from tests.lammps.runs import evaluate
 
 pytestmark = pytest.mark.slow
-GPU = pytest.param(
-    "cuda", marks=[pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")]
-)
+GPU = pytest.param("cuda", marks=[pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")])
 on_each_device = pytest.mark.parametrize("device", ["cpu", GPU])
 DOUBLE, MESH, SINGLE = 1e-12, 1e-10, 1e-5
 REPULSION = {"inner": 0.5, "outer": 1.0}
