@@ -9,6 +9,7 @@ x. The linear part can be fitted directly (ridge regression) before training sta
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import nn
@@ -70,11 +71,13 @@ class AtomicNetwork(nn.Module):
     """What a potential needs of its network.
 
     :param linear_weight: weights of the linear part, empty without one
+    :param linear_change: what of them the last fit of a training has added (`mhdnn.training.final_fit`)
     :param output_scale: energy scale of the perceptron's output, eV
     """
 
     linear_skip: bool
     linear_weight: torch.Tensor
+    linear_change: torch.Tensor
     output_scale: torch.Tensor
 
     def linear_table(self) -> torch.Tensor:
@@ -84,6 +87,10 @@ class AtomicNetwork(nn.Module):
     def linear_blocks(self) -> torch.Tensor:
         """Weights w of each number of the table, shape (num_blocks, 1 + num_functions)."""
         return self.linear_weight.view(self.linear_table().shape[1], -1)
+
+    def trained_blocks(self) -> torch.Tensor:
+        """`linear_blocks` as gradient descent has left them, from which further training begins."""
+        return (self.linear_weight - self.linear_change).view_as(self.linear_blocks())
 
     def linear_energies(self, products: torch.Tensor, element_index: torch.Tensor) -> torch.Tensor:
         r""":math:`\mathbf w\cdot\mathbf t_{Z_i}\otimes[1, G_i]`, shape (num_atoms,), eV.
@@ -97,6 +104,11 @@ class AtomicNetwork(nn.Module):
         """`linear_energies` of functions."""
         products = nn.functional.linear(functions, self.linear_blocks()[:, 1:])
         return self.linear_energies(products, element_index)
+
+
+def with_linear_change(network: nn.Module, state: dict[str, torch.Tensor], prefix: str, *_: object) -> None:
+    """Hook of `load_state_dict`: of older files is not known what their last fit has added."""
+    state.setdefault(f"{prefix}linear_change", torch.zeros_like(cast(AtomicNetwork, network).linear_change))
 
 
 class SharedNetwork(AtomicNetwork):
@@ -124,6 +136,8 @@ class SharedNetwork(AtomicNetwork):
         self.linear_skip = linear_skip
         num_linear = (1 + num_functions) * (1 + num_species_features) if linear_skip else 0
         self.linear_weight = nn.Parameter(torch.zeros(num_linear), requires_grad=linear_skip)
+        self.register_buffer("linear_change", torch.zeros(num_linear))
+        self.register_load_state_dict_pre_hook(with_linear_change)
         self.register_buffer("output_scale", torch.ones(()))
 
     def linear_table(self) -> torch.Tensor:
@@ -193,6 +207,8 @@ class PerElementNetwork(AtomicNetwork):
         self.linear_skip = linear_skip
         num_linear = (1 + num_functions) * num_elements if linear_skip else 0
         self.linear_weight = nn.Parameter(torch.zeros(num_linear), requires_grad=linear_skip)
+        self.register_buffer("linear_change", torch.zeros(num_linear))
+        self.register_load_state_dict_pre_hook(with_linear_change)
         self.register_buffer("output_scale", torch.ones(()))
 
     def linear_table(self) -> torch.Tensor:

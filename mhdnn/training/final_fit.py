@@ -8,7 +8,7 @@ potential leaves over is linear in these weights; ridge regression finds their c
           \bigl\langle(\Delta_{ks} - R_{ks}w)^2\bigr\rangle + \lambda|w|^2,
 
 with the remaining errors :math:`\Delta` of the structures s in energy and virial per atom and in forces (k), means over
-their components, the weights u of the structures, and forces counting four times (:math:`n_k`). The noise
+their components, the weights u of the structures, and energies and forces counting four times (:math:`n_k`). The noise
 :math:`\sigma` is that of the structure's family (`mhdnn.structure.family_of`): its root mean square error before, drawn
 towards that of all where a family is small. So hot structures, whose errors the functions can't mend, don't drown those
 at rest, nor the worst of a family the others: it is a step towards the least :math:`\sum un\log(1 +
@@ -17,6 +17,9 @@ https://doi.org/10.1080/03610927708827533). The penalty :math:`\lambda` is that 
 validation set, and if no fit makes it less, nothing is changed; without validation set it is that of least squares
 between parts of the training set. Labels whose weight in the loss is zero don't count, nor do errors beyond its
 thresholds, if it has any.
+
+The change stands in the network (`AtomicNetwork.linear_change`): a training that starts from the potential begins
+without it.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ from mhdnn.prediction import predict
 from mhdnn.structure import Batch
 from mhdnn.training.least_squares import NUM_FOLDS, PENALTIES, choose_penalty, least_squares
 from mhdnn.training.loss import Loss
-from mhdnn.training.ridge import ElementBasis, Equations, equations, left_over
+from mhdnn.training.ridge import ElementBasis, Equations, change_linear_part, equations, left_over
 
 console = Console()
 MOST_ATOMS = 20_000
@@ -46,7 +49,7 @@ MOST_BYTES = 2**28
 """Of the equations."""
 LEAST_NOISE = torch.tensor([1e-5, 1e-4, 1e-3], dtype=torch.float64)
 """Of energies and virials per atom, eV, and of forces, eV/Å: labels are hardly better."""
-COUNTS = torch.tensor([1.0, 1.0, 4.0], dtype=torch.float64)
+COUNTS = torch.tensor([4.0, 1.0, 4.0], dtype=torch.float64)
 """What energy, virial and forces of a structure count."""
 OWN_NOISE = 3.0
 """Structures of a family whose noise is half its own, half that of all."""
@@ -65,9 +68,7 @@ def fit_linear_part_again(potential: Potential, data: StoreDataModule, loss: Los
         training, validation = (kept(potential, basis, data, part, loss) for part in ("train", "validation"))
         solution, left = best_change(training, validation)
         if solution is not None:
-            with torch.no_grad():
-                weight = potential.short_range.network.linear_weight
-                weight.add_(basis.weights(solution).to(weight))
+            change_linear_part(potential.short_range.network, basis.weights(solution))
     name = "validation" if validation else "training"
     console.print(f"linear part fitted anew: loss of the {name} set {left - 1:+.0%}")
 

@@ -57,10 +57,10 @@ def finish(
     training = provenance(data, initial.path if initial else None)
     if isinstance(module, PotentialModule) and module.offsets is not None:
         training["offsets"] = settle_offsets(potential, module.offsets, data)
-    if config.final_fit and initial is None:
+    if config.final_fit:
         fit_linear_part_again(potential, data, build_loss(config.loss))
-    elif config.final_fit and data.fractions is not None:  # most steps have seen but a part
-        refit_energies(potential, data.batches("train"))
+        if data.fractions is not None:  # most steps have seen but a part
+            refit_energies(potential, data.batches("train"))
     complete_domain(potential, data, charges_changed=stage.trains_charges)
     fit_uncertainty(potential, data)
     save_model(potential, model_path, metadata_of(potential, module.settings, training))

@@ -131,8 +131,14 @@ def refit_energies(potential: Potential, batches: Iterable[Batch]) -> None:
     system = least_squares(rows[0].shape[1])
     system.add(torch.cat(rows), torch.cat(targets), 0)
     solution = system.solve(REFIT_PENALTY * rows[0].shape[1] / num_equations)
+    change_linear_part(network, basis.weights(solution))
+
+
+def change_linear_part(network: AtomicNetwork, change: torch.Tensor) -> None:
+    """Add something to the linear weights that a further training begins without."""
     with torch.no_grad():
-        network.linear_weight.add_(basis.weights(solution))
+        network.linear_weight.add_(change.to(network.linear_weight))
+        network.linear_change.add_(change.to(network.linear_change))
 
 
 def weighted_equations(

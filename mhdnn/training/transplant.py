@@ -1,6 +1,8 @@
 r"""Weights of a potential in one for more elements.
 
-For structures of the old elements the new potential is the old one, to round-off. A new element starts as a copy of
+For structures of the old elements the new potential is the old one, to round-off, but without what the last fit of its
+linear part has added (`mhdnn.training.final_fit`): that makes weights large which few structures determine, and
+structures of another kind begin with large errors. A new element starts as a copy of
 the **relative** among the old ones that is the most like it: with its row of every table of elements, and with the
 weights of the functions of its density. So an alloy of silicon begins with germanium as an isotope of silicon, which
 further training makes another element of.
@@ -193,14 +195,14 @@ def copy_network(old: AtomicNetwork, new: AtomicNetwork, elements: Elements, fun
         for row, origin in enumerate(elements.origin):
             copy_perceptron(old.perceptrons[origin], new.perceptrons[row], functions)
         if old.linear_skip:
-            blocks = columns_of(old.linear_blocks(), functions, first=1)[elements.origin]
+            blocks = columns_of(old.trained_blocks(), functions, first=1)[elements.origin]
             new.linear_weight.copy_(blocks.flatten())
         return
     assert isinstance(old, SharedNetwork)
     assert isinstance(new, SharedNetwork)
     copy_perceptron(old.perceptron, new.perceptron, functions)
     if old.linear_skip:
-        new.linear_weight.copy_(columns_of(old.linear_blocks(), functions, first=1).flatten())
+        new.linear_weight.copy_(columns_of(old.trained_blocks(), functions, first=1).flatten())
     copy_species(old, new, elements)
 
 

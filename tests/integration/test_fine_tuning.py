@@ -72,8 +72,10 @@ def test_a_new_element(trained, emt_store, with_silver, tmp_path):
     assert new["all"]["force_mae_ev_per_angstrom"] < 0.5 * np.abs(forces).mean()
 
 
-def test_without_a_step_the_model_is_what_it_was(trained, emt_store, with_silver, tmp_path):
-    """Ranges and errors are those of the new data, energies and forces of the old structures are not touched."""
+def test_without_a_step_the_model_is_what_gradient_descent_left(trained, emt_store, with_silver, tmp_path):
+    """Ranges and errors are those of the new data, energies and forces of the old structures are not touched; a model
+    file begins without its last fit, as the checkpoint.
+    """
     more = [
         "trainer.max_epochs=1",
         "optimizer.lr=1e-12",
@@ -81,10 +83,14 @@ def test_without_a_step_the_model_is_what_it_was(trained, emt_store, with_silver
         "dtype=float32",
         "final_fit=false",
     ]
-    fine_tune(tmp_path / "run", trained / "checkpoints/last.ckpt", [emt_store, with_silver], *more)
-    errors = json.loads((tmp_path / "run/forgotten.json").read_text())["validation, emt.h5"]
+    starts, errors = {"checkpoint": trained / "checkpoints/last.ckpt", "model": trained / "model.pt"}, {}
+    for name, start in starts.items():
+        fine_tune(tmp_path / name, start, [emt_store, with_silver], *more)
+        errors[name] = json.loads((tmp_path / name / "forgotten.json").read_text())["validation, emt.h5"]
     for key in ("energy_mae_mev_per_atom", "force_mae_ev_per_angstrom"):
-        assert errors["after"][key] == pytest.approx(errors["before"][key], rel=1e-3)
+        assert errors["checkpoint"]["after"][key] == pytest.approx(errors["checkpoint"]["before"][key], rel=1e-3)
+        assert errors["model"]["after"][key] == pytest.approx(errors["checkpoint"]["after"][key], rel=1e-3)
+    assert errors["model"]["before"] != errors["model"]["after"]
 
 
 @pytest.mark.parametrize(

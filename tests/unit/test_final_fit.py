@@ -76,10 +76,12 @@ def test_another_linear_part_is_found_again(tmp_path, monkeypatch, validated, fe
     data = learned(tmp_path, teacher, many, [COLD] * 24, split)
     student, fresh = student_of(teacher), rattled(30)[24:]
     before = errors(student, teacher, fresh)
+    blocks = student.short_range.network.linear_blocks().detach().clone()
     fit_linear_part_again(student, data, LOSS)
     after = errors(student, teacher, fresh)
     assert after[0] < 0.01 * before[0]
     assert after[1] < 0.05 * before[1]
+    torch.testing.assert_close(student.short_range.network.trained_blocks(), blocks)
 
 
 def test_families_without_noise_are_not_drowned_by_others(tmp_path):
@@ -178,9 +180,9 @@ def test_equations_are_in_units_of_noise(tmp_path):
     found = noise.of([COLD, HOT, "unseen"])
     np.testing.assert_allclose(found, torch.stack([cold, hot, of_all]), rtol=1e-8)
     variances = torch.stack([cold] * 3 + [hot] * 2).square()
-    expected = (by_hand / (variances + by_hand) * torch.tensor([1.0, 1.0, 4.0])).sum()
+    expected = (by_hand / (variances + by_hand) * torch.tensor([4.0, 1.0, 4.0])).sum()
     targets = torch.cat([part.weighted(noise)[1] for part in parts])
     assert float(targets.square().sum()) == pytest.approx(float(expected), rel=1e-8)
     nothing = torch.zeros(parts[0].blocks[0].rows.shape[1], 1, dtype=torch.float64)
-    cauchy = (torch.log1p(by_hand / variances) * torch.tensor([1.0, 1.0, 4.0])).sum()
+    cauchy = (torch.log1p(by_hand / variances) * torch.tensor([4.0, 1.0, 4.0])).sum()
     assert float(sum(part.losses(noise, nothing) for part in parts)) == pytest.approx(float(cauchy), rel=1e-8)

@@ -10,6 +10,7 @@ from mhdnn.factory import build_potential
 from mhdnn.prediction import predict
 from mhdnn.training import transplant as module
 from mhdnn.training.optimization import lengthen_steps
+from mhdnn.training.ridge import change_linear_part
 from mhdnn.training.transplant import Elements, relative_of, rows_of_new_elements, scale_functions, transplant
 from tests.builders import (
     behler_settings,
@@ -89,6 +90,18 @@ def test_old_elements_have_the_old_energies(name):
     transplant(old, new, elements)
     geometry = geometry_of(mixed(elements.old), mixed(elements.old, 1))
     assert_same(predict(new, geometry), predict(old, geometry))
+
+
+@pytest.mark.parametrize("name", ["contracted", "one network each", "ensemble"])
+def test_what_the_last_fit_has_added_is_left_out(name):
+    old, new, elements = both(name)
+    geometry = geometry_of(mixed(elements.old))
+    expected = predict(old, geometry)
+    network = old.short_range.network
+    change_linear_part(network, torch.linspace(-1.0, 1.0, len(network.linear_weight), dtype=torch.float64))
+    assert not torch.allclose(predict(old, geometry).forces, expected.forces)
+    transplant(old, new, elements)
+    assert_same(predict(new, geometry), expected)
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "atomic number"])
