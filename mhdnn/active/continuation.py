@@ -13,8 +13,8 @@ from mhdnn.errors import ConfigError
 from mhdnn.properties.journal import Journal, differences_of, read_journal
 from mhdnn.properties.report import plain
 
-FINAL = "final training"
-"""In the name of a step of the last training."""
+FINAL = "final"
+"""In the names of steps of trainings with the last settings, and of their explorations."""
 
 
 @contextmanager
@@ -66,9 +66,10 @@ def opened(path: Path, settings: dict[str, Any], changed: bool) -> tuple[Journal
 def of_last_exploration(results: dict[str, Any]) -> list[str]:
     """Steps of the last exploration and of what was not chosen after it; none if it has been followed."""
     rounds = [int(key.split()[1].rstrip(":")) for key in results if key.startswith("round")]
-    last = max((one for one in rounds if f"round {one}: training" in results), default=None)
+    trainings = ("training", f"{FINAL} training")
+    last = max((one for one in rounds if any(f"round {one}: {name}" in results for name in trainings)), default=None)
     if last is None or results.get(f"round {last + 1}: selection", {}).get("num"):
         return []
-    kept = [f"round {last}: {name}" for name in ("pool", "selection", "labels", "training set", "training")]
-    own = [key for key in results if key.startswith(f"round {last}: ") and key not in kept and FINAL not in key]
+    kept = [f"round {last}: {name}" for name in ("pool", "selection", "labels", "training set", *trainings)]
+    own = [key for key in results if key.startswith(f"round {last}: ") and key not in kept]
     return own + [key for key in results if key.startswith(f"round {last + 1}: ")]

@@ -1,5 +1,8 @@
 """`mhdnn learn`: sample, label, train, explore, select, and again, until the model is trusted along its trajectories.
 
+A plan may have further settings for the last, longer training. Its model is what will be used, so it explores, too:
+where it isn't trusted, further rounds follow, of such trainings alone.
+
 Everything stands in one folder: ``test.h5``, and for each round ``round_NN`` with its pool, its labels, all labels so
 far, the training and the trajectories. What is finished is kept in ``journal.json``; the same command continues.
 """
@@ -25,7 +28,7 @@ from mhdnn.active.calculation import mark_of
 from mhdnn.active.continuation import FINAL, alone_in, opened
 from mhdnn.active.exploration import TOTAL_CHARGE, check_start, explore, limit_of, read_frames
 from mhdnn.active.label import label
-from mhdnn.active.learning_report import Round, in_words, write_report
+from mhdnn.active.learning_report import Round, write_report
 from mhdnn.active.plan import Plan, identity, without_runs
 from mhdnn.active.recipes import Ingredients, parse
 from mhdnn.active.sample import candidates
@@ -46,8 +49,8 @@ from mhdnn.training.uncertainty import FEWEST_ATOMS, FEWEST_STRUCTURES
 START = "start"
 """Group of the structures that everything starts from."""
 TEST = "test"
-FINAL_FOLDER = "final"
-"""Of the last training, in that of its round."""
+RUN_FOLDER, FINAL_FOLDER = "run", "final"
+"""Of a training and of one with the last settings, in that of its round."""
 
 
 class Learning:
@@ -96,20 +99,21 @@ class Learning:
         """`run`, in a folder of its own."""
         write_text_atomically(self.folder / "calculator.yaml", yaml.safe_dump(self.plan.settings))
         rounds: list[Round] = []
-        reason = ""
-        while not reason:
-            number = len(rounds)
-            if number == 0:
-                self.begin()
-            self.acquire(number)
-            rounds.append(self.look(number, self.train(number)))
+        number, is_final, is_over = 0, False, False
+        self.begin()
+        while not is_over:
+            if number not in {one.number for one in rounds}:
+                self.acquire(number)
+            rounds.append(self.look(number, is_final))
             reason = self.reason_to_stop(rounds[-1])
-            report = write_report(self.folder, rounds, reason or "goes on", self.plan)
+            is_over = bool(reason) and is_final == bool(self.plan.final)
+            report = write_report(self.folder, rounds, reason if is_over else "goes on", self.plan)
+            if reason and not is_over:
+                self.tell(f"goes on with `final`: {reason}")
+                number, is_final = max(number, self.last_labelled()), True  # those of earlier settings asked for more
+            else:
+                number += 1
         self.tell(f"stopped: {reason}")
-        final = self.finish(rounds[-1])
-        if final is not None:
-            report = write_report(self.folder, rounds, reason, self.plan, final)
-            self.tell(f"final training: test: {in_words(final)}")
         self.tell(f"model:  {self.folder / 'model.pt'}")
         self.tell(f"report: {report}")
         return report
@@ -122,9 +126,16 @@ class Learning:
         shutil.rmtree(self.place(number) / "run", ignore_errors=True)
 
     def forget_final(self) -> None:
-        """Leave a last training with other settings, which can't go on with these."""
+        """Leave trainings with other last settings, which can't go on with these, and what they have explored."""
         for folder in self.folder.glob(f"round_*/{FINAL_FOLDER}"):
             shutil.rmtree(folder)
+        for name in [name for name in self.journal.results if re.match(rf"round \d+: {FINAL}", name)]:
+            del self.journal.results[name]
+
+    def last_labelled(self) -> int:
+        """Number of the last round that has labels."""
+        found = [re.fullmatch(r"round (\d+): labels", name) for name in self.journal.results]
+        return max(int(match[1]) for match in found if match)
 
     def place(self, number: int) -> Path:
         """Folder of a round."""
@@ -204,14 +215,23 @@ class Learning:
                     writer.append(record.structure, record.dispersion, part)
         return counts
 
-    def train(self, number: int) -> Path:
-        """Train on all labels so far, or continue; returns the model file."""
-        folder, settings = self.place(number) / "run", self.plan.training
-        if self.plan.warm and number:
-            before = self.place(number - 1) / "run" / "model.pt"
+    def train(self, number: int, is_final: bool) -> Errors:
+        """Train on all labels so far, or continue; returns the errors on the test set."""
+        folder, settings = self.run_of(number, is_final), self.plan.training
+        if is_final:
+            settings = [*settings, *self.plan.final]
+        elif self.plan.warm and number:
+            before = self.run_of(number - 1, False) / "model.pt"
             settings = [*(text for text in settings if not text.startswith("init=")), f"init={quoted(before)}"]
-        self.step(f"round {number}: training", lambda: self.trained(number, folder, settings))
-        return self.published(folder)
+        name = f"round {number}: {words_of(is_final)}training"
+        found = self.step(name, lambda: self.trained(number, folder, settings))
+        write_atomically(self.folder / "model.pt", (folder / "model.pt").read_bytes())
+        errors: Errors = found["errors"]
+        return errors
+
+    def run_of(self, number: int, is_final: bool) -> Path:
+        """Folder of a training."""
+        return self.place(number) / (FINAL_FOLDER if is_final else RUN_FOLDER)
 
     def trained(self, number: int, folder: Path, settings: list[str]) -> dict[str, Any]:
         """Train, or continue, on the labels up to a round; returns the errors on the test set."""
@@ -224,48 +244,35 @@ class Learning:
         errors = json.loads((folder / "errors.json").read_text(encoding="utf-8"))
         return {"errors": errors[TEST]}
 
-    def published(self, folder: Path) -> Path:
-        """The model file of a training, copied to where the last one is."""
-        write_atomically(self.folder / "model.pt", (folder / "model.pt").read_bytes())
-        return folder / "model.pt"
-
-    def finish(self, last: Round) -> Errors | None:
-        """The last training, with settings of its own, if the plan has one: its errors on the test set."""
-        if not self.plan.final:
-            return None
-        folder = self.place(last.number) / FINAL_FOLDER
-        settings = [*self.plan.training, *self.plan.final]
-        name = f"round {last.number}: {FINAL} {json.dumps(settings)}"
-        found = self.step(name, lambda: self.trained(last.number, folder, settings))
-        self.published(folder)
-        errors: Errors = found["errors"]
-        return errors
-
-    def look(self, number: int, model: Path) -> Round:
-        """Explore with the model of a round; what is to be told of the round."""
-        explored = self.step(f"round {number}: exploration", lambda: self.explored(number, model))
+    def look(self, number: int, is_final: bool) -> Round:
+        """Train and explore with the model; what is to be told of the round."""
+        errors = self.train(number, is_final)
+        name = f"round {number}: {words_of(is_final)}exploration"
+        explored = self.step(name, lambda: self.explored(number, is_final))
         results = self.journal.results
         labels = [results[f"round {one}: labels"] for one in range(number + 1)]
         result = Round(
             number,
+            is_final,
             sum(one["num_labelled"] for one in labels),
             results["test: labels"]["num_labelled"],
             results["test: labels"]["num"] + sum(one["num"] for one in labels),
-            results[f"round {number}: training"]["errors"],
+            errors,
             explored["limit"],
             explored["trajectories"],
         )
-        self.tell(f"round {number}: {result}")
+        self.tell(f"{result}")
         return result
 
-    def explored(self, number: int, model: Path) -> dict[str, Any]:
+    def explored(self, number: int, is_final: bool) -> dict[str, Any]:
         """All trajectories of a round, each of which is a step of its own."""
-        settings = self.plan.exploration
-        limit = self.step(f"round {number}: limit", lambda: {"limit": limit_of(settings, model)})["limit"]
+        settings, model = self.plan.exploration, self.run_of(number, is_final) / "model.pt"
+        head = f"round {number}: {words_of(is_final)}"
+        limit = self.step(f"{head}limit", lambda: {"limit": limit_of(settings, model)})["limit"]
         trajectories = {}
         for index, name in enumerate(self.starts()):
-            compute = partial(self.run_trajectory, number, index, model, limit)
-            trajectories[name] = self.step(f"round {number}: {name}", compute)
+            compute = partial(self.run_trajectory, number, is_final, index, limit)
+            trajectories[name] = self.step(f"{head}{name}", compute)
         return {"limit": limit, "trajectories": trajectories}
 
     def starts(self) -> dict[str, tuple[int, float, int]]:
@@ -274,14 +281,19 @@ class Learning:
         all_of_them = product(range(len(self.structures)), settings.temperatures, range(settings.trajectories))
         return {f"structure {one[0]}, {one[1]:g} K, {one[2]}": one for one in all_of_them}
 
-    def run_trajectory(self, number: int, index: int, model: Path, limit: float) -> dict[str, Any]:
+    def run_trajectory(self, number: int, is_final: bool, index: int, limit: float) -> dict[str, Any]:
         """Run a trajectory, write its frames, and tell how far it went and where they are."""
         place, temperature, repetition = list(self.starts().values())[index]
-        generator = np.random.default_rng([self.plan.seed, number, index])
+        model = self.run_of(number, is_final) / "model.pt"
+        generator = np.random.default_rng([self.plan.seed, number, index, *([1] if is_final else [])])
         found = explore(self.structures[place], model, self.plan.exploration, temperature, limit, generator)
         file = f"{place:02d}_{temperature:g}K_{repetition}.extxyz"
-        found.write(self.place(number) / "exploration" / file)
+        found.write(self.trajectories_of(number, is_final) / file)
         return found.summary(limit) | {"file": file, "temperature": temperature}
+
+    def trajectories_of(self, number: int, is_final: bool) -> Path:
+        """Folder of what a round has met."""
+        return self.place(number) / f"{words_of(is_final).replace(' ', '_')}exploration"
 
     def reason_to_stop(self, last: Round) -> str:
         """Why no further round follows `last`; empty if one does."""
@@ -305,10 +317,10 @@ class Learning:
 
         def select_some() -> dict[str, Any]:
             num = min(self.plan.selection.num, self.plan.max_labels - last.num_computed)
-            before = self.place(last.number)
             if not self.step(f"round {number}: pool", write_pool)["num"]:
                 return {"num": 0}
-            model, known = before / "run/model.pt", before / "train.h5"
+            model = self.run_of(last.number, last.is_final) / "model.pt"
+            known = self.place(last.number) / "train.h5"
             return {"num": len(select(place / "pool.h5", model, num, known, place / "selected.h5"))}
 
         return self.step(f"round {number}: selection", select_some)
@@ -316,11 +328,16 @@ class Learning:
     def met(self, last: Round) -> Iterator[Structure]:
         """What the next round can choose from: frames of the trajectories of the last, and candidates by recipes."""
         for one in last.trajectories.values():
-            for frame in read_frames(self.place(last.number) / "exploration" / one["file"]):
+            for frame in read_frames(self.trajectories_of(last.number, last.is_final) / one["file"]):
                 yield structure_from_atoms(bare(frame), group=f"exploration/{one['temperature']:g}K")
         num = self.plan.exploration.candidates
         if num:
             yield from self.sampled(num, self.plan.seed + 2 + last.number, without_runs(self.plan.sample.recipe))
+
+
+def words_of(is_final: bool) -> str:
+    """What is of trainings with the last settings, in names of steps."""
+    return f"{FINAL} " if is_final else ""
 
 
 def bare(atoms: Atoms) -> Atoms:

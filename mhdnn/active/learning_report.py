@@ -9,7 +9,6 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from mhdnn.active.plan import Plan
 from mhdnn.evaluation.errors import ENERGY, FORCE, Errors, Quantity
@@ -25,6 +24,7 @@ from mhdnn.files import write_text_atomically
 class Round:
     """What is to be told of a round.
 
+    :param is_final: whether its training has the last settings
     :param num_labels: that training and validation have
     :param num_test: structures of the test set
     :param num_computed: structures that the oracle was asked for so far, failures and the test set included
@@ -34,6 +34,7 @@ class Round:
     """
 
     number: int
+    is_final: bool
     num_labels: int
     num_test: int
     num_computed: int
@@ -57,10 +58,16 @@ class Round:
         """Whether all did."""
         return self.num_trusted == len(self.trajectories)
 
+    @property
+    def name(self) -> str:
+        """Its number, and whether its training is one of the last."""
+        return f"{self.number}, final" if self.is_final else f"{self.number}"
+
     def __str__(self) -> str:
         return (
-            f"{self.num_labels} labels, test: {in_words(self.errors)}; {self.num_trusted} of {len(self.trajectories)} "
-            f"trajectories trusted, largest grade {self.largest_grade:.3g}, limit {self.limit:.3g} eV/Å"
+            f"round {self.name}: {self.num_labels} labels, test: {in_words(self.errors)}; {self.num_trusted} of "
+            f"{len(self.trajectories)} trajectories trusted, largest grade {self.largest_grade:.3g}, limit "
+            f"{self.limit:.3g} eV/Å"
         )
 
 
@@ -72,11 +79,10 @@ def in_words(errors: Errors) -> str:
     )
 
 
-def write_report(folder: Path, rounds: Sequence[Round], reason: str, plan: Plan, final: Errors | None = None) -> Path:
+def write_report(folder: Path, rounds: Sequence[Round], reason: str, plan: Plan) -> Path:
     """Write report.html and its picture rounds.png; returns the path of the page.
 
     :param reason: why the loop has stopped, or that it goes on
-    :param final: errors of the last training, if there is one with settings of its own
     """
     picture = save_figure(rounds_figure(rounds), folder / "rounds.png")
     last = rounds[-1]
@@ -88,14 +94,14 @@ def write_report(folder: Path, rounds: Sequence[Round], reason: str, plan: Plan,
         "computed": f"{last.num_computed} structures of at most {plan.max_labels}",
         "model": str(folder / "model.pt"),
     }
-    by_round = {str(one.number): one.errors for one in rounds} | ({} if final is None else {"final": final})
+    by_round = {one.name: one.errors for one in rounds}
     parts = [
         ("summary", "Summary", html_table(["", ""], list(summary.items()), text_columns=2)),
         ("rounds", "Rounds", html_figure(picture.read_bytes(), "Errors and grades of each round") + _rounds(rounds)),
         ("errors", "Errors on the test set", errors_table("Round", by_round)),
         ("exploration", "Exploration of the last round", _trajectories(last)),
     ]
-    maps = [_map(folder, one.number) for one in rounds[1:]]
+    maps = [_map(folder, number) for number in sorted({one.number for one in rounds} - {0})]
     if any(maps):
         parts.append(("selection", "What was chosen", f'<div class="figures">\n{"".join(maps)}</div>'))
     page = html_page(
@@ -112,7 +118,7 @@ def _rounds(rounds: Sequence[Round]) -> str:
     heads = ["Round", "Labels", "Computed", "Trajectories trusted", "Largest grade (eV/Å)", "Limit (eV/Å)"]
     rows = [
         (
-            str(one.number), one.num_labels, one.num_computed, f"{one.num_trusted} of {len(one.trajectories)}",
+            one.name, one.num_labels, one.num_computed, f"{one.num_trusted} of {len(one.trajectories)}",
             one.largest_grade, one.limit,
         )
         for one in rounds
@@ -141,13 +147,13 @@ def rounds_figure(rounds: Sequence[Round]) -> Figure:
     force, energy, grades = figure.subplots(1, 3)
     for axes, quantity, color in ((force, FORCE, PALETTE[0]), (energy, ENERGY, PALETTE[2])):
         _draw_errors(axes, rounds, quantity, color)
-    numbers = [one.number for one in rounds]
+    numbers = range(len(rounds))
     grades.plot(numbers, [one.largest_grade for one in rounds], "o-", color=PALETTE[1], label="largest grade")
     grades.plot(numbers, [one.limit for one in rounds], "s--", color=PALETTE[0], label="limit")
     grades.set_yscale("log")
     grades.yaxis.set_major_formatter(PlainLogFormatter())
     grades.yaxis.set_minor_formatter(PlainLogFormatter(labelOnlyBase=False, minor_thresholds=(1.0, 0.3)))
-    grades.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    grades.set_xticks(numbers, [one.name.replace(", ", "\n") for one in rounds])
     grades.legend(frameon=False, fontsize=9)
     style_axes(grades)
     label_axes(grades, "Round", "Grade (eV/Å)")

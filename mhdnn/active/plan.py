@@ -135,8 +135,8 @@ class Plan:
     :ivar folder: where everything is written
     :ivar training: settings of `mhdnn train`, as in [trainer.max_epochs=100, descriptor=contracted]
     :ivar warm: whether a training starts from the model of the round before (`init` of `mhdnn train`), not from nothing
-    :ivar final: further settings of one more training on all labels at the end, as in [trainer.max_epochs=300]; none if
-        empty
+    :ivar final: further settings of the last training, as in [trainer.max_epochs=300]; where its model isn't trusted,
+        further rounds follow, of such trainings alone; none if empty
     :ivar validation: part of the labels that validates each training, and calibrates its expected errors
     :ivar max_rounds: trainings, at most
     :ivar max_labels: calculations of the oracle, those of the test set included, at most

@@ -162,23 +162,54 @@ def checkpoint_of(folder, number, part):
 def test_the_last_training_has_settings_of_its_own(learned, capsys):
     before = {key: value for key, value in journal_of(learned).items() if "exploration" in key}
     present = json.loads((learned / "learning/journal.json").read_text())["settings"]["exploration"]
-    changes = ["final=[trainer.max_epochs=30]", f"exploration={json.dumps(present)}", "changed=true"]
-    plan = read_plan(learned / "plan.yaml", changes)
-    Learning(plan).run()
-    assert "final training: test: energy RMSE" in capsys.readouterr().out
-    results = journal_of(learned)
-    assert {key: value for key, value in results.items() if "exploration" in key} == before
+    changes = [
+        "final=[trainer.max_epochs=30]", f"exploration={json.dumps(present)}", "max_rounds=1", "changed=true",
+    ]  # fmt: skip
+    Learning(read_plan(learned / "plan.yaml", changes)).run()
+    assert "goes on with `final`: `max_rounds`" in capsys.readouterr().out
+    results, folder = journal_of(learned), learned / "learning"
+    assert {key: value for key, value in results.items() if key in before} == before
     (name,) = (key for key in results if "final training" in key)
-    number = int(name.split()[1][:-1])
-    folder = learned / "learning"
+    number = max(int(key.split()[1][:-1]) for key in before)
+    assert name == f"round {number}: final training"  # of all labels that there are
+    assert len(results[f"round {number}: final exploration"]["trajectories"]) == 2
     assert (folder / "model.pt").read_bytes() == (folder / f"round_{number:02d}/final/model.pt").read_bytes()
     checkpoints = [checkpoint_of(folder, number, part) for part in ("run", "final")]
     assert [read_checkpoint(path)["epoch"] for path in checkpoints] == [9, 29]
     assert results[name]["errors"] != results[f"round {number}: training"]["errors"]
-    assert ">final<" in (folder / "report.html").read_text()
+    assert f">{number}, final<" in (folder / "report.html").read_text()
     changes[0] = "final=[trainer.max_epochs=20, optimizer.lr=2e-3]"  # nothing that the one before could go on with
     Learning(read_plan(learned / "plan.yaml", changes)).run()
     assert read_checkpoint(checkpoint_of(folder, number, "final"))["epoch"] == 19
+
+
+@pytest.mark.slow
+def test_the_last_model_must_be_trusted_too(tmp_path, capsys):
+    """Those of the first settings are trusted whatever they meet, those of the last never."""
+    changes = ["final=[trainer.max_epochs=2]", "max_rounds=2", "exploration.steps=60", "selection.num=4"]
+
+    class Lenient(Learning):
+        def explored(self, number, is_final):
+            found = super().explored(number, is_final)
+            for one in found["trajectories"].values():
+                one["is_trusted"] = not is_final
+            return found
+
+    Lenient(read_plan(write_plan(tmp_path), changes)).run()
+    told, results, folder = capsys.readouterr().out, journal_of(tmp_path), tmp_path / "learning"
+    assert "goes on with `final`: converged" in told
+    assert "stopped: `max_rounds`: 2 rounds are done" in told
+    trainings = [key for key in results if key.endswith("training")]
+    assert trainings == ["round 0: training", "round 0: final training", "round 1: final training"]
+    assert results["round 1: labels"]["num"] == 4
+    met = {tuple(atoms.positions.ravel()) for path in folder.glob("round_00/final_exploration/*.extxyz")
+           for atoms in ase.io.iread(path)}  # fmt: skip
+    chosen = StoreReader(folder / "round_01/labels.h5")
+    assert all(tuple(structure.positions.ravel()) in met for structure in chosen)
+    assert (folder / "model.pt").read_bytes() == (folder / "round_01/final/model.pt").read_bytes()
+    files = {path: path.stat().st_mtime_ns for path in folder.rglob("*.h5")}
+    Lenient(read_plan(tmp_path / "plan.yaml", changes)).run()
+    assert files == {path: path.stat().st_mtime_ns for path in folder.rglob("*.h5")}
 
 
 @pytest.mark.slow
