@@ -12,8 +12,8 @@ from mhdnn.training.initial_model import InitialModel
 console = Console()
 REPLAY = 3.0
 """Known structures in an epoch for each new one (docs/benchmarks.md has what was tried)."""
-LEAST_REPLAY = 60
-"""Of known structures in an epoch."""
+LEAST_REPLAY = 250
+"""Of known structures in an epoch: with so few it takes seconds, and less of them is forgotten."""
 
 
 def replay_known(model: InitialModel, data: StoreDataModule) -> None:

@@ -59,7 +59,7 @@ def finish(
         training["offsets"] = settle_offsets(potential, module.offsets, data)
     if config.final_fit:
         fit_linear_part_again(potential, data, build_loss(config.loss))
-        if data.fractions is not None:  # most steps have seen but a part
+        if initial is not None:  # whose energies are what is forgotten first
             refit_energies(potential, data.batches("train"))
     complete_domain(potential, data, charges_changed=stage.trains_charges)
     fit_uncertainty(potential, data)
