@@ -21,6 +21,7 @@ from ase.md.verlet import VelocityVerlet
 
 from mhdnn.active.plan import Exploration
 from mhdnn.active.recipes import nearest_of
+from mhdnn.data.ase_bridge import TOTAL_CHARGE
 from mhdnn.deploy.calculator import MHDNNCalculator
 from mhdnn.deploy.guard import ExtrapolationWarning
 from mhdnn.errors import ConfigError, ModelError, NotFiniteError
@@ -32,7 +33,6 @@ GRADE, STEP = "grade", "step"
 """In the info of frames: eV/Å, and their number."""
 LEAST_LIMIT = 0.02
 """eV/Å: where the training set is known better than this, nothing depends on more."""
-TOTAL_CHARGE = "total_charge"
 COMPLETE, UNCERTAIN, CLOSE, NOT_FINITE = "complete", "uncertain", "atoms too close", "not finite"
 """How a trajectory ends."""
 

@@ -21,12 +21,11 @@ from typing import Any
 
 import numpy as np
 import yaml
-from ase import Atoms
 from rich.console import Console
 
 from mhdnn.active.calculation import mark_of
 from mhdnn.active.continuation import FINAL, alone_in, opened
-from mhdnn.active.exploration import TOTAL_CHARGE, check_start, explore, limit_of, read_frames
+from mhdnn.active.exploration import check_start, explore, limit_of, read_frames
 from mhdnn.active.label import label
 from mhdnn.active.learning_report import Round, write_report
 from mhdnn.active.plan import Plan, identity, without_runs
@@ -34,7 +33,7 @@ from mhdnn.active.recipes import Ingredients, parse
 from mhdnn.active.sample import candidates
 from mhdnn.active.select import select
 from mhdnn.arguments import read_structures
-from mhdnn.data.ase_bridge import structure_from_atoms
+from mhdnn.data.ase_bridge import bare, structure_from_atoms
 from mhdnn.data.store import StoreReader
 from mhdnn.data.writer import StoreWriter
 from mhdnn.errors import ConfigError
@@ -338,15 +337,6 @@ class Learning:
 def words_of(is_final: bool) -> str:
     """What is of trainings with the last settings, in names of steps."""
     return f"{FINAL} " if is_final else ""
-
-
-def bare(atoms: Atoms) -> Atoms:
-    """A copy without labels, remarks and constraints; the total charge stays."""
-    result = atoms.copy()
-    result.set_constraint()
-    result.info = {key: value for key, value in atoms.info.items() if key == TOTAL_CHARGE}
-    result.arrays = {key: atoms.arrays[key].copy() for key in ("numbers", "positions")}
-    return result
 
 
 def validation_of(num_atoms: np.ndarray, part: float, generator: np.random.Generator, is_first: bool) -> set[int]:

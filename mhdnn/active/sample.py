@@ -17,7 +17,7 @@ from rich.console import Console
 
 from mhdnn.active.label import read_settings
 from mhdnn.active.recipes import Ingredients, Recipe, has_run, nearest_of, parse, rattle
-from mhdnn.data.ase_bridge import structure_from_atoms
+from mhdnn.data.ase_bridge import bare, structure_from_atoms
 from mhdnn.data.writer import StoreWriter
 from mhdnn.errors import ConfigError, PropertyError
 from mhdnn.properties.calculators import resolve_calculator
@@ -91,7 +91,7 @@ def candidates(
         small = 0.0 if recipe.moves_all_atoms() else rattled
         generator = np.random.default_rng([seed, number])
         atoms = _candidate(start, recipe, turn, small, nearest, generator)
-        yield structure_from_atoms(atoms, group=recipe.group(turn))
+        yield structure_from_atoms(bare(atoms), group=recipe.group(turn))
 
 
 def _candidate(

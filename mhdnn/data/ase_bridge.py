@@ -15,6 +15,8 @@ from mhdnn.errors import DataError
 from mhdnn.structure import VOIGT, Structure, cell_volume
 
 GROUP_KEYS = ("group", "config_type")
+TOTAL_CHARGE = "total_charge"
+"""In atoms' info."""
 WEIGHT_KEYS = ("weight", "config_weight")
 """Of atoms' info: the weight of the structure in the loss, and MACE's name of it."""
 
@@ -84,6 +86,12 @@ def structure_from_atoms(
     return record_from_atoms(atoms, keys, group, name).structure
 
 
+def bare(atoms: Atoms) -> Atoms:
+    """The atoms where they are, and their total charge: no labels, group or constraints, which are of other places."""
+    info = {key: value for key, value in atoms.info.items() if key == TOTAL_CHARGE}
+    return Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info=info)
+
+
 def atoms_from_structure(structure: Structure) -> Atoms:
     """ASE's atoms, with the labels in a `SinglePointCalculator` and group, total charge and weight in info."""
     atoms = Atoms(
@@ -95,7 +103,7 @@ def atoms_from_structure(structure: Structure) -> Atoms:
     if structure.group:
         atoms.info["group"] = structure.group
     if structure.total_charge is not None:
-        atoms.info["total_charge"] = structure.total_charge
+        atoms.info[TOTAL_CHARGE] = structure.total_charge
     if structure.weight is not None:
         atoms.info["weight"] = structure.weight
     names = ("energy", "forces", "stress", "charges")

@@ -11,7 +11,7 @@ source scripts/environment.sh
 
 folder="${1:-runs/tin_graphene}"
 prepare_environment
-[[ -f "$folder/apart.extxyz" ]] || python scripts/learn/tin_graphene_structures.py "$folder"
+[[ -f "$folder/apart.h5" ]] || python scripts/learn/tin_graphene_structures.py "$folder"
 
 # a model of the bundled set and of what is labelled; dispersion stands beside it
 train() {  # NAME [STORE ...]
@@ -22,10 +22,6 @@ train() {  # NAME [STORE ...]
     mhdnn train experiment=sn_graphene data.dispersion=false "data.train=[$stores]" "hydra.run.dir=$folder/$name"
 }
 
-as_dataset() {  # NAME NUMBER: structures as they are
-    mhdnn data sample "$folder/$1.extxyz" "$folder/$1.h5" num="$2" recipe=rattle:0 rattled=0
-}
-
 label() {  # NAME
     [[ -f "$folder/$1_labelled.h5" ]] || OMP_NUM_THREADS=1 mhdnn data label "$folder/$1.h5" \
         calculator=mhdnn.properties.corrected:CorrectedCalculator settings=scripts/learn/tin_graphene_gpaw.yaml \
@@ -33,11 +29,8 @@ label() {  # NAME
 }
 
 train before
-if [[ ! -f "$folder/chosen.h5" ]]; then
-    as_dataset pool 80
-    mhdnn data select "$folder/pool.h5" "$folder/before/model.pt" num=30 output="$folder/chosen.h5"
-fi
-[[ -f "$folder/apart.h5" ]] || as_dataset apart 2
+[[ -f "$folder/chosen.h5" ]] \
+    || mhdnn data select "$folder/pool.h5" "$folder/before/model.pt" num=30 output="$folder/chosen.h5"
 label chosen
 label apart
 train after "$folder/chosen_labelled.h5" "$folder/apart_labelled.h5"

@@ -2,18 +2,21 @@
 
     python scripts/learn/tin_graphene_structures.py FOLDER
 
-The slabs are those of data/sn_graphene_interface.extxyz, none of whose points is among the candidates. `pool.extxyz`
-has both together, `apart.extxyz` each alone.
+The slabs are those of data/sn_graphene_interface.extxyz, none of whose points is among the candidates. `pool.h5` has
+both together, `apart.h5` each alone, without labels.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-import ase.io
 import numpy as np
 from ase import Atoms
+
+from mhdnn.data.ase_bridge import structure_from_atoms
+from mhdnn.data.writer import StoreWriter
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -32,28 +35,31 @@ def slabs() -> tuple[Atoms, Atoms]:
     sheet, tin = wide_sheet(LATTICE), tin_layer(1, LATTICE)
     tin.set_cell([*tin.cell[:2], [0, 0, HEIGHT]])
     tin.positions[:, 2] += sheet.positions[0, 2]
-    for atoms in (sheet, tin):
-        atoms.info["group"] = GROUP
     return sheet, tin
 
 
 def pool(generator: np.random.Generator) -> list[Atoms]:
-    """The array ``slab`` says which atoms belong together."""
+    """Both together, at random."""
     edges, result = np.geomspace(*GAPS, NUM + 1), []
     for gap in generator.uniform(edges[:-1], edges[1:]):
         sheet, tin = slabs()
         tin.positions += [*(generator.uniform(size=2) @ sheet.cell[:2, :2]), gap]
-        atoms = sheet + tin
-        atoms.set_array("slab", np.repeat([1, 2], [len(sheet), len(tin)]))
-        result.append(atoms)
+        result.append(sheet + tin)
     return result
+
+
+def write(path: Path, structures: Iterable[Atoms]) -> None:
+    """A dataset without labels."""
+    with StoreWriter(path, {"source": "scripts/learn/tin_graphene_structures.py"}) as writer:
+        for atoms in structures:
+            writer.append(structure_from_atoms(atoms, group=GROUP))
 
 
 def main(folder: Path) -> None:
     """Write both files."""
     folder.mkdir(parents=True, exist_ok=True)
-    ase.io.write(folder / "pool.extxyz", pool(np.random.default_rng(SEED)))
-    ase.io.write(folder / "apart.extxyz", slabs())
+    write(folder / "pool.h5", pool(np.random.default_rng(SEED)))
+    write(folder / "apart.h5", slabs())
 
 
 if __name__ == "__main__":
