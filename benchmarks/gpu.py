@@ -58,7 +58,7 @@ Record = dict[str, Any]
 CUTOFF = 5.5
 REPEATS, QUICK_REPEATS = (6, 16, 40, 50, 63), (4,)
 SALT_REPEATS, QUICK_SALT_REPEATS = (4, 8, 12), (2,)
-LAMMPS_REPEATS, QUICK_LAMMPS_REPEATS = (10, 25), (4,)
+LAMMPS_REPEATS = (10, 25)
 METHODS = ("four_body", "contracted", "legendre", "wide", "narrow")
 SHIPPED = ("four_body", "contracted")  # with the network of the default
 MASS = 28.085 * 103.64269  # of silicon, eV fs²/Å²
@@ -171,7 +171,7 @@ def peers(device: str, number: int, budget: float) -> Iterator[Record]:
 
 def lammps_steps(device: str, repeats: tuple[int, ...]) -> Iterator[Record]:
     """Shipped functions in LAMMPS."""
-    for number in repeats if gpu_lammps.is_there() else ():
+    for number in repeats if device == "cuda" and gpu_lammps.is_there() else ():
         for method in SHIPPED:
             head = {"method": method, "dtype": "float32", "atoms": 8 * number**3}
             seconds = functools.partial(gpu_lammps.seconds_of_a_step, method, number, device)
@@ -293,7 +293,7 @@ def main() -> None:
     def all_records() -> Iterator[Record]:
         yield training_epoch(device, 1 if quick else 3, arguments.override)
         yield from salt(device, QUICK_SALT_REPEATS if quick else SALT_REPEATS, budget)
-        yield from lammps_steps(device, QUICK_LAMMPS_REPEATS if quick else LAMMPS_REPEATS)
+        yield from lammps_steps(device, LAMMPS_REPEATS)
         yield from peers(device, 4 if quick else 16, budget)
         yield from short_range(device, QUICK_REPEATS if quick else REPEATS, budget, speed, rates)
 

@@ -109,7 +109,7 @@ class Learning:
             report = write_report(self.folder, rounds, reason if is_over else "goes on", self.plan)
             if reason and not is_over:
                 self.tell(f"goes on with `final`: {reason}")
-                number, is_final = max(number, self.last_labelled()), True  # those of earlier settings asked for more
+                number, is_final = self.begin_of_final(number), True
             else:
                 number += 1
         self.tell(f"stopped: {reason}")
@@ -131,8 +131,12 @@ class Learning:
         for name in [name for name in self.journal.results if re.match(rf"round \d+: {FINAL}", name)]:
             del self.journal.results[name]
 
-    def last_labelled(self) -> int:
-        """Number of the last round that has labels."""
+    def begin_of_final(self, number: int) -> int:
+        """Round of the first training with the last settings: a given one, or the last for which earlier ones of such
+        settings have asked for labels.
+        """
+        if f"round {number}: {FINAL} training" in self.journal.results:
+            return number
         found = [re.fullmatch(r"round (\d+): labels", name) for name in self.journal.results]
         return max(int(match[1]) for match in found if match)
 
