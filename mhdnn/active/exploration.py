@@ -1,4 +1,4 @@
-r"""Molecular dynamics with a model, ended where it is no longer trusted; the structures on the way are candidates.
+r"""Molecular dynamics and relaxations with a model, ended where it is no longer trusted; what they meet are candidates.
 
 The **grade** of a structure is the largest expected error of a force (`mhdnn.uncertainty`), eV/Å. Up to the limit the
 model is trusted. A trajectory goes on above it and ends at a multiple of it, at a number that is none, or where atoms
@@ -18,6 +18,7 @@ import numpy as np
 from ase import Atoms, units
 from ase.md.md import MolecularDynamics
 from ase.md.verlet import VelocityVerlet
+from ase.optimize import FIRE
 
 from mhdnn.active.plan import Exploration
 from mhdnn.active.recipes import nearest_of
@@ -33,6 +34,10 @@ GRADE, STEP = "grade", "step"
 """In the info of frames: eV/Å, and their number."""
 LEAST_LIMIT = 0.02
 """eV/Å: where the training set is known better than this, nothing depends on more."""
+DISPLACED = 0.1
+"""Å: standard deviation by which a relaxation begins beside its structure, which may be a saddle point."""
+RELAXED = 0.02
+"""eV/Å: largest force where a relaxation ends."""
 COMPLETE, UNCERTAIN, CLOSE, NOT_FINITE = "complete", "uncertain", "atoms too close", "not finite"
 """How a trajectory ends."""
 
@@ -99,18 +104,18 @@ def explore(
 ) -> Trajectory:
     """One trajectory from a structure, with momenta of the temperature; constraints of the atoms hold.
 
+    :param temperature: K; 0: a relaxation
     :param limit: grade up to which the model is trusted, eV/Å
     """
     atoms, result = start.copy(), Trajectory()
     atoms.info = {key: value for key, value in start.info.items() if key == TOTAL_CHARGE}
     atoms.calc = MHDNNCalculator(model)
-    atoms.set_momenta(thermal_momenta(atoms, temperature, generator))
-    integrator = _integrator(atoms, settings, temperature, generator)
+    moved = _moved(atoms, settings, temperature, generator)
     before: Atoms | None = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExtrapolationWarning)  # the grade says it
         for step in range(settings.steps + 1):
-            grade = _grade_after(integrator, atoms, 0 if step == 0 else 1)
+            grade = _grade_after(moved, atoms, 0 if step == 0 else 1)
             frame = _frame(atoms, grade, step)
             result.ended = _end(atoms, grade, step, settings, limit)
             if np.isfinite(grade):
@@ -121,25 +126,44 @@ def explore(
             if step % settings.interval == 0 or (was_trusted and grade > limit):
                 result.frames.append(frame)
             before = frame
+            if temperature == 0 and np.linalg.norm(atoms.get_forces(), axis=1).max() < RELAXED:
+                break
     if before is not None and (not result.frames or result.frames[-1] is not before):
         result.frames.append(before)
     result.frames = [frame for frame in result.frames if nearest_of(frame, settings.nearest) >= settings.nearest]
     return result
 
 
-def _integrator(
+class Relaxation:
+    """Steps of FIRE, taken as those of dynamics."""
+
+    def __init__(self, atoms: Atoms) -> None:
+        self._optimizer = FIRE(atoms, logfile=None)
+
+    def run(self, num_steps: int) -> None:
+        """Go on."""
+        if num_steps > 0:
+            self._optimizer.run(fmax=RELAXED, steps=num_steps)
+
+
+def _moved(
     atoms: Atoms, settings: Exploration, temperature: float, generator: np.random.Generator
-) -> MolecularDynamics:
+) -> MolecularDynamics | Relaxation:
+    """What moves the atoms."""
+    if temperature == 0:
+        atoms.set_positions(atoms.positions + DISPLACED * generator.normal(size=atoms.positions.shape))
+        return Relaxation(atoms)
+    atoms.set_momenta(thermal_momenta(atoms, temperature, generator))
     if settings.ensemble == "nve":
         return VelocityVerlet(atoms, settings.time_step * units.fs)
     dynamics = Dynamics(temperature, time_step=settings.time_step, friction=settings.friction)
     return dynamics.integrator(atoms, generator)
 
 
-def _grade_after(integrator: MolecularDynamics, atoms: Atoms, num_steps: int) -> float:
+def _grade_after(moved: MolecularDynamics | Relaxation, atoms: Atoms, num_steps: int) -> float:
     """Grade after so many steps; infinite where the model has no number."""
     try:
-        integrator.run(num_steps)
+        moved.run(num_steps)
         atoms.get_forces()
     except NotFiniteError:
         return np.inf

@@ -66,9 +66,9 @@ class Testing:
 
 @dataclass(frozen=True)
 class Exploration:
-    """Molecular dynamics with the model of each round, from every structure at every temperature.
+    """Molecular dynamics with the model of each round, from every structure at every temperature; relaxations at 0 K.
 
-    :ivar temperatures: K
+    :ivar temperatures: K; at 0 a relaxation that begins 0.1 Å beside the structure
     :ivar trajectories: of each structure at each temperature
     :ivar steps: of each trajectory
     :ivar time_step: fs
@@ -82,7 +82,7 @@ class Exploration:
     :ivar candidates: structures by the recipes of `sample` that join the pool of each round
     """
 
-    temperatures: Annotated[list[Positive], NOT_EMPTY] = field(default_factory=lambda: [300.0, 600.0])
+    temperatures: Annotated[list[NotNegative], NOT_EMPTY] = field(default_factory=lambda: [0.0, 300.0, 600.0])
     trajectories: Count = 1
     steps: Count = 2000
     time_step: Positive = 1.0

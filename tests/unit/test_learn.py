@@ -15,6 +15,7 @@ import yaml
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
+from mhdnn import MHDNNCalculator
 from mhdnn.active import exploration
 from mhdnn.active.calculation import mark_of
 from mhdnn.active.continuation import alone_in
@@ -27,6 +28,7 @@ from mhdnn.data.store import StoreReader
 from mhdnn.deploy.export import read_checkpoint
 from mhdnn.errors import ConfigError
 from mhdnn.properties.calculators import resolve_calculator
+from mhdnn.properties.relaxation import relaxed
 from mhdnn.training.command import check_overrides, composed
 from tests.builders import structure_of
 
@@ -229,6 +231,22 @@ def test_a_trajectory_ends_where_the_model_is_lost(learned):
     assert not found.is_trusted(0.05)
     again = explore(bulk("Cu", cubic=True), model, settings, 1500.0, 0.05, np.random.default_rng(0))
     np.testing.assert_array_equal(again.grades, found.grades)
+
+
+@pytest.mark.slow
+def test_at_zero_kelvin_it_relaxes(learned):
+    """From beside the crystal to it, with the model's own minimum as ASE finds it from there."""
+    model, crystal = learned / "learning/model.pt", bulk("Cu", cubic=True)
+    found = explore(crystal, model, Exploration(steps=300, interval=10), 0.0, 10.0, np.random.default_rng(0))
+    assert found.ended == COMPLETE
+    assert len(found.grades) < 300
+    steps = [frame.info["step"] for frame in found.frames]
+    assert steps == [*range(0, len(found.grades) - 1, 10), len(found.grades) - 1]
+    last = relaxed(found.frames[0], MHDNNCalculator(model), 1e-3)
+    begin, end = (np.ptp((frame.positions - last.positions).round(6), axis=0).max() for frame in
+                  (found.frames[0], found.frames[-1]))  # fmt: skip
+    assert begin > 0.1
+    assert end < 0.02
 
 
 @pytest.mark.slow
