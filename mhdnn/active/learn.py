@@ -302,8 +302,9 @@ class Learning:
         """Why no further round follows `last`; empty if one does."""
         if last.is_trusted:
             return f"converged: no grade above {last.limit:.3g} eV/Å along {len(last.trajectories)} trajectories"
-        if last.number + 1 >= self.plan.max_rounds:
-            return f"`max_rounds`: {self.plan.max_rounds} rounds are done, and the model is not trusted everywhere"
+        kept = self.plan.final_rounds - 1 if self.plan.final and not last.is_final else 0
+        if last.number + 1 >= max(1, self.plan.max_rounds - kept):
+            return f"`max_rounds`: {last.number + 1} rounds are done, and the model is not trusted everywhere"
         if last.num_computed >= self.plan.max_labels:
             return f"`max_labels`: {last.num_computed} structures are computed, and the model is not trusted everywhere"
         if not self.chosen(last)["num"]:

@@ -20,7 +20,7 @@ from mhdnn.typed import NOT_EMPTY, Count, CountOrZero, NotNegative, Positive, Ra
 Element = Annotated[str, Rule(lambda value: value in atomic_numbers and value != "X", "the symbol of an element")]
 GIVEN = ("data.train", "data.validation", "data.test", "resume", "resume_changed", "hydra.run.dir")
 """Settings of a training that the loop gives itself."""
-MAY_CHANGE = ("folder", "max_rounds", "max_labels", "changed", "label.processes", "label.limit")
+MAY_CHANGE = ("folder", "max_rounds", "final_rounds", "max_labels", "changed", "label.processes", "label.limit")
 """Keys that may have other values when a loop continues: nothing that is there depends on them."""
 CHANGEABLE = ("training", "warm", "final", "validation", "exploration", "selection")
 """Keys that may have other values with ``changed=true``: what is done stays as it is."""
@@ -137,6 +137,7 @@ class Plan:
     :ivar warm: whether a training starts from the model of the round before (`init` of `mhdnn train`), not from nothing
     :ivar final: further settings of the last training, as in [trainer.max_epochs=300]; where its model isn't trusted,
         further rounds follow, of such trainings alone; none if empty
+    :ivar final_rounds: of max_rounds, how many are left for these
     :ivar validation: part of the labels that validates each training, and calibrates its expected errors
     :ivar max_rounds: trainings, at most
     :ivar max_labels: calculations of the oracle, those of the test set included, at most
@@ -154,6 +155,7 @@ class Plan:
     training: list[str] = field(default_factory=list)
     warm: bool = False
     final: list[str] = field(default_factory=list)
+    final_rounds: Count = 2
     validation: Annotated[float, Range(above=0, below=1)] = 0.15
     exploration: Exploration = Exploration()
     selection: Selection = Selection()

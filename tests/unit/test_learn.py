@@ -186,20 +186,21 @@ def test_the_last_training_has_settings_of_its_own(learned, capsys):
 
 
 @pytest.mark.slow
-def test_the_last_model_must_be_trusted_too(tmp_path, capsys):
-    """Those of the first settings are trusted whatever they meet, those of the last never."""
+@pytest.mark.parametrize(("first_is_trusted", "why"), [(True, "converged"), (False, "`max_rounds`: 1 rounds")])
+def test_the_last_model_must_be_trusted_too(tmp_path, capsys, first_is_trusted, why):
+    """Those of the first settings are trusted whatever they meet, or not, those of the last never: two rounds are left."""
     changes = ["final=[trainer.max_epochs=2]", "max_rounds=2", "exploration.steps=60", "selection.num=4"]
 
     class Lenient(Learning):
         def explored(self, number, is_final):
             found = super().explored(number, is_final)
             for one in found["trajectories"].values():
-                one["is_trusted"] = not is_final
+                one["is_trusted"] = first_is_trusted and not is_final
             return found
 
     Lenient(read_plan(write_plan(tmp_path), changes)).run()
     told, results, folder = capsys.readouterr().out, journal_of(tmp_path), tmp_path / "learning"
-    assert "goes on with `final`: converged" in told
+    assert f"goes on with `final`: {why}" in told
     assert "stopped: `max_rounds`: 2 rounds are done" in told
     trainings = [key for key in results if key.endswith("training")]
     assert trainings == ["round 0: training", "round 0: final training", "round 1: final training"]
