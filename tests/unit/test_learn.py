@@ -188,7 +188,7 @@ def test_the_last_training_has_settings_of_its_own(learned, capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize(("first_is_trusted", "why"), [(True, "converged"), (False, "`max_rounds`: 1 rounds")])
 def test_the_last_model_must_be_trusted_too(tmp_path, capsys, first_is_trusted, why):
-    """Those of the first settings are trusted whatever they meet, or never, as those of the last: two rounds are left."""
+    """Those of the first settings are trusted always, or never, those of the last never: two rounds are left."""
     changes = ["final=[trainer.max_epochs=2]", "max_rounds=2", "exploration.steps=60", "selection.num=4"]
 
     class Lenient(Learning):
