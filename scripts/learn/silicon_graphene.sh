@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A potential of Si(111) on graphene with lithium from a universal one: CHGNet with D3 labels what `mhdnn learn` chooses;
 # then both compute work of separation, gap curve, sliding and insertion energies, and LAMMPS runs molecular dynamics with the
-# potential. A quarter of an hour of one core.
+# potential. Half an hour of two cores.
 #
 #     scripts/learn/silicon_graphene.sh [FOLDER]     continues what is there; default: runs/silicon_graphene
 
