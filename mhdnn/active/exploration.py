@@ -22,7 +22,7 @@ from ase.optimize import FIRE
 
 from mhdnn.active.plan import Exploration
 from mhdnn.active.recipes import nearest_of
-from mhdnn.data.ase_bridge import TOTAL_CHARGE
+from mhdnn.data.ase_bridge import bare
 from mhdnn.deploy.calculator import MHDNNCalculator
 from mhdnn.deploy.guard import ExtrapolationWarning
 from mhdnn.errors import ConfigError, ModelError, NotFiniteError
@@ -108,7 +108,7 @@ def explore(
     :param limit: grade up to which the model is trusted, eV/Å
     """
     atoms, result = start.copy(), Trajectory()
-    atoms.info = {key: value for key, value in start.info.items() if key == TOTAL_CHARGE}
+    atoms.info = bare(start).info
     atoms.calc = MHDNNCalculator(model)
     moved = _moved(atoms, settings, temperature, generator)
     before: Atoms | None = None

@@ -16,7 +16,7 @@ from mhdnn.structure import VOIGT, Structure, cell_volume
 
 GROUP_KEYS = ("group", "config_type")
 TOTAL_CHARGE = "total_charge"
-"""In atoms' info."""
+"""Of atoms' info."""
 WEIGHT_KEYS = ("weight", "config_weight")
 """Of atoms' info: the weight of the structure in the loss, and MACE's name of it."""
 
@@ -88,7 +88,9 @@ def structure_from_atoms(
 
 def bare(atoms: Atoms) -> Atoms:
     """The atoms where they are, and their total charge: no labels, group or constraints, which are of other places."""
-    info = {key: value for key, value in atoms.info.items() if key == TOTAL_CHARGE}
+    search = LabelSearch({"results": {}, "info": atoms.info, "arrays": {}}, len(atoms), "structure")
+    total_charge = search.label(TOTAL_CHARGE, None, ())
+    info = {} if total_charge is None else {TOTAL_CHARGE: float(total_charge)}
     return Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info=info)
 
 

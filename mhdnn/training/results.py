@@ -23,7 +23,7 @@ from mhdnn.evaluation.table import print_errors
 from mhdnn.potential import Potential
 from mhdnn.training.assembly import provenance
 from mhdnn.training.domain import complete_domain
-from mhdnn.training.final_fit import fit_linear_part_again
+from mhdnn.training.final_fit import MOST_ATOMS, fit_linear_part_again
 from mhdnn.training.forgotten import by_file, tell_forgotten
 from mhdnn.training.initial_model import InitialModel
 from mhdnn.training.loss import build_loss
@@ -58,9 +58,10 @@ def finish(
     if isinstance(module, PotentialModule) and module.offsets is not None:
         training["offsets"] = settle_offsets(potential, module.offsets, data)
     if config.final_fit:
-        fit_linear_part_again(potential, data, build_loss(config.loss))
-        if initial is not None:  # whose energies are what is forgotten first
-            refit_energies(potential, data.batches("train"))
+        loss = build_loss(config.loss)
+        fit_linear_part_again(potential, data, loss)
+        if initial is not None and loss.energy_weight.end > 0:  # energies are what is forgotten first
+            refit_energies(potential, data.thinned(MOST_ATOMS)())
     complete_domain(potential, data, charges_changed=stage.trains_charges)
     fit_uncertainty(potential, data)
     save_model(potential, model_path, metadata_of(potential, module.settings, training))

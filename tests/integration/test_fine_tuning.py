@@ -93,6 +93,22 @@ def test_without_a_step_the_model_is_what_gradient_descent_left(trained, emt_sto
     assert errors["model"]["before"] != errors["model"]["after"]
 
 
+def test_energies_without_weight_do_not_count(trained, emt_store, tmp_path):
+    """Nor in the fits at the end: wrong ones leave the forces as they are."""
+    wrong, rng, errors = tmp_path / "wrong.h5", np.random.default_rng(0), []
+    source = StoreReader(emt_store)
+    with StoreWriter(wrong, source.attributes) as writer:
+        for number, structure in enumerate(source):
+            structure.energy += rng.normal()
+            writer.append(structure, split=None if source.split is None else source.split[number])
+    more = ["trainer.max_epochs=1", "loss.energy_weight.start=0", "loss.energy_weight.end=0"]
+    for store in (emt_store, wrong):
+        fine_tune(tmp_path / store.stem, trained / "model.pt", [store], *more)
+        found = json.loads((tmp_path / store.stem / "errors.json").read_text())["validation"]
+        errors.append(found["force_mae_ev_per_angstrom"])
+    assert errors[0] == pytest.approx(errors[1], rel=1e-6)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -224,9 +224,10 @@ def test_what_the_source_carries_is_not_of_the_candidates(tmp_path):
     """Labels under their usual names, and its group: both belong to where the atoms were."""
     crystal = bulk("Cu", cubic=True)
     crystal.info |= {"group": "best", "config_type": "best", "REF_energy": -3.0, "dft_energy": -3.0, "energy": -3.0}
-    crystal.info["stress"] = np.ones(6)
+    crystal.info |= {"stress": np.ones(6), "charge": 2.0}
     for name in ("forces", "REF_forces", "charges"):
         crystal.set_array(name, np.ones((4, 3) if "forces" in name else 4))
     for one in made(tmp_path, crystal, recipe=["rattle:0.05"], num=3):
         assert one.group == "rattle/0.05"
         assert [one.energy, one.forces, one.stress, one.charges] == [None] * 4
+        assert one.total_charge == 2.0
