@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import tempfile
 from dataclasses import dataclass, field
 
 from scripts.robustness.targets import Target
@@ -69,8 +70,13 @@ def run_batch(target: Target, count: int, seconds: float = SECONDS) -> Counts:
 
 def _run_worker(target: Target, counts: Counts, first: int, last: int, seconds: float) -> int:
     """One process, until it has done all or died; returns the number of the next file."""
+    with tempfile.TemporaryDirectory(prefix="mhdnn-robustness-") as folder:
+        return _watched(target, counts, first, last, seconds, folder)
+
+
+def _watched(target: Target, counts: Counts, first: int, last: int, seconds: float, folder: str) -> int:
     receiver, sender = PROCESSES.Pipe(duplex=False)
-    process = PROCESSES.Process(target=use_damaged, args=(target, first, last, seconds, sender))
+    process = PROCESSES.Process(target=use_damaged, args=(target, first, last, seconds, folder, sender))
     process.start()
     sender.close()
     current, finished = None, first

@@ -11,7 +11,6 @@ import random
 import resource
 import signal
 import sys
-import tempfile
 import warnings
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,29 +22,29 @@ from scripts.robustness.targets import Target
 MEMORY = 12 * 2**30
 
 
-def use_damaged(target: Target, first: int, last: int, seconds: float, pipe: Connection) -> None:
+def use_damaged(target: Target, first: int, last: int, seconds: float, folder: str, pipe: Connection) -> None:
     """Use the files FIRST to LAST - 1 of a target; runs in a process of its own.
 
     :param seconds: of the processor for each file; the time of others on the machine doesn't count
+    :param folder: empty; the caller removes it, since the process may die
     """
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     warnings.simplefilter("ignore")
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    with tempfile.TemporaryDirectory(prefix="mhdnn-robustness-") as folder:
-        inner = Path(folder) / "in"
-        inner.mkdir()
-        source = target.make(inner)
-        sound = {path: path.read_bytes() for path in sorted(inner.rglob("*")) if path.is_file()}
-        expected = target.use(source)
-        for number in range(first, last):
-            damaged = random.Random(f"{target.name} {number}").choice(list(sound))
-            damaged.write_bytes(mutated(sound[damaged], target.name, number))
-            pipe.send(("start", number, ""))
-            signal.setitimer(signal.ITIMER_PROF, seconds)
-            word, text = _outcome(target, source, expected)
-            signal.setitimer(signal.ITIMER_PROF, 0.0)
-            pipe.send((word, number, text))
-            damaged.write_bytes(sound[damaged])
+    inner = Path(folder) / "in"
+    inner.mkdir()
+    source = target.make(inner)
+    sound = {path: path.read_bytes() for path in sorted(inner.rglob("*")) if path.is_file()}
+    expected = target.use(source)
+    for number in range(first, last):
+        damaged = random.Random(f"{target.name} {number}").choice(list(sound))
+        damaged.write_bytes(mutated(sound[damaged], target.name, number))
+        pipe.send(("start", number, ""))
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        word, text = _outcome(target, source, expected)
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        pipe.send((word, number, text))
+        damaged.write_bytes(sound[damaged])
 
 
 def _outcome(target: Target, source: Path, expected: float) -> tuple[str, str]:
