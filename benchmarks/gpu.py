@@ -59,6 +59,7 @@ CUTOFF = 5.5
 REPEATS, QUICK_REPEATS = (6, 16, 40, 50, 63), (4,)
 SALT_REPEATS, QUICK_SALT_REPEATS = (4, 8, 12), (2,)
 LAMMPS_REPEATS = (10, 25)
+PEER_REPEATS = (16, 40)
 METHODS = ("four_body", "contracted", "legendre", "wide", "narrow")
 SHIPPED = ("four_body", "contracted")  # with the network of the default
 MASS = 28.085 * 103.64269  # of silicon, eV fs²/Å²
@@ -155,18 +156,14 @@ def short_range(
                     yield _record("step of molecular dynamics", head, lambda f=step: timed(f, device, budget), least)
 
 
-def peers(device: str, number: int, budget: float) -> Iterator[Record]:
+def peers(device: str, repeats: tuple[int, ...], budget: float) -> Iterator[Record]:
     """Other programs that are installed, with as many atoms as their memory allows easily."""
-    if not is_there(device):
-        return
-    positions, lengths = crystal(number, device, torch.float32)
-    pairs = pairs_on_device(positions, lengths, CUTOFF)
-    head = {"method": "TorchANI (27)", "dtype": "float32", "atoms": len(positions)}
-
-    def measure() -> float:
-        return timed(energy_and_forces_of_peer(positions, pairs, 14, CUTOFF), device, budget)
-
-    yield _record("energy and forces", head, measure)
+    for number in repeats if is_there(device) else ():
+        positions, lengths = crystal(number, device, torch.float32)
+        pairs = pairs_on_device(positions, lengths, CUTOFF)
+        head = {"method": "TorchANI (27)", "dtype": "float32", "atoms": len(positions)}
+        evaluate = energy_and_forces_of_peer(positions, pairs, 14, CUTOFF)
+        yield _record("energy and forces", head, lambda f=evaluate: timed(f, device, budget))
 
 
 def lammps_steps(device: str, repeats: tuple[int, ...]) -> Iterator[Record]:
@@ -294,7 +291,7 @@ def main() -> None:
         yield training_epoch(device, 1 if quick else 3, arguments.override)
         yield from salt(device, QUICK_SALT_REPEATS if quick else SALT_REPEATS, budget)
         yield from lammps_steps(device, LAMMPS_REPEATS)
-        yield from peers(device, 4 if quick else 16, budget)
+        yield from peers(device, QUICK_REPEATS if quick else PEER_REPEATS, budget)
         yield from short_range(device, QUICK_REPEATS if quick else REPEATS, budget, speed, rates)
 
     records: list[Record] = []
