@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from mhdnn.errors import OutputError
+from mhdnn.errors import ConfigError, OutputError
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -42,6 +45,30 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def alone_in(folder: Path, name: str) -> Iterator[None]:
+    """Keep other processes from working in a folder, which is made; the lock goes with the process, however it ends.
+
+    :param name: of the argument that says where the folder is
+    :raises ConfigError: if there is one
+    :raises OutputError: if nothing can be written there
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        stream = (folder / "lock").open("w")
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"`{name}`: expected a folder that no other process works in, got {folder}; wait for it, or choose "
+                "another"
+            ) from error
+        yield
 
 
 def unwritable(path: Path | str, error: Exception) -> OutputError:

@@ -10,9 +10,9 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -21,33 +21,26 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import (
-    BaseCalculator,
-    CalculatorError,
-    PropertyNotImplementedError,
-    SCFError,
-    all_changes,
-)
+from ase.calculators.calculator import BaseCalculator, PropertyNotImplementedError, SCFError, all_changes
 
 from mhdnn.data.ase_bridge import atoms_from_structure, record_from_atoms
 from mhdnn.data.schema import Record, validate_structure
 from mhdnn.data.store import StoreReader
-from mhdnn.errors import ConfigError, DataError, MHDNNError, UnconvergedError
+from mhdnn.errors import ConfigError, DataError, UnconvergedError
 from mhdnn.files import unwritable
 from mhdnn.properties.adapted import start_afresh
 from mhdnn.properties.calculators import resolve_calculator
 from mhdnn.properties.journal import fingerprint
 from mhdnn.structure import Structure
 
-FAILURES = (
-    MHDNNError, CalculatorError, NotImplementedError, ArithmeticError, ValueError, LookupError, RuntimeError, OSError,
-    TypeError, AttributeError, AssertionError, EOFError, MemoryError, subprocess.SubprocessError,
-)  # fmt: skip
-"""What foreign calculators and the programs that they start fail with; it is told, and the other structures go on."""
 OPTIONAL = ("free_energy", "stress", "charges")
 ARRAYS = ("forces", "stress", "charges")
-TIME_LIMIT, UNCONVERGED = "time limit", "unconverged"
+BEGUN = "begun"
+"""In lines of the journal that say nothing else; false where the user interrupted it."""
+TIME_LIMIT, UNCONVERGED, DIED = "time limit", "unconverged", "died"
 """Kinds of failures beside the names of errors."""
+MOST_BEGUN = 3
+"""Times that a structure is begun; if no process came to its end, the calculator is taken to end the process."""
 
 
 class TimeIsUp(BaseException):
@@ -62,6 +55,7 @@ class Calculation:
     :param settings: of what makes it, as JSON
     :param folder: absolute, of the journals and of what programs write
     :param limit: for each structure, s; None for any time
+    :param identity: of what computes the labels; results of others in the folder don't count
     """
 
     pool: Path
@@ -69,25 +63,28 @@ class Calculation:
     settings: str
     folder: Path
     limit: float | None = None
+    identity: str = ""
 
     def label(self, number: int) -> None:
         """Compute the labels of a structure of the pool, or why there are none, and keep them."""
         reader = StoreReader(self.pool)
         structure = reader[number]
         reader.close()
-        result = {"structure": number, "fingerprint": mark_of(structure)}
+        head = {"structure": number, "fingerprint": mark_of(structure), "calculator": self.identity}
+        append_line(self.folder, head | {BEGUN: True})
         try:
             with time_limit(self.limit):
-                record = self._computed(structure, number)
-            result |= labels_of(record)
+                result = labels_of(self._computed(structure, number))
+        except KeyboardInterrupt:
+            append_line(self.folder, head | {BEGUN: False})
+            raise
         except TimeIsUp:
-            result |= failure(TIME_LIMIT, f"took longer than {self.limit:g} s")
-        except FAILURES as error:
-            unconverged = isinstance(error, UnconvergedError | SCFError) or "Convergence" in type(error).__name__
-            result |= failure(UNCONVERGED if unconverged else type(error).__name__, str(error))
+            result = failure(TIME_LIMIT, f"took longer than {self.limit:g} s")
+        except (Exception, SystemExit) as error:  # whatever foreign code fails with, the other structures go on
+            result = failure(UNCONVERGED if is_unconverged(error) else type(error).__name__, str(error))
         if "failure" in result:
             made_calculator.cache_clear()  # it may be in any state
-        append_line(self.folder, result)
+        append_line(self.folder, head | result)
 
     def _computed(self, structure: Structure, number: int) -> Record:
         calculator = made_calculator(self.calculator, self.settings)
@@ -95,6 +92,12 @@ class Calculation:
         if hasattr(calculator, "directory"):  # programs of several processes write files of the same names
             calculator.directory = str(self.folder / f"calculations/{number:06d}")
         return computed(atoms_from_structure(structure), calculator)
+
+
+def is_unconverged(error: BaseException) -> bool:
+    """Whether an error says so; programs have classes of their own for it (GPAW: KohnShamConvergenceError)."""
+    names = [kind.__name__ for kind in type(error).__mro__]
+    return isinstance(error, UnconvergedError | SCFError) or any("Convergence" in name for name in names)
 
 
 @lru_cache(maxsize=1)
@@ -210,8 +213,34 @@ def append_line(folder: Path, result: dict[str, Any]) -> None:
         raise unwritable(path, error) from error
 
 
+def known_results(calculation: Calculation, marks: Sequence[str]) -> dict[int, dict[str, Any]]:
+    """What the journals say of structures; labels count before failures, later before earlier.
+
+    A structure that was begun `MOST_BEGUN` times and never came to an end has failed.
+
+    :param marks: of the structures (`mark_of`)
+    :return: by the positions of the structures
+    """
+    found: dict[str, dict[str, Any]] = {}
+    begun: Counter[str] = Counter()
+    for result in read_lines(calculation.folder):
+        mark = result["fingerprint"]
+        if result.get("calculator", calculation.identity) != calculation.identity:
+            continue
+        if BEGUN in result:
+            begun[mark] += 1 if result[BEGUN] else -1
+            continue
+        begun[mark] = 0
+        if mark not in found or "failure" in found[mark]:
+            found[mark] = result
+    for mark, count in begun.items():
+        if count >= MOST_BEGUN and mark not in found:
+            found[mark] = failure(DIED, f"the process ended {count} times while it was computed")
+    return {number: found[mark] for number, mark in enumerate(marks) if mark in found}
+
+
 def read_lines(folder: Path) -> Iterator[dict[str, Any]]:
-    """All results of all processes; what was cut is left out."""
+    """All lines of all processes, in the order of the files' times; what was cut is left out."""
     for path in sorted(folder.glob("labels-*.jsonl"), key=lambda path: path.stat().st_mtime_ns):
         for line in path.read_bytes().split(b"\n"):
             try:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +12,6 @@ from mhdnn.properties.report import plain
 
 FINAL = "final"
 """In the names of steps of trainings with the last settings, and of their explorations."""
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Keep other processes from working in a folder; the lock goes with the process, however it ends.
-
-    :raises ConfigError: if there is one
-    """
-    with (folder / "lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigError(
-                f"`folder`: expected one that no other process works in, got {folder}; wait for it, or choose another"
-            ) from error
-        yield
 
 
 def opened(path: Path, settings: dict[str, Any], changed: bool) -> tuple[Journal, list[str]]:

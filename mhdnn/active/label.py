@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from rich.console import Console
 
-from mhdnn.active.calculation import Calculation, failure, labelled, made_calculator, mark_of, read_lines
+from mhdnn.active.calculation import Calculation, failure, known_results, labelled, made_calculator, mark_of
 from mhdnn.data.convert import DispersionChoice
 from mhdnn.data.label_kinds import charge_scheme as kind_of_charges
 from mhdnn.data.label_kinds import energy_kind as kind_of_energy
@@ -20,7 +22,7 @@ from mhdnn.data.store import StoreReader
 from mhdnn.data.writer import StoreWriter
 from mhdnn.dispersion import DispersionCorrection
 from mhdnn.errors import ConfigError, DataError
-from mhdnn.files import write_text_atomically
+from mhdnn.files import alone_in, write_text_atomically
 from mhdnn.properties.calculators import description_of
 from mhdnn.properties.jobs import check_executor, run_jobs
 from mhdnn.properties.journal import Journal
@@ -29,6 +31,10 @@ SHOWN = 10
 """Failures that are printed; the file has all."""
 JOB = "job"
 """Kind of failure: a job of a cluster that died."""
+
+
+class NothingLabelledError(DataError):
+    """All structures of a pool have failed; the same command tries all of them again."""
 
 
 def label(
@@ -62,7 +68,7 @@ def label(
     :param processes: at the same time
     :param executor: processes (of this machine), cluster (jobs of the scheduler), or local (jobs on this machine)
     :param limit: longest time for a structure, s
-    :param retry: compute again what failed before
+    :param retry: compute again what failed before; that is done anyway where everything has failed
     :param code: attribute of the dataset
     :param functional: attribute of the dataset
     :param dispersion: correction that the labels hold, as in 'd3 bj pbe'; its part is kept
@@ -73,7 +79,7 @@ def label(
     :param slurm_partition: of the cluster's jobs
     :param timeout_minutes: of each job of the cluster
     :raises ConfigError: for settings that don't fit, or if the folder is of another calculator
-    :raises DataError: if no structure could be labelled
+    :raises NothingLabelledError: if no structure could be labelled
     """
     check_executor(executor)
     if processes < 1:
@@ -89,11 +95,14 @@ def label(
     folder = output.with_name(f"{output.name}.labels").absolute()
     words = json.dumps(read_settings(settings), sort_keys=True)
     calculation = Calculation(pool.absolute(), calculator, words, folder, limit)
-    described = describe(calculation)
-    jobs = {"slurm_partition": slurm_partition, "timeout_min": timeout_minutes}
-    results = compute(calculation, processes, executor, retry, {key: it for key, it in jobs.items() if it is not None})
-    attributes = {key: value for key, value in stated.items() if value is not None} | {"calculator": described}
-    write(calculation, results, output, attributes, kinds, choice)
+    with alone_in(folder, "output"):
+        described = describe(calculation)
+        calculation = replace(calculation, identity=hashlib.sha256((described + words).encode()).hexdigest()[:16])
+        jobs = {"slurm_partition": slurm_partition, "timeout_min": timeout_minutes}
+        given = {key: value for key, value in jobs.items() if value is not None}
+        results = compute(calculation, processes, executor, retry, given)
+        attributes = {key: value for key, value in stated.items() if value is not None} | {"calculator": described}
+        write(calculation, results, output, attributes, kinds, choice)
     return output
 
 
@@ -120,7 +129,7 @@ def describe(calculation: Calculation) -> str:
     :raises ConfigError: if the folder is of another calculation
     """
     made_calculator.cache_clear()
-    described = description_of(made_calculator(calculation.calculator, calculation.settings))
+    described = description_of(made_calculator(calculation.calculator, calculation.settings), calculation.calculator)
     journal = Journal(calculation.folder / "calculator.json", described | {"settings": calculation.settings})
     journal.get("calculator", lambda: calculation.calculator)
     return json.dumps(described, sort_keys=True)
@@ -142,29 +151,19 @@ def compute(
             'atoms.info["total_charge"] takes them as neutral',
             style="yellow", markup=False,
         )  # fmt: skip
-    known = known_results(calculation.folder, marks)
+    known = known_results(calculation, marks)
+    # where all have failed, the reason may be none of theirs (a licence, a disk)
+    retry = retry or (len(known) == len(marks) and all("failure" in result for result in known.values()))
     left = [number for number in range(len(marks)) if number not in known or (retry and "failure" in known[number])]
     if len(left) < len(marks):
         console.print(f"{len(marks) - len(left)} of {len(marks)} structures are known", markup=False)
     died = run_jobs(calculation.label, left, processes, executor, calculation.folder / "jobs", parameters, "labelling")
-    results = known_results(calculation.folder, marks)
+    results = known_results(calculation, marks)
     for position, reason in died.items():
         number = left[position]
         if number not in results or "failure" in results[number]:
             results[number] = failure(JOB, reason)
     return {number: result | {"group": groups[number]} for number, result in sorted(results.items())}
-
-
-def known_results(folder: Path, marks: list[str]) -> dict[int, dict[str, Any]]:
-    """What the journals say of these structures; labels count before failures, later before earlier."""
-    results: dict[int, dict[str, Any]] = {}
-    for result in read_lines(folder):
-        number = result["structure"]
-        if not number < len(marks) or result["fingerprint"] != marks[number]:
-            continue  # the pool has changed
-        if number not in results or "failure" in results[number]:
-            results[number] = result
-    return results
 
 
 def write(
@@ -177,7 +176,7 @@ def write(
 ) -> None:
     """The dataset, the list of failures, and what happened in words.
 
-    :raises DataError: if nothing was labelled
+    :raises NothingLabelledError: if nothing was labelled
     """
     failed = {number: result for number, result in results.items() if "failure" in result}
     listed = output.with_name(f"{output.stem}_failures.csv")
@@ -187,7 +186,9 @@ def write(
         listed.unlink(missing_ok=True)
     if len(failed) == len(results):
         first = next(iter(failed.values()))["failure"] if failed else {"kind": "none", "reason": "no structure"}
-        raise DataError(f"{calculation.pool}: no structure was labelled; the first: {first['kind']}: {first['reason']}")
+        raise NothingLabelledError(
+            f"{calculation.pool}: no structure was labelled; the first: {first['kind']}: {first['reason']}"
+        )
     reader = StoreReader(calculation.pool)
     with StoreWriter(output) as writer:
         for number, result in results.items():

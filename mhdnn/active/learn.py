@@ -24,9 +24,9 @@ import yaml
 from rich.console import Console
 
 from mhdnn.active.calculation import mark_of
-from mhdnn.active.continuation import FINAL, alone_in, opened
+from mhdnn.active.continuation import FINAL, opened
 from mhdnn.active.exploration import check_start, explore, limit_of, read_frames
-from mhdnn.active.label import label
+from mhdnn.active.label import NothingLabelledError, label
 from mhdnn.active.learning_report import Round, write_report
 from mhdnn.active.plan import Plan, identity, without_runs
 from mhdnn.active.recipes import Ingredients, parse
@@ -38,7 +38,7 @@ from mhdnn.data.store import StoreReader
 from mhdnn.data.writer import StoreWriter
 from mhdnn.errors import ConfigError
 from mhdnn.evaluation.errors import Errors
-from mhdnn.files import unwritable, write_atomically, write_text_atomically
+from mhdnn.files import alone_in, unwritable, write_atomically, write_text_atomically
 from mhdnn.properties.calculators import description_of, resolve_calculator
 from mhdnn.properties.journal import fingerprint
 from mhdnn.structure import Structure
@@ -74,7 +74,7 @@ class Learning:
         self.oracle = resolve_calculator(plan.calculator, plan.settings)
         settings = identity(plan) | {
             "structures": [fingerprint(atoms) for atoms in self.structures],
-            "oracle": description_of(self.oracle),
+            "oracle": description_of(self.oracle, plan.calculator),
         }
         self.console = Console(soft_wrap=True, highlight=False)
         self.journal, changes = opened(self.folder / "journal.json", settings, plan.changed)
@@ -90,8 +90,7 @@ class Learning:
 
         :raises ConfigError: if another process works in the folder
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with alone_in(self.folder):
+        with alone_in(self.folder, "folder"):
             return self.go_on()
 
     def go_on(self) -> Path:
@@ -101,8 +100,9 @@ class Learning:
         number, is_final, is_over = 0, False, False
         self.begin()
         while not is_over:
-            if number not in {one.number for one in rounds}:
-                self.acquire(number)
+            if number not in {one.number for one in rounds} and (reason := self.acquire(number)):
+                report = write_report(self.folder, rounds, reason, self.plan)
+                break
             rounds.append(self.look(number, is_final))
             reason = self.reason_to_stop(rounds[-1])
             is_over = bool(reason) and is_final == bool(self.plan.final)
@@ -195,16 +195,27 @@ class Learning:
         label(pool, self.plan.calculator, output, path, chosen.processes, limit=chosen.limit, **attributes)
         return {"num": len(StoreReader(pool)), "num_labelled": len(StoreReader(output))}
 
-    def acquire(self, number: int) -> None:
-        """Labels of a round, and the training set with all so far."""
+    def acquire(self, number: int) -> str:
+        """Labels of a round, and the training set with all so far; returns why there are none, empty if there are.
+
+        :raises NothingLabelledError: in the first round
+        """
         place = self.place(number)
         pool = place / ("selected.h5" if number else "pool.h5")
-        found = self.step(f"round {number}: labels", lambda: self.labelled(pool, place / "labels.h5"))
+        try:
+            found = self.step(f"round {number}: labels", lambda: self.labelled(pool, place / "labels.h5"))
+        except NothingLabelledError as error:
+            if not number:
+                raise
+            return f"no structure of round {number} could be labelled, the same command tries again: {error}"
         self.tell(f"round {number}: {found['num_labelled']} of {found['num']} structures labelled")
         self.step(f"round {number}: training set", lambda: self.gather(number))
+        return ""
 
     def gather(self, number: int) -> dict[str, Any]:
         """Write the training set: all labels so far, some of each round for validation."""
+        for folder in (RUN_FOLDER, FINAL_FOLDER):  # what was trained on another set must not go on with this one
+            shutil.rmtree(self.place(number) / folder, ignore_errors=True)
         sources = [StoreReader(self.place(one) / "labels.h5") for one in range(number + 1)]
         counts = {"train": 0, "validation": 0}
         with StoreWriter(self.place(number) / "train.h5", sources[0].attributes) as writer:
@@ -227,9 +238,7 @@ class Learning:
             before = self.run_of(number - 1, False) / "model.pt"
             settings = [*(text for text in settings if not text.startswith("init=")), f"init={quoted(before)}"]
         name = f"round {number}: {words_of(is_final)}training"
-        found = self.step(name, lambda: self.trained(number, folder, settings))
-        write_atomically(self.folder / "model.pt", (folder / "model.pt").read_bytes())
-        errors: Errors = found["errors"]
+        errors: Errors = self.step(name, lambda: self.trained(number, folder, settings))["errors"]
         return errors
 
     def run_of(self, number: int, is_final: bool) -> Path:
@@ -245,6 +254,8 @@ class Learning:
         given += [f"resume={quoted(saved[-1])}"] if saved else []
         train_in(folder, [f"seed={self.plan.seed}", *settings, *given])
         errors = json.loads((folder / "errors.json").read_text(encoding="utf-8"))
+        # here, so that it stays where later ones of a finished folder are passed over for want of `max_rounds`
+        write_atomically(self.folder / "model.pt", (folder / "model.pt").read_bytes())
         return {"errors": errors[TEST]}
 
     def look(self, number: int, is_final: bool) -> Round:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -287,6 +288,15 @@ class StoreDataModule(pl.LightningDataModule):
     def names(self) -> dict[str, str]:
         """Names of the stores of each part."""
         return {part: ", ".join(names_of_sources(self.reader_of(part))) for part in self.indices}
+
+    def digests(self) -> dict[str, str]:
+        """What tells the structures of each part from others: of their energies and numbers of atoms."""
+        result = {}
+        for part, indices in self.indices.items():
+            reader = self.reader_of(part)
+            content = reader.energies()[indices].tobytes() + reader.num_atoms[indices].astype(np.int64).tobytes()
+            result[part] = hashlib.sha256(content).hexdigest()[:16]
+        return result
 
 
 def packed(sizes: np.ndarray, num_atoms: int) -> list[list[int]]:

@@ -52,17 +52,34 @@ def resolve_calculator(
     return _made_by(module, name, settings or {})
 
 
-def description_of(calculator: BaseCalculator) -> dict[str, Any]:
-    """What tells a calculator from others: its class and its parameters; files count by their content.
+def description_of(calculator: BaseCalculator, name: str | None = None) -> dict[str, Any]:
+    """What tells a calculator from others: its class and its parameters, those of its parts if it is a sum of several;
+    files count by their content.
 
     A calculator that has a method ``description`` says it itself (`MHDNNCalculator`: the digest of its model).
+
+    :param name: `module:name` that it was made of; a module that is a file of the working folder counts by its content
     """
     kind = type(calculator)
-    result = {"class": f"{kind.__module__}.{kind.__qualname__}"}
+    result: dict[str, Any] = {"class": f"{kind.__module__}.{kind.__qualname__}"}
+    sources = {module: _own_source(module) for module in (kind.__module__, (name or "").partition(":")[0])}
+    if any(sources.values()):
+        result["sources"] = _described({module: source for module, source in sources.items() if source})
     if hasattr(calculator, "description"):
         return result | calculator.description()
     parameters = getattr(calculator, "parameters", None)
-    return result | {"parameters": _described(parameters if isinstance(parameters, Mapping) else {})}
+    result["parameters"] = _described(parameters if isinstance(parameters, Mapping) else {})
+    mixer = getattr(calculator, "mixer", None)  # ASE's sums, averages and linear combinations
+    if mixer is not None:
+        result["parts"] = [description_of(part) for part in mixer.calcs]
+        result["weights"] = _described(getattr(mixer, "weights", None))
+    return result
+
+
+def _own_source(module: str) -> Path | None:
+    """The file of a module that stands in the working folder; None for an installed one."""
+    file = Path(getattr(sys.modules.get(module), "__file__", None) or "")
+    return file if file.is_file() and file.resolve().parent == Path.cwd() else None
 
 
 def _described(value: Any) -> Any:

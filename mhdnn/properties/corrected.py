@@ -32,6 +32,7 @@ class CorrectedCalculator(Calculator):
         super().__init__()
         self.correction = DispersionCorrection.parse(dispersion)
         self.inner = resolve_calculator(calculator, settings)
+        self.made_of = calculator if isinstance(calculator, str) else None
         able = ("energy", "free_energy", "forces", "stress", "charges")
         self.implemented_properties = [name for name in able if name in self.inner.implemented_properties]
 
@@ -42,7 +43,7 @@ class CorrectedCalculator(Calculator):
 
     def description(self) -> dict[str, Any]:
         """What tells it from others, for journals."""
-        return {"calculator": description_of(self.inner), "dispersion": str(self.correction)}
+        return {"calculator": description_of(self.inner, self.made_of), "dispersion": str(self.correction)}
 
     def start_afresh(self) -> None:
         """Have the calculator forget the structures before."""

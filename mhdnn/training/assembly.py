@@ -128,6 +128,7 @@ def provenance(data: StoreDataModule, initial: Path | None = None) -> dict[str, 
         **({"init": initial.name} if initial else {}),
         "data": data.names(),
         "num_structures": {part: len(indices) for part, indices in data.indices.items()},
+        "digests": data.digests(),
         "attributes": {name: str(value) for name, value in data.train_reader.attributes.items()},
     }
 

@@ -17,7 +17,7 @@ HARMLESS = (
     "trainer.enable_progress_bar", "trainer.enable_model_summary",
     "trainer.log_every_n_steps", "trainer.num_sanity_val_steps", "trainer.accelerator",
 )  # fmt: skip
-"""Settings that don't change what is trained; the stores are compared by name and size (`provenance`)."""
+"""Settings that don't change what is trained; the stores are compared by name, size and energies (`provenance`)."""
 CALLBACKS = ("callbacks.average", "callbacks.early_stopping")
 """Of the callbacks, those that change what is trained."""
 
@@ -58,10 +58,11 @@ def check_same_training(
     if "configuration" not in own:  # of a version that did not keep them
         return
     before, now = dict(_that_matter(own["configuration"])), dict(_that_matter(configuration))
-    for key in ("data", "num_structures"):
-        before |= flat(own.get("training", {}).get(key, {}), f"{key} ")
+    trained_on = own.get("training", {})
+    for key in ("data", "num_structures", *(["digests"] if "digests" in trained_on else [])):  # of old ones unknown
+        before |= flat(trained_on.get(key, {}), f"{key} ")
         now |= flat(provenance.get(key, {}), f"{key} ")
-    for values, place in ((own.get("training", {}), before), (provenance, now)):
+    for values, place in ((trained_on, before), (provenance, now)):
         place |= {"init": values["init"]} if "init" in values else {}
     changed = [
         f"{name}={_text(now, name)} (checkpoint: {_text(before, name)})"

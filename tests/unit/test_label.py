@@ -13,15 +13,21 @@ from ase.build import bulk, molecule
 from ase.calculators.calculator import Calculator, SCFError, all_changes
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
+from ase.calculators.mixing import SumCalculator
 
-from mhdnn.active.label import label
+from mhdnn.active.label import NothingLabelledError, label
 from mhdnn.cli import main
 from mhdnn.data.store import StoreReader
 from mhdnn.data.writer import StoreWriter
 from mhdnn.errors import ConfigError, DataError, OutputError
+from mhdnn.files import alone_in
 from tests.builders import structure_of
 
 CALLS: list[int] = []
+
+
+class KohnShamConvergenceError(Exception):
+    """As GPAW's, of no other class."""
 
 
 class Awkward(Calculator):
@@ -49,6 +55,10 @@ class Awkward(Calculator):
                 return
             case "error":
                 raise ValueError("of some\nkind")
+            case "foreign":
+                raise KohnShamConvergenceError("no convergence")
+            case "exit":
+                sys.exit(3)
         inner = atoms.copy()
         inner.calc = EMT()
         self.results = {
@@ -187,6 +197,98 @@ def test_failures_are_listed_and_leave_the_others(tmp_path, capsys):
     assert CALLS == []
     label(pool, f"{__name__}:Awkward", output, settings, limit=2.0, retry=True)
     assert CALLS == [2, 3, 4, 5]
+
+
+def test_whatever_a_calculator_fails_with_leaves_the_others(tmp_path, capsys):
+    pool, output = pool_of(tmp_path, crystals(5)[:4]), tmp_path / "out.h5"
+    label(pool, f"{__name__}:Awkward", output, failing(tmp_path, _2="foreign", _3="exit"))
+    assert failures_of(output) == {"1": "unconverged", "2": "SystemExit"}
+    assert "2 of 4 structures labelled" in capsys.readouterr().out
+
+
+def test_a_calculator_that_ends_the_process_is_given_up(tmp_path):
+    """At the third time, and not for the user's own interruptions."""
+    pool, output = pool_of(tmp_path, crystals(4)[:3]), tmp_path / "out.h5"
+    script = (
+        f"from mhdnn.active.label import label; from pathlib import Path; label(Path({str(pool)!r}), 'fatal:Fatal')"
+    )
+    (tmp_path / "fatal.py").write_text(FATAL)
+    for _ in range(3):
+        died = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=False, capture_output=True)
+        assert died.returncode == -9
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True)
+    assert failures_of(tmp_path / "pool_labelled.h5") == {"1": "died"}
+    for _ in range(4):
+        with pytest.raises(KeyboardInterrupt):
+            label(pool, f"{__name__}:StopsAtThree", output)
+    assert CALLS == [1, 2, 3, 3, 3, 3]
+
+
+FATAL = """
+import os, signal
+from ase.calculators.emt import EMT
+class Fatal(EMT):
+    def calculate(self, atoms, properties, changes):
+        if len(atoms) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().calculate(atoms, properties, changes)
+"""
+
+
+def test_where_all_failed_all_are_tried_again(tmp_path):
+    pool, settings = pool_of(tmp_path, crystals(3)[:2]), failing(tmp_path, _1="error", _2="error")
+    for _ in range(2):
+        with pytest.raises(NothingLabelledError):
+            label(pool, f"{__name__}:Awkward", settings=settings)
+    assert CALLS == [1, 2, 1, 2]
+
+
+def mixed():
+    return SumCalculator([EMT(), LennardJones(epsilon=0.01 * len(mixed.calls))])
+
+
+mixed.calls = []
+
+
+def test_labels_of_two_calculators_are_not_mixed(tmp_path, monkeypatch):
+    """Of sums whose parts differ, of functions whose file was edited, and where the record of it was removed."""
+    pool, output = pool_of(tmp_path, crystals(3)[:2]), tmp_path / "out.h5"
+    label(pool, f"{__name__}:mixed", output)
+    before = StoreReader(output).energies()
+    mixed.calls.append(1)
+    with pytest.raises(ConfigError, match="another calculation"):
+        label(pool, f"{__name__}:mixed", output)
+    (tmp_path / "out.h5.labels/calculator.json").unlink()
+    after = StoreReader(label(pool, f"{__name__}:mixed", output)).energies()
+    expected = [mixed().get_potential_energy(atoms) for atoms in crystals(3)[:2]]
+    np.testing.assert_array_equal(after, expected)
+    assert (after != before).all()
+
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "own_calculators.py"
+    own.write_text("from ase.calculators.emt import EMT as made\n")
+    label(pool, "own_calculators:made", tmp_path / "own.h5")
+    own.write_text("from ase.calculators.emt import EMT as made  # edited\n")
+    with pytest.raises(ConfigError, match="another calculation"):
+        label(pool, "own_calculators:made", tmp_path / "own.h5")
+
+
+def test_a_pool_in_another_order_computes_nothing(tmp_path):
+    many, output = crystals(4)[:3], tmp_path / "out.h5"
+    label(pool_of(tmp_path, many), f"{__name__}:Awkward", output)
+    CALLS.clear()
+    label(pool_of(tmp_path, many[::-1]), f"{__name__}:Awkward", output)
+    assert CALLS == []
+    same(output, label(tmp_path / "pool.h5", "ase.calculators.emt:EMT", tmp_path / "emt.h5"))
+
+
+def test_an_output_is_of_one_process(tmp_path):
+    pool = pool_of(tmp_path, crystals(3)[:2])
+    with (
+        alone_in(tmp_path / "out.h5.labels", "output"),
+        pytest.raises(ConfigError, match="`output`: .* no other process"),
+    ):
+        label(pool, "ase.calculators.emt:EMT", tmp_path / "out.h5")
 
 
 def test_a_larger_pool_computes_the_new_ones(tmp_path):

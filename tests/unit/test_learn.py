@@ -18,7 +18,6 @@ from ase.calculators.emt import EMT
 from mhdnn import MHDNNCalculator
 from mhdnn.active import exploration
 from mhdnn.active.calculation import mark_of
-from mhdnn.active.continuation import alone_in
 from mhdnn.active.exploration import COMPLETE, GRADE, NOT_FINITE, UNCERTAIN, explore
 from mhdnn.active.learn import Learning, quoted, validation_of, write_unique
 from mhdnn.active.plan import Exploration, read_plan
@@ -27,6 +26,7 @@ from mhdnn.cli import main
 from mhdnn.data.store import StoreReader
 from mhdnn.deploy.export import read_checkpoint
 from mhdnn.errors import ConfigError
+from mhdnn.files import alone_in
 from mhdnn.properties.calculators import resolve_calculator
 from mhdnn.properties.relaxation import relaxed
 from mhdnn.training.command import check_overrides, composed
@@ -394,7 +394,7 @@ def test_the_plan_with_gpaw_makes_its_calculator(monkeypatch):
 def test_a_folder_is_for_one_process(tmp_path):
     loop = Learning(read_plan(write_plan(tmp_path)))
     (tmp_path / "learning").mkdir()
-    with alone_in(tmp_path / "learning"), pytest.raises(ConfigError, match="no other process works in"):
+    with alone_in(tmp_path / "learning", "folder"), pytest.raises(ConfigError, match="no other process works in"):
         loop.run()
     assert [path.name for path in (tmp_path / "learning").iterdir()] == ["lock"]
 
@@ -408,6 +408,55 @@ def test_a_training_with_other_settings_begins_anew(tmp_path):
     loop = Learning(read_plan(tmp_path / "plan.yaml", ["validation=0.3", "changed=true"]))
     assert loop.journal.results == {"round 0: labels": {"num": 25}}
     assert not (folder / "round_00/run").exists()
+
+
+def test_what_was_trained_on_another_set_is_left(tmp_path):
+    """As where the journal was removed to begin anew: its checkpoints would be continued."""
+    loop = Learning(read_plan(write_plan(tmp_path)))
+    (tmp_path / "learning/round_00/run/checkpoints").mkdir(parents=True)
+    write_unique(tmp_path / "learning/round_00/labels.h5", [structure_of(bulk("Cu", a=a)) for a in (3.6, 3.7)], set())
+    loop.gather(0)
+    assert not (tmp_path / "learning/round_00/run").exists()
+
+
+class Oracle(EMT):
+    fails = False
+
+    def calculate(self, *arguments, **named):
+        if self.fails:
+            raise OSError("no licence")
+        super().calculate(*arguments, **named)
+
+
+@pytest.mark.slow
+def test_an_oracle_that_fails_for_all_of_a_round_ends_the_loop_until_it_works_again(tmp_path, capsys):
+    changes = [
+        f"calculator={__name__}:Oracle",
+        "settings={}",
+        "max_rounds=2",
+        "exploration.steps=60",
+        "selection.num=4",
+    ]
+
+    class Failing(Learning):
+        def explored(self, number, is_final):
+            Oracle.fails = True
+            return super().explored(number, is_final)
+
+    plan, folder = read_plan(write_plan(tmp_path), changes), tmp_path / "learning"
+    try:
+        Failing(plan).run()
+        told = capsys.readouterr().out
+        assert "stopped: no structure of round 1 could be labelled, the same command tries again" in told
+        assert "OSError: no licence" in (folder / "report.html").read_text()
+        assert "round 1: labels" not in journal_of(tmp_path)
+    finally:
+        Oracle.fails = False
+    Learning(plan).run()
+    assert journal_of(tmp_path)["round 1: labels"] == {"num": 4, "num_labelled": 4}
+    last = (folder / "round_01/run/model.pt").read_bytes()
+    Learning(replace(plan, max_rounds=1)).run()
+    assert (folder / "model.pt").read_bytes() == last
 
 
 def test_finished_trainings_stay_where_fewer_rounds_are_asked_for(tmp_path):

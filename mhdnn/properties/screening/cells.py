@@ -150,7 +150,7 @@ def described_calculators(plan: Plan) -> dict[str, Any]:
 
     :raises ConfigError: if one is none
     """
-    return {label: description_of(resolve_calculator(text)) for label, text in plan.calculators.items()}
+    return {label: description_of(resolve_calculator(text), text) for label, text in plan.calculators.items()}
 
 
 def compute(workshop: Workshop, cell: Cell) -> None:
