@@ -14,9 +14,9 @@ towards that of all where a family is small. So hot structures, whose errors the
 at rest, nor the worst of a family the others: it is a step towards the least :math:`\sum un\log(1 +
 \langle\Delta^2\rangle/\sigma^2)` (Cauchy's loss; Holland and Welsch 1977,
 https://doi.org/10.1080/03610927708827533). The penalty :math:`\lambda` is that for which this is least on the
-validation set, and if no fit makes it less, nothing is changed; without validation set it is that of least squares
-between parts of the training set. Labels whose weight in the loss is zero don't count, nor do errors beyond its
-thresholds, if it has any.
+validation set; without one it is that of the least weighted squares of parts of the training set that are left out in
+turn. If no fit makes that less, nothing is changed. Labels whose weight in the loss is zero don't count, nor do errors
+beyond its thresholds, if it has any.
 
 The change stands in the network (`AtomicNetwork.linear_change`): a training that starts from the potential begins
 without it.
@@ -36,7 +36,7 @@ from mhdnn.data.datamodule import StoreDataModule
 from mhdnn.potential import Potential
 from mhdnn.prediction import predict
 from mhdnn.structure import Batch
-from mhdnn.training.least_squares import NUM_FOLDS, PENALTIES, choose_penalty, least_squares
+from mhdnn.training.least_squares import NUM_FOLDS, PENALTIES, LeastSquares, cross_validated, least_squares
 from mhdnn.training.loss import Loss
 from mhdnn.training.ridge import ElementBasis, Equations, change_linear_part, equations, left_over
 
@@ -69,8 +69,8 @@ def fit_linear_part_again(potential: Potential, data: StoreDataModule, loss: Los
         solution, left = best_change(training, validation)
         if solution is not None:
             change_linear_part(potential.short_range.network, basis.weights(solution))
-    name = "validation" if validation else "training"
-    console.print(f"linear part fitted anew: loss of the {name} set {left - 1:+.0%}")
+    name = "the validation set" if validation else "parts of the training set, left out in turn,"
+    console.print(f"linear part fitted anew: loss of {name} {left - 1:+.0%}")
 
 
 @dataclass
@@ -105,15 +105,15 @@ class Kept:
         """Of equations of each structure."""
         return torch.bincount(block.structures, minlength=len(self.families))
 
-    def weighted(self, noise: Noise) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows and targets times the square roots of their weights."""
+    def weighted(self, noise: Noise) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Rows and targets times the square roots of their weights, and numbers of their structures."""
         variances, rows, targets = noise.of(self.families).square() + self.mean_squares().nan_to_num(0.0), [], []
         for kind, block in enumerate(self.blocks):
             weight = self.weight * COUNTS[kind] / (variances[:, kind] * self.numbers(block))
             root = torch.sqrt(weight[block.structures])
             rows.append(root.unsqueeze(1) * block.rows)
             targets.append(root * block.targets)
-        return torch.cat(rows), torch.cat(targets)
+        return torch.cat(rows), torch.cat(targets), torch.cat([block.structures for block in self.blocks])
 
     def losses(self, noise: Noise, solutions: torch.Tensor) -> torch.Tensor:
         """Cauchy's loss of each solution."""
@@ -185,21 +185,35 @@ def largest_errors(loss: Loss, batch: Batch) -> list[torch.Tensor]:
 
 
 def best_change(training: list[Kept], validation: list[Kept]) -> tuple[torch.Tensor | None, float]:
-    """Change of the unknowns, and the share of the loss of the validation (or training) set that it leaves.
+    """Change of the unknowns, and the share of the loss that it leaves of the validation set, or of parts of the
+    training set that are left out in turn.
 
     :return: None and one if no change makes it smaller
     """
-    noise, system = Noise(training), least_squares(training[0].blocks[0].rows.shape[1])
-    for number, part in enumerate(training):
-        system.add(*part.weighted(noise), number % NUM_FOLDS)
-        if system.is_full():
-            break
+    noise = Noise(training)
+    system = system_of(training, noise)
     if not any(system.squares(fold) > 0 for fold in range(NUM_FOLDS)):
         return None, 1.0
-    penalties = PENALTIES if validation else (choose_penalty(system),)
-    found = [system.solve(penalty) for penalty in penalties]
+    if not validation:
+        penalty, share = cross_validated(system)
+        return (system.solve(penalty), share) if share < 1 else (None, 1.0)
+    found = [system.solve(penalty) for penalty in PENALTIES]
     solutions = torch.stack([torch.zeros_like(found[0]), *found], 1)
-    losses = sum(part.losses(noise, solutions) for part in validation or training)
+    losses = sum(part.losses(noise, solutions) for part in validation)
     assert isinstance(losses, torch.Tensor)
     best = int(np.nanargmin(losses))
     return (None, 1.0) if best == 0 else (solutions[:, best], float(losses[best] / losses[0]))
+
+
+def system_of(training: list[Kept], noise: Noise) -> LeastSquares:
+    """The weighted equations; structures in turn are of one fold and the next."""
+    system, first = least_squares(training[0].blocks[0].rows.shape[1]), 0
+    for part in training:
+        rows, targets, structures = part.weighted(noise)
+        folds = (first + structures) % NUM_FOLDS
+        for fold in range(NUM_FOLDS):
+            system.add(rows[folds == fold], targets[folds == fold], fold)
+        if system.is_full():
+            break
+        first += len(part.families)
+    return system

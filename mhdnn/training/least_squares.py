@@ -48,12 +48,21 @@ def least_squares(num_unknowns: int) -> LeastSquares:
 
 
 def choose_penalty(system: LeastSquares) -> float:
-    """The penalty of least error on left-out folds; the middle of the range if there is one fold only."""
+    """The penalty of `cross_validated`."""
+    return cross_validated(system)[0]
+
+
+def cross_validated(system: LeastSquares) -> tuple[float, float]:
+    """The penalty of least error on folds that are left out in turn, and the share of their squares that it leaves.
+
+    Of one fold alone nothing is known: the middle of the range, and one.
+    """
     used = [fold for fold in range(NUM_FOLDS) if system.squares(fold) > 0]
     if len(used) < 2:
-        return PENALTIES[len(PENALTIES) // 2]
-    errors = sum(system.error_without(fold, PENALTIES) for fold in used)
-    return PENALTIES[int(np.nanargmin(errors))]
+        return PENALTIES[len(PENALTIES) // 2], 1.0
+    errors = np.sum([system.error_without(fold, PENALTIES) for fold in used], axis=0)
+    best = int(np.nanargmin(errors))
+    return PENALTIES[best], float(errors[best]) / sum(system.squares(fold) for fold in used)
 
 
 def _cholesky_solve(matrix: torch.Tensor, shift: float, vector: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 import re
 
+import h5py
 import numpy as np
 import pytest
 import pytorch_lightning as pl
@@ -70,6 +71,15 @@ def test_other_data_are_refused(trained, tmp_path):
     other = write_store(tmp_path / "other.h5")
     with pytest.raises(ConfigError, match=re.escape("data train='other.h5' (checkpoint: 'small.h5')")):
         run(other, tmp_path, f"resume={trained}")
+
+
+def test_other_labels_under_the_same_name_are_refused(store, trained, tmp_path):
+    changed = tmp_path / store.name
+    changed.write_bytes(store.read_bytes())
+    with h5py.File(changed, "r+") as file:
+        file["energy"][:] += 0.1
+    with pytest.raises(ConfigError, match=r"digests train='\w+' \(checkpoint: '\w+'\)"):
+        run(changed, tmp_path, f"resume={trained}")
 
 
 def test_checkpoints_that_cannot_be_resumed(store, trained, tmp_path):
