@@ -15,7 +15,7 @@ import glob
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -34,6 +34,20 @@ from mhdnn.typed import either
 HELP = ("-h", "--help")
 GIVEN = re.compile(r"(-*)([A-Za-z]\w*(?:-\w+)*)(?:=(.*))?", re.DOTALL)
 """A key, perhaps as an option and with its value."""
+
+
+class Structures(list[Atoms]):
+    """Structures that know which files they are of.
+
+    :ivar files: none of those that were made in Python
+    """
+
+    def __init__(self, atoms: Iterable[Atoms] = (), files: Iterable[Path] = ()) -> None:
+        super().__init__(atoms)
+        self.files = tuple(files)
+
+    def __add__(self, other: list[Any]) -> list[Any]:
+        return Structures([*self, *other], self.files + (other.files if isinstance(other, Structures) else ()))
 
 
 @dataclass
@@ -228,24 +242,26 @@ def read_structure(text: str) -> Atoms:
     return _read(text, -1)
 
 
-def read_structures(text: str) -> list[Atoms]:
+def read_structures(text: str) -> Structures:
     """All structures of a file, of several files with commas between, or of a pattern such as ``charge_*.cif``.
 
     :raises ConfigError: if there is no such file, or ASE can't read it
     """
     found: list[Atoms] = []
+    sources: list[Path] = []
     for name in text.split(","):
         files = sorted(glob.glob(name)) if "*" in name else [name]
         if not files:
             raise ConfigError(f"{name}: expected files that match, found none")
         for file in files:
             found += _read(file, ":")
-    return found
+            sources.append(_file_of(file))
+    return Structures(found, sources)
 
 
 def _read(text: str, index: int | str) -> Any:
-    file = text if Path(text).is_file() else text.rpartition("@")[0] or text
-    if not Path(file).is_file():
+    file = _file_of(text)
+    if not file.is_file():
         raise ConfigError(f"{file}: expected a structure file, found none; check the path")
     try:
         return ase.io.read(text, index=index)
@@ -254,6 +270,11 @@ def _read(text: str, index: int | str) -> Any:
         raise ConfigError(
             f"{file}: expected a structure file, but ASE can't read it ({reason}); convert it to extxyz or CIF"
         ) from error
+
+
+def _file_of(text: str) -> Path:
+    """The file of ``file`` or ``file@0``."""
+    return Path(text if Path(text).is_file() else text.rpartition("@")[0] or text)
 
 
 def _parse(key: Key, text: str, known: str) -> Any:
@@ -329,10 +350,11 @@ PARSERS: dict[Any, tuple[str, Callable[[str], Any]]] = {
     list[str]: ("words with commas between", _list_of(str)),
     Atoms: ("a structure file", read_structure),
     list[Atoms]: ("structure files with commas between", read_structures),
+    Structures: ("structure files with commas between", read_structures),
     list[list[Atoms]]: ("trajectory files with commas between", _list_of(read_structures)),
     list[Path]: ("paths", lambda text: [Path(text)]),
     dict[str, str]: ("a pair name=value", _pair),
 }
 """For each annotation what is expected, in words, and what makes it from text; `mhdnn.properties` adds calculators."""
-SEVERAL = (list[Path], list[Atoms], dict[str, str])
+SEVERAL = (list[Path], list[Atoms], Structures, dict[str, str])
 """Annotations of keys that may be given several times."""

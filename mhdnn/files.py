@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,6 +36,28 @@ def write_atomically(path: Path, content: bytes) -> None:
 def write_text_atomically(path: Path, text: str) -> None:
     """`write_atomically` of a text, in UTF-8."""
     write_atomically(path, text.encode())
+
+
+def refuse_to_overwrite(inputs: Iterable[Path | None], destination: Path, key: str = "output") -> None:
+    """Refuse to write over what is read.
+
+    :param inputs: files that are read; None: one that was not given
+    :param key: of the destination
+    :raises ConfigError: if the destination is one of them, by whatever name or link
+    """
+    for path in inputs:
+        if path is not None and is_same_file(path, destination):
+            raise ConfigError(
+                f"`{key}`: expected another file than {path}, which is read, got {destination}; choose another name"
+            )
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to the same file or folder, or would if it were there."""
+    try:
+        return one.samefile(other)  # a disk may take upper and lower case for the same
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _sync_folder(folder: Path) -> None:

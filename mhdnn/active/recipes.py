@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
-from ase.data import covalent_radii
+from ase.data import atomic_numbers, covalent_radii
 
 from mhdnn.errors import ConfigError, NotFiniteError, PropertyError
 from mhdnn.neighbors import nearest_ratio
@@ -18,8 +18,10 @@ from mhdnn.properties.calculators import resolve_calculator
 from mhdnn.properties.elasticity_md import Dynamics
 from mhdnn.properties.insertion import Region, random_insertion
 from mhdnn.properties.interfaces import gap_of, moved_slab, particle_on_sheet, plane_of, with_gap
+from mhdnn.properties.structures.crystals import CRYSTALS
 from mhdnn.properties.structures.particles import nanoparticle
 from mhdnn.properties.velocities import thermal_momenta
+from mhdnn.typed import Range
 
 VACUUM = 8.0
 """Around dimers, Å."""
@@ -102,6 +104,7 @@ class Ingredients:
     :param calculator: of md and melt, as `resolve_calculator` takes it
     :param steps: of md; melt takes as many for melting and for cooling
     :param time_step: fs
+    :raises ConfigError: for an element that there is not, or of which no particles are known
     """
 
     ion: str | None = None
@@ -109,6 +112,14 @@ class Ingredients:
     calculator: BaseCalculator | str | None = field(default=None, compare=False)
     steps: int = 200
     time_step: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.ion is not None and (self.ion not in atomic_numbers or self.ion == "X"):
+            raise ConfigError(f"`ion`: expected the symbol of an element, got {self.ion!r}; as in ion=Li")
+        if self.particle is not None and self.particle not in CRYSTALS:
+            raise ConfigError(
+                f"`particle`: expected one of {', '.join(CRYSTALS)}, got {self.particle!r}; as in particle=Si"
+            )
 
 
 def rattle(atoms: Atoms, amount: float, generator: np.random.Generator) -> Atoms:
@@ -226,13 +237,24 @@ UNRATTLED = ("rattle", "dimer", *RUNS)
 """Recipes that move all atoms, or whose lengths matter."""
 COUNTED = ("vacancy", "insertion")
 """Recipes whose amounts are numbers of atoms."""
+RANGES: dict[str, Range] = {
+    "strain": Range(least=0, below=1),
+    "shear": Range(least=0, below=0.5),  # all three at 1/2 leave the cell no volume
+    "dimer": Range(above=0),
+    "particle": Range(above=0),
+    "md": Range(above=0),
+    "melt": Range(above=0),
+    "gap": Range(),
+}
+"""In which amounts have a meaning; of all other recipes from zero."""
 JOINT, RANGE = "+", ".."
 
 
 def parse(text: str, ingredients: Ingredients) -> Recipe:
     """The recipe of a text as ``rattle``, ``rattle:0.05``, ``gap:-0.5..2`` or ``registry:1+gap:-0.5..2``.
 
-    :raises ConfigError: for an unknown one, one that lacks what it needs, or an amount that is no number
+    :raises ConfigError: for an unknown one, one that lacks what it needs, or an amount that is no number or has no
+        meaning
     """
     return Recipe(tuple(_parse_step(step, ingredients) for step in text.split(JOINT)))
 
@@ -243,7 +265,7 @@ def has_run(text: str) -> bool:
 
 
 def _parse_step(text: str, ingredients: Ingredients) -> Step:
-    name, _, amount = text.partition(":")
+    name, colon, amount = text.partition(":")
     if name in NEEDING:
         make, amounts, key, example = NEEDING[name]
         if getattr(ingredients, key) is None:
@@ -254,12 +276,16 @@ def _parse_step(text: str, ingredients: Ingredients) -> Step:
         change, amounts = RECIPES[name]
     else:
         raise ConfigError(f"`recipe`: expected some of {', '.join([*RECIPES, *NEEDING])}, got {name!r}")
-    if amount:
-        return Step(name, change, (_parse_amount(text, amount, name in COUNTED),))
+    if colon:
+        return Step(name, change, (_parse_amount(text, amount, name, amounts[0]),))
     return Step(name, change, tuple(Amount(value, value) for value in amounts))
 
 
-def _parse_amount(text: str, amount: str, whole: bool) -> Amount:
+def _parse_amount(text: str, amount: str, name: str, usual: float) -> Amount:
+    """The amount of a recipe.
+
+    :param usual: one that it has by itself, for messages
+    """
     low, between, high = amount.partition(RANGE)
     try:
         result = Amount(float(low), float(high if between else low))
@@ -270,14 +296,17 @@ def _parse_amount(text: str, amount: str, whole: bool) -> Amount:
             f"`recipe`: expected a number after the colon, or two from the smaller to the larger, got {text!r}; as in "
             "rattle:0.05 or gap:-0.5..2"
         )
-    if whole and not (result.low >= 1 and result.low.is_integer() and result.high.is_integer()):
+    if name in COUNTED and not (result.low >= 1 and result.low.is_integer() and result.high.is_integer()):
         raise ConfigError(f"`recipe`: expected whole numbers of atoms after the colon, got {text!r}; as in vacancy:1")
+    allowed = RANGES.get(name, Range(least=0))
+    if not (allowed.holds(result.low) and allowed.holds(result.high)):
+        raise ConfigError(f"`recipe`: expected amounts of {name} {allowed}, got {text!r}; as in {name}:{usual:g}")
     return result
 
 
 def nearest_of(atoms: Atoms, limit: float) -> float:
-    """`nearest_ratio` of them."""
-    return nearest_ratio(atoms.numbers, atoms.positions, atoms.cell[:], atoms.pbc, limit)
+    """`nearest_ratio` of them; no distance is below a limit of zero."""
+    return 0.0 if limit == 0 else nearest_ratio(atoms.numbers, atoms.positions, atoms.cell[:], atoms.pbc, limit)
 
 
 def _run(

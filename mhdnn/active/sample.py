@@ -17,9 +17,11 @@ from rich.console import Console
 
 from mhdnn.active.label import read_settings
 from mhdnn.active.recipes import Ingredients, Recipe, has_run, nearest_of, parse, rattle
+from mhdnn.arguments import Structures
 from mhdnn.data.ase_bridge import bare, structure_from_atoms
 from mhdnn.data.writer import StoreWriter
 from mhdnn.errors import ConfigError, PropertyError
+from mhdnn.files import refuse_to_overwrite
 from mhdnn.properties.calculators import resolve_calculator
 from mhdnn.properties.progress import tracked
 from mhdnn.structure import Structure
@@ -29,7 +31,7 @@ ATTEMPTS = 50
 
 
 def sample(
-    source: list[Atoms],
+    source: Structures,
     output: Path,
     num: int = 100,
     seed: int = 0,
@@ -59,15 +61,11 @@ def sample(
     :param time_step: of md and melt, fs
     :param rattled: standard deviation by which strained, sheared and defective structures are rattled, too, Å
     :param nearest: smallest distance of two atoms, in sums of their covalent radii
-    :raises ConfigError: for an unknown recipe, or values out of range
+    :raises ConfigError: for an unknown recipe, values out of range, or an output that is read
     :raises PropertyError: if a recipe brings atoms too close each time
     """
-    if num < 1 or not nearest >= 0 or not rattled >= 0:
-        raise ConfigError(
-            f"`num`, `nearest`, `rattled`: expected 1 or more, 0 or more, got {num}, {nearest}, {rattled}"
-        )
-    if steps < 1 or not time_step > 0:
-        raise ConfigError(f"`steps`, `time_step`: expected 1 or more, more than 0 fs, got {steps}, {time_step}")
+    _check_numbers(num, seed, nearest, rattled, steps, time_step)
+    refuse_to_overwrite([*source.files, settings, Path(calculator) if calculator else None], output)
     running = any(map(has_run, recipe))
     made = resolve_calculator(calculator, read_settings(settings)) if running and calculator is not None else None
     recipes = [parse(text, Ingredients(ion, particle, made, steps, time_step)) for text in recipe]
@@ -79,6 +77,18 @@ def sample(
     counts = ", ".join(f"{group} {count}" for group, count in sorted(Counter(groups).items()))
     Console(soft_wrap=True, highlight=False).print(f"{output}: {num} structures: {counts}", markup=False)
     return groups
+
+
+def _check_numbers(num: int, seed: int, nearest: float, rattled: float, steps: int, time_step: float) -> None:
+    """:raises ConfigError: if one of the arguments of `sample` is out of range"""
+    if num < 1 or not nearest >= 0 or not rattled >= 0:
+        raise ConfigError(
+            f"`num`, `nearest`, `rattled`: expected 1 or more, 0 or more, got {num}, {nearest}, {rattled}"
+        )
+    if steps < 1 or not time_step > 0:
+        raise ConfigError(f"`steps`, `time_step`: expected 1 or more, more than 0 fs, got {steps}, {time_step}")
+    if seed < 0:
+        raise ConfigError(f"`seed`: expected 0 or more, got {seed}; as in seed=1")
 
 
 def candidates(

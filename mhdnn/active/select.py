@@ -32,6 +32,7 @@ from mhdnn.data.writer import StoreWriter
 from mhdnn.deploy.model_file import load_model
 from mhdnn.errors import ConfigError, DataError, ModelError
 from mhdnn.evaluation.plots import save_figure, style_axes
+from mhdnn.files import is_same_file, refuse_to_overwrite
 from mhdnn.prediction import SeenAtoms
 from mhdnn.uncertainty.prediction import has_error_model
 
@@ -159,11 +160,17 @@ def select(
     :param num: how many structures; fewer, where the rest are duplicates; nothing is written if all are
     :param labelled: dataset of what has labels, beside the landmarks of the model's training set
     :param output: dataset of the chosen structures in their order; default: NAME_selected.h5 beside the pool
-    :raises ConfigError: if an argument is out of range
+    :raises ConfigError: if an argument is out of range, or the output is what is read
     :raises ModelError: if the model has no uncertainties
     """
     if num < 1:
         raise ConfigError(f"`num`: expected at least 1, got {num}")
+    output = output or pool.with_name(f"{pool.stem}_selected.h5")
+    picture = output.with_suffix(".png")
+    for written in (output, picture):
+        refuse_to_overwrite([pool, model, labelled], written)
+    if is_same_file(output, picture):
+        raise ConfigError(f"`output`: expected a dataset, as in chosen.h5, got {output}, which the map is written to")
     script, metadata = load_model(model)
     if not has_error_model(script):
         raise ModelError(f"{model}: has no uncertainties (it is of an older version, or exported); train it again")
@@ -176,10 +183,9 @@ def select(
     if not chosen:
         console.print(f"{pool}: all structures have a novelty below {LEAST_NOVELTY}: duplicates of what is known")
         return []
-    output = output or pool.with_name(f"{pool.stem}_selected.h5")
     numbers = [number for number, _ in chosen]
     write_chosen(pool, numbers, output)
-    picture = save_figure(map_figure(script, candidates, numbers), output.with_suffix(".png"))
+    save_figure(map_figure(script, candidates, numbers), picture)
     console.print(f"{output}: {len(chosen)} of {candidates.num_structures} structures; map: {picture}")
     novelties = [value for _, value in chosen]
     console.print(f"novelty: {min(novelties):.3g} to {max(novelties):.3g}; above 1 is unlike the training set")
@@ -204,11 +210,12 @@ def known_points(
 
 
 def write_chosen(pool: Path, numbers: list[int], output: Path) -> None:
-    """The chosen structures, in the order of the choice, with what labels they have."""
+    """The chosen structures, in the order of the choice, with their labels, dispersion parts and splits."""
     reader = StoreReader(pool)
     with StoreWriter(output, {key: str(value) for key, value in reader.attributes.items()}) as writer:
         for number in numbers:
-            writer.append(reader[number])
+            record = reader.record(number)
+            writer.append(record.structure, record.dispersion, record.split)
     reader.close()
 
 

@@ -18,6 +18,7 @@ from mhdnn.data.schema import Record, validate_structure
 from mhdnn.data.store import StoreReader, StoreWriter
 from mhdnn.dispersion import Dispersion, DispersionCorrection
 from mhdnn.errors import DataError, UnconvergedError
+from mhdnn.files import refuse_to_overwrite
 from mhdnn.structure import Structure
 
 SUFFIXES = (".h5", ".hdf5")
@@ -73,7 +74,7 @@ def convert(
     :param progress: called with the source and the number of structures so far
     :param dispersion: correction that is named by the attribute ``dispersion``, and whose part is kept
     :raises DataError: naming the file and frame that is broken, has no label, or one of another kind
-    :raises ConfigError: if the correction can't be computed
+    :raises ConfigError: if the destination is a source, or the correction can't be computed
     """
     paths, target = [Path(source) for source in sources], Path(destination)
     options = options or ReadOptions()
@@ -207,9 +208,7 @@ def _check_paths(sources: Sequence[Path], destination: Path) -> None:
             f"{destination}: the destination comes last and must end in {' or '.join(SUFFIXES)}, "
             f"found {destination.suffix or 'no suffix'!r}; give SRC... DST.h5"
         )
-    for path in sources:
-        if path.absolute() == destination.absolute():
-            raise DataError(f"{path}: is both a source and the destination; choose another destination")
+    refuse_to_overwrite(sources, destination, "destination")
 
 
 def _inherited_attributes(sources: Sequence[SourceReport], options: ReadOptions) -> dict[str, str]:

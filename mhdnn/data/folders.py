@@ -38,7 +38,7 @@ def sources_below(folder: Path, without: Collection[Path] = ()) -> tuple[list[Pa
     """
     sources: list[Path] = []
     ignored: dict[Path, str] = {}
-    hidden = {path.absolute() for path in without}
+    hidden = {os.path.realpath(path) for path in without}
     for place, folders, files in os.walk(folder):
         here = Path(place)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -47,7 +47,7 @@ def sources_below(folder: Path, without: Collection[Path] = ()) -> tuple[list[Pa
             folders.clear()
             continue
         paths = [here / name for name in sorted(files) if not name.startswith(".")]
-        formats = {path: _format(path) for path in paths if path.absolute() not in hidden}
+        formats = {path: _format(path) for path in paths if os.path.realpath(path) not in hidden}
         for path, form in formats.items():
             reason = "not recognised" if form is None else _part_of_another(path, formats)
             if reason:

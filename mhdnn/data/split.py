@@ -18,6 +18,7 @@ from mhdnn.data.schema import SPLITS
 from mhdnn.data.store import StoreReader, StoreWriter
 from mhdnn.data.writer import STRING
 from mhdnn.errors import DataError
+from mhdnn.files import refuse_to_overwrite
 from mhdnn.structure import family_of
 
 GROUPS_PER_PART = 2
@@ -94,13 +95,13 @@ def write_parts(path: str | Path, split: np.ndarray, folder: str | Path) -> dict
 
     :param split: part of each structure, shape (num_structures,), str
     :return: the file of each part: ``train.h5``, ``validation.h5``, ``test.h5`` in the folder
+    :raises ConfigError: if the file would be overwritten by its own part
     :raises DataError: if a structure is broken or a file can't be written
     """
     reader = StoreReader(path)
     files = {part: Path(folder) / f"{part}.h5" for part in SPLITS if (split == part).any()}
     for file in files.values():
-        if file.absolute() == Path(path).absolute():
-            raise DataError(f"{path}: would be overwritten by its own part; choose another folder")
+        refuse_to_overwrite([Path(path)], file)
     with ExitStack() as stack:
         writers = {p: stack.enter_context(StoreWriter(file, reader.attributes)) for p, file in files.items()}
         for part, frame in zip(split, reader.frames(), strict=True):

@@ -17,7 +17,7 @@ from mhdnn.data.ase_bridge import LabelKeys, atoms_from_structure, structure_fro
 from mhdnn.data.convert import convert
 from mhdnn.data.readers import ReadOptions, detect_format
 from mhdnn.data.store import StoreReader
-from mhdnn.errors import DataError
+from mhdnn.errors import ConfigError, DataError
 
 HARTREE, BOHR = 27.211386245988, 0.529177210903  # written out: an independent copy of the constants
 EXACT = {"rtol": 1e-12, "atol": 1e-14}
@@ -260,10 +260,30 @@ class TestSources:
             convert([source], tmp_path / "b.xyz")
         with pytest.raises(DataError, match="no such file or folder"):
             convert([tmp_path / "nowhere.xyz"], tmp_path / "b.h5")
-        with pytest.raises(DataError, match="is both a source and the destination"):
+        with pytest.raises(ConfigError, match="`destination`: expected another file than .*, which is read"):
             convert([tmp_path / "b.h5"], tmp_path / "b.h5")
         with pytest.raises(DataError, match="at least one source"):
             convert([], tmp_path / "b.h5")
+
+    def test_a_source_behind_a_link_is_not_overwritten(self, tmp_path):
+        from_text(tmp_path, frame("energy=1"))
+        data, link = tmp_path / "out.h5", tmp_path / "link.h5"
+        before = data.read_bytes()
+        link.symlink_to(data)
+        for source, destination in ((link, data), (data, link), (tmp_path / "b/../out.h5", data)):
+            with pytest.raises(ConfigError, match="which is read"):
+                convert([source], destination)
+        assert data.read_bytes() == before
+        assert link.is_symlink()
+
+    def test_the_destination_is_no_source_of_its_folder(self, tmp_path):
+        """By whatever link the folder is given."""
+        (tmp_path / "runs").mkdir()
+        (tmp_path / "runs/in.xyz").write_text(frame("energy=1"))
+        (tmp_path / "link").symlink_to(tmp_path / "runs")
+        for _ in range(2):
+            report = convert([tmp_path / "link"], tmp_path / "runs/all.h5")
+            assert report.num_structures == 1
 
     def test_failure_leaves_the_old_dataset(self, tmp_path):
         from_text(tmp_path, frame("energy=1"))

@@ -7,7 +7,7 @@ import pytest
 
 from mhdnn.data.split import assign_split, store_split, write_parts
 from mhdnn.data.store import Dispersion, StoreReader, StoreWriter
-from mhdnn.errors import DataError
+from mhdnn.errors import ConfigError, DataError
 from mhdnn.structure import Structure
 
 GROUPS = [f"{family}/{member}" for family in ("bulk", "slab") for member in range(20) for _ in range(5)]
@@ -165,6 +165,8 @@ class TestStored:
 
     def test_parts_never_overwrite_their_source(self, tmp_path):
         path = write(tmp_path / "train.h5", ["a", "b"])
-        with pytest.raises(DataError, match="would be overwritten"):
-            write_parts(path, np.array(["train", "test"]), tmp_path)
+        (tmp_path / "link").symlink_to(tmp_path)
+        for folder in (tmp_path, tmp_path / "link"):
+            with pytest.raises(ConfigError, match="expected another file than .*, which is read"):
+                write_parts(path, np.array(["train", "test"]), folder)
         assert len(StoreReader(path)) == 2

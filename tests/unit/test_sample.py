@@ -9,8 +9,9 @@ from ase.calculators.emt import EMT
 from ase.data import covalent_radii
 from ase.md.langevin import Langevin
 
-from mhdnn.active.recipes import nearest_of
+from mhdnn.active.recipes import Ingredients, nearest_of, parse
 from mhdnn.active.sample import sample
+from mhdnn.arguments import Structures
 from mhdnn.cli import main
 from mhdnn.data.store import StoreReader
 from mhdnn.errors import ConfigError, PropertyError
@@ -20,7 +21,7 @@ from mhdnn.properties.structures.particles import nanoparticle
 
 def made(tmp_path, source, **arguments):
     output = tmp_path / "pool.h5"
-    sample([source], output, **arguments)
+    sample(Structures([source]), output, **arguments)
     return list(StoreReader(output))
 
 
@@ -198,11 +199,17 @@ def test_command_is_reproducible(tmp_path, capsys):
     [
         ({"recipe": ["boil"]}, ConfigError, "boil"),
         ({"recipe": ["rattle:much"]}, ConfigError, "after the colon"),
+        ({"recipe": ["rattle:"]}, ConfigError, "after the colon"),
         ({"recipe": ["gap:2..1"]}, ConfigError, "from the smaller to the larger"),
         ({"recipe": ["gap:1..nan"]}, ConfigError, "after the colon"),
         ({"recipe": ["registry+"]}, ConfigError, "expected some of"),
         ({"recipe": ["vacancy:0.5"]}, ConfigError, "whole numbers"),
         ({"recipe": ["insertion"]}, ConfigError, "`ion`"),
+        ({"recipe": ["insertion"], "ion": "Xx"}, ConfigError, "`ion`: expected the symbol .* got 'Xx'; as in ion=Li"),
+        ({"recipe": ["insertion"], "ion": "li"}, ConfigError, "`ion`: expected the symbol of an element, got 'li'"),
+        ({"ion": "X"}, ConfigError, "`ion`: expected the symbol of an element, got 'X'"),
+        ({"recipe": ["particle"], "particle": "Fe"}, ConfigError, "`particle`: expected one of Si, .* got 'Fe'"),
+        ({"seed": -1}, ConfigError, "`seed`: expected 0 or more, got -1"),
         ({"num": 0}, ConfigError, "`num`"),
         ({"recipe": ["particle"]}, ConfigError, "`particle`: expected an element"),
         ({"recipe": ["md"]}, ConfigError, "`calculator`: expected a calculator"),
@@ -216,8 +223,60 @@ def test_command_is_reproducible(tmp_path, capsys):
 )
 def test_what_is_refused(tmp_path, arguments, error, words):
     with pytest.raises(error, match=words):
-        sample([molecule("H2O")], tmp_path / "pool.h5", **arguments)
+        sample(Structures([molecule("H2O")]), tmp_path / "pool.h5", **arguments)
     assert not (tmp_path / "pool.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("rattle:-1", "rattle at least 0, got 'rattle:-1'; as in rattle:0.03"),
+        ("rattle:-0.1..0.1", "rattle at least 0"),
+        ("strain:-2", "strain at least 0 and less than 1"),
+        ("strain:1.5", "strain at least 0 and less than 1"),
+        ("strain:0.1..1", "strain at least 0 and less than 1"),
+        ("shear:-0.1", "shear at least 0 and less than 0.5"),
+        ("shear:0.5", "shear at least 0 and less than 0.5"),
+        ("dimer:-1", "dimer greater than 0"),
+        ("dimer:0..1", "dimer greater than 0"),
+        ("registry:-1", "registry at least 0"),
+        ("particle:0", "particle greater than 0"),
+        ("md:-5", "md greater than 0"),
+        ("melt:0", "melt greater than 0"),
+        ("registry:1+gap:-0.5+rattle:-1", "rattle at least 0"),
+    ],
+)
+def test_amounts_without_a_meaning_are_refused(text, words):
+    with pytest.raises(ConfigError, match=f"`recipe`: expected amounts of {words}"):
+        parse(text, Ingredients("Li", "Si", EMT()))
+
+
+@pytest.mark.parametrize(("kind", "amount"), [("strain", 0.99), ("shear", 0.49)])
+def test_no_cell_is_turned_inside_out(tmp_path, kind, amount):
+    pool = made(tmp_path, bulk("Cu"), recipe=[f"{kind}:{amount}"], num=300, rattled=0.0, nearest=0.0)
+    assert min(np.linalg.det(one.cell) for one in pool) > 0
+    assert np.linalg.det(np.eye(3) - 0.5 * (np.ones((3, 3)) - np.eye(3))) == pytest.approx(0.0)  # beyond: shear by 1/2
+
+
+def test_what_is_read_is_not_overwritten(tmp_path, capsys):
+    """The source, also one of several and behind a link, settings and a model."""
+    names = ("a.extxyz", "b.extxyz")
+    for name in names:
+        ase.io.write(tmp_path / name, bulk("Cu", cubic=True))
+    (tmp_path / "link.extxyz").symlink_to(tmp_path / "b.extxyz")
+    a, b, link = (str(tmp_path / name) for name in (*names, "link.extxyz"))
+    others = {"settings": tmp_path / "emt.yaml", "calculator": tmp_path / "model.pt"}
+    for path in others.values():
+        path.write_text("asap_cutoff: true\n")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    given = [
+        ([a], a), ([a, b], b), ([f"{a},{b}"], b), ([str(tmp_path / "*.extxyz")], b), ([link], b), ([b], link),
+        ([f"{a}@0"], a), *(([a, f"{key}={path}"], str(path)) for key, path in others.items()),
+    ]  # fmt: skip
+    for sources, output in given:
+        assert main(["data", "sample", *sources, f"output={output}", "num=2", "recipe=rattle"]) == 1
+        assert "`output`: expected another file than" in capsys.readouterr().err
+        assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_what_the_source_carries_is_not_of_the_candidates(tmp_path):

@@ -5,13 +5,14 @@ import pytest
 import torch
 from ase.build import bulk
 
-from mhdnn.active.select import AtomsOfPool, Novelty, Reach, choose
+from mhdnn.active.select import AtomsOfPool, Novelty, Reach, choose, write_chosen
 from mhdnn.cli import main
 from mhdnn.data.store import StoreReader
 from mhdnn.data.writer import StoreWriter
 from mhdnn.deploy.model_file import metadata_of, save_model
+from mhdnn.dispersion import Dispersion
 from mhdnn.training.uncertainty import fit_error_model
-from tests.builders import model_settings, structure_of
+from tests.builders import batch_of, model_settings, structure_of
 from tests.unit.test_uncertainty import CHANGES, ELEMENTS, labelled, rattled_crystals, small_potential
 
 
@@ -67,21 +68,51 @@ def write(path, many):
     return path
 
 
-def test_command(tmp_path, capsys):
+def model_and_pool(folder):
+    """Four structures as those of the training, and two strange ones twice."""
     potential = small_potential()
-    from tests.builders import batch_of
-
     training = [batch_of(*rattled_crystals(20, 0))]
     assert fit_error_model(potential, lambda: training, [labelled(potential, rattled_crystals(10, 2), 0)], training)
-    save_model(potential, tmp_path / "model.pt", metadata_of(potential, model_settings(ELEMENTS, **CHANGES), {}))
+    save_model(potential, folder / "model.pt", metadata_of(potential, model_settings(ELEMENTS, **CHANGES), {}))
     strange = [bulk("Si", "fcc", a=3.9), bulk("C", a=3.4)]
-    pool = write(tmp_path / "pool.h5", [*rattled_crystals(4, 5), *strange, *strange])
-    assert main(["data", "select", str(pool), f"model={tmp_path / 'model.pt'}", "num=2"]) == 0
+    return folder / "model.pt", write(folder / "pool.h5", [*rattled_crystals(4, 5), *strange, *strange])
+
+
+def test_command(tmp_path, capsys):
+    model, pool = model_and_pool(tmp_path)
+    assert main(["data", "select", str(pool), f"model={model}", "num=2"]) == 0
     groups = StoreReader(tmp_path / "pool_selected.h5").groups
     assert {int(group.split("/")[1]) % 2 for group in groups} == {0, 1}  # one of each strange kind, not the same twice
     assert all(int(group.split("/")[1]) >= 4 for group in groups)
     assert (tmp_path / "pool_selected.png").stat().st_size > 0
     assert "above 1 is unlike the training set" in capsys.readouterr().out
+
+
+def test_what_is_read_is_not_overwritten(tmp_path, capsys):
+    """Neither by the chosen structures nor by their map, nor those by the map."""
+    model, pool = model_and_pool(tmp_path)
+    known = write(tmp_path / "known.png", rattled_crystals(2, 7))
+    (tmp_path / "link.h5").symlink_to(pool)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for name in ("pool.h5", "link.h5", "model.pt", "known.png", "known.h5", "map.png"):
+        arguments = [str(pool), f"model={model}", f"labelled={known}", f"output={tmp_path / name}"]
+        assert main(["data", "select", *arguments]) == 1
+        assert "`output`: expected" in capsys.readouterr().err
+        assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_dispersion_and_split_stay(tmp_path):
+    pool = tmp_path / "pool.h5"
+    with StoreWriter(pool, {"dispersion": "d3 bj pbe"}) as writer:
+        for number, split in enumerate(("train", "test", "validation")):
+            part = Dispersion(energy=-float(number), forces=np.full((2, 3), float(number)))
+            writer.append(structure_of(bulk("Si"), group=f"g{number}"), part, split)
+    write_chosen(pool, [2, 1], tmp_path / "chosen.h5")
+    chosen = StoreReader(tmp_path / "chosen.h5")
+    assert chosen.split.tolist() == ["validation", "test"]
+    assert [chosen.record(number).dispersion.energy for number in range(2)] == [-2.0, -1.0]
+    np.testing.assert_array_equal(chosen.record(1).dispersion.forces, np.ones((2, 3)))
+    assert chosen.attributes["dispersion"] == "d3 bj pbe"
 
 
 @pytest.mark.parametrize(
