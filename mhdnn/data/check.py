@@ -229,7 +229,10 @@ class _Survey:
         if self._stress_components:
             report.stress_range = self._stress_range
         if not set(report.labels) - {"total_charge"}:
-            report.errors.append(f"{report.path}: no structure has a label to train on; convert with labels")
+            report.errors.append(
+                f"{report.path}: no structure has a label to train on; convert with labels, or compute them with "
+                "`mhdnn data label`"
+            )
         self._judge_energies()
         self._judge_units()
         self._judge_structures()

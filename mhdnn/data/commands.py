@@ -70,6 +70,7 @@ def convert_sources(
     add_dispersion: str | None = None,
     skip_invalid: bool = False,
     keep_unconverged: bool = False,
+    keep_unlabelled: bool = False,
 ) -> None:
     """DFT outputs and other datasets to one dataset file.
 
@@ -88,13 +89,14 @@ def convert_sources(
     :param add_dispersion: the same where the labels lack it: it is added
     :param skip_invalid: leave out broken structures and count them
     :param keep_unconverged: keep structures whose electronic structure did not converge
+    :param keep_unlabelled: keep structures without labels, as candidates for `mhdnn data select` and `mhdnn data label`
     :raises ConfigError: if both kinds of corrections are given
     :raises DataError: if a source can't be read
     """
     if dispersion and add_dispersion:
         raise ConfigError("`dispersion` and `add_dispersion`: expected one of them, got both; leave one out")
     valence = parse_valence(valence_electrons) if valence_electrons else {}
-    options = ReadOptions(format, units, names.keys(), group, keep_unconverged, total_charge, valence)
+    options = ReadOptions(format, units, names.keys(), group, keep_unconverged, keep_unlabelled, total_charge, valence)
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -182,7 +184,7 @@ def print_conversion(report: ConvertReport, destination: Path, console: Console)
         say(line)
     for reason in report.reasons:
         say(f"  skipped: {reason}")
-    labels = ", ".join(f"{label} of {count}" for label, count in report.labels.items())
+    labels = ", ".join(f"{label} of {count}" for label, count in report.labels.items()) or "no labels"
     kind = f" ({report.energy_kind})" if report.energy_kind else ""
     say(f"{destination}: {report.num_structures} structures, {report.num_atoms} atoms; {labels}{kind}")
     for message in report.warnings:

@@ -16,6 +16,11 @@ SHOWN_SOURCES = 30
 """Sources that get a line of their own; of more, those that gave the same are counted together."""
 
 
+def has_labels(record: Record) -> bool:
+    """Whether a structure has anything to train on."""
+    return any(getattr(record.structure, label) is not None for label in TRAINING_LABELS)
+
+
 @dataclass
 class SourceReport:
     """What one source gave.
@@ -26,6 +31,7 @@ class SourceReport:
     :param reasons: why, for the first of them
     :param unused: structures in which each name looks like a label and was not taken
     :param unlabelled: structures without any label, left out of files that were found in a folder
+    :param candidates: structures without any label that are written
     :param weighted: structures that have a weight in the loss
     :param in_folder: whether it was found in a folder, and not named by the user
     """
@@ -39,12 +45,14 @@ class SourceReport:
     reasons: list[str] = field(default_factory=list)
     unused: Counter[str] = field(default_factory=Counter)
     unlabelled: int = 0
+    candidates: int = 0
     weighted: int = 0
 
     def add(self, record: Record) -> None:
         """Count a structure that is written."""
         self.num_structures += 1
         self.labels.update(label for label in TRAINING_LABELS if getattr(record.structure, label) is not None)
+        self.candidates += not has_labels(record)
         self.weighted += record.structure.weight is not None
         self.unused.update(record.unused)
 
@@ -60,6 +68,8 @@ class SourceReport:
         count = self.num_structures
         labels = [label if own == count else f"{label} of {own}" for label, own in self.labels.items()]
         parts = [f"{_structures(count)}{' with ' if labels else ''}{', '.join(labels)}"]
+        if self.candidates:
+            parts.append(f"{_structures(self.candidates)} without labels")
         if self.weighted:
             parts.append(f"weights of {self.weighted}")
         if self.unconverged:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mhdnn.data.ase_bridge import atoms_from_structure
 from mhdnn.data.charges import charges_from_electrons, check_charges
-from mhdnn.data.conversion_report import TRAINING_LABELS, ConvertReport, SourceReport
+from mhdnn.data.conversion_report import TRAINING_LABELS, ConvertReport, SourceReport, has_labels
 from mhdnn.data.folders import sources_below
 from mhdnn.data.label_kinds import charge_scheme, energy_kind
 from mhdnn.data.readers import UNITS, Frame, ReadOptions, detect_format, read_frames
@@ -63,7 +63,8 @@ def convert(
 ) -> ConvertReport:
     """Read all sources, in order, into one dataset file; nothing is written if one fails.
 
-    A folder stands for all calculations and datasets in and below it; files there without labels are left out.
+    A folder stands for all calculations and datasets in and below it; structures there without labels are left out
+    unless the options keep them.
 
     Attributes of sources that are dataset files are kept where all of them agree. Their splits are
     not: which structures are tested should be decided over the whole. The attributes ``energy_kind`` and
@@ -149,12 +150,12 @@ def _expanded(paths: Sequence[Path], target: Path, options: ReadOptions) -> tupl
 
 
 def _checked(frame: Frame, name: str, options: ReadOptions, skip_invalid: bool, source: SourceReport) -> Record | None:
-    """The record if it is converged, valid and labelled; None if it is not and is left out."""
+    """The record if it is converged, valid and labelled, or kept nevertheless; None if it is left out."""
     try:
         record = frame()
         validate_structure(record.structure, name)
         record = record._replace(structure=_with_charges(record.structure, options, name))
-        if all(getattr(record.structure, label) is None for label in TRAINING_LABELS):
+        if not (options.keep_unlabelled or has_labels(record)):
             if source.in_folder:
                 source.unlabelled += 1
                 return None
@@ -174,7 +175,8 @@ def _without_label(record: Record, name: str) -> DataError:
     unused = f" (not used: {', '.join(record.unused)})" if record.unused else ""
     return DataError(
         f"{name}: expected one of {', '.join(TRAINING_LABELS)}, found no label{unused}; name its key (for "
-        "example `--energy-key`), or leave such structures out with `--skip-invalid`"
+        "example `--energy-key`), keep such structures as candidates with `--keep-unlabelled`, or leave them out with "
+        "`--skip-invalid`"
     )
 
 

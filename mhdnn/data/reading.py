@@ -40,6 +40,7 @@ class ReadOptions:
     :param keys: where labels stand in ASE objects
     :param group: group of all structures; None takes what the source names, else its file name
     :param keep_unconverged: give frames whose electronic structure did not converge, too
+    :param keep_unlabelled: take structures without any label, too: candidates for labelling
     :param total_charge: of structures that don't have one, e
     :param valence_electrons: of each element (atomic number), where ``charges`` are numbers of electrons
     """
@@ -49,6 +50,7 @@ class ReadOptions:
     keys: LabelKeys = LabelKeys()
     group: str | None = None
     keep_unconverged: bool = False
+    keep_unlabelled: bool = False
     total_charge: float | None = None
     valence_electrons: Mapping[int, float] = field(default_factory=dict)
 

@@ -156,6 +156,32 @@ class TestExtxyz:
         with pytest.raises(DataError, match="`--energy-key` enrgy: no structure has it"):
             from_text(tmp_path, text, LabelKeys(energy="enrgy"))
 
+    def test_structures_without_labels_are_kept_on_request(self, tmp_path, capsys):
+        """What LAMMPS dumps has grades and no labels; its group is the file's name."""
+        dump = frame("step=100 uncertainty=0.5", "species:S:1:pos:R:3:grade:R:1", "H 0 0 0 0.5\nH 0 0 1 0.4")
+        (tmp_path / "unc.xyz").write_text(dump + frame("energy=1"))
+        arguments = ["data", "convert", str(tmp_path / "unc.xyz"), str(tmp_path / "pool.h5")]
+        assert main(arguments) == 1
+        assert "found no label (not used: grade)" in (told := capsys.readouterr().err)
+        assert "`--keep-unlabelled`" in told
+        assert main([*arguments, "--keep-unlabelled"]) == 0
+        assert "2 structures with energy of 1; 1 structure without labels; not used: `grade`" in capsys.readouterr().out
+        dumped, labelled = StoreReader(tmp_path / "pool.h5")
+        assert dumped.positions.tolist() == [[0, 0, 0], [0, 0, 1]]
+        assert [dumped.energy, dumped.forces, dumped.stress, dumped.charges] == [None] * 4
+        assert (dumped.group, labelled.energy) == ("unc", 1.0)
+
+    def test_what_is_broken_is_no_candidate(self, tmp_path):
+        (tmp_path / "in.xyz").write_text(frame("", rows="H nan 0 0"))
+        with pytest.raises(DataError, match="`positions` must be finite"):
+            convert([tmp_path / "in.xyz"], tmp_path / "out.h5", ReadOptions(keep_unlabelled=True))
+
+    def test_a_key_that_is_nowhere_among_candidates(self, tmp_path):
+        (tmp_path / "in.xyz").write_text(frame(""))
+        read = ReadOptions(keys=LabelKeys(energy="enrgy"), keep_unlabelled=True)
+        with pytest.raises(DataError, match="`--energy-key` enrgy: no structure has it"):
+            convert([tmp_path / "in.xyz"], tmp_path / "out.h5", read)
+
     def test_skip_invalid_counts(self, tmp_path):
         (tmp_path / "in.xyz").write_text(frame("energy=nan") + TWO_FRAMES + frame("energy=3"))
         report = convert([tmp_path / "in.xyz"], tmp_path / "out.h5", skip_invalid=True)

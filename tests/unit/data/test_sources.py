@@ -269,6 +269,10 @@ class TestFolders:
         assert "not read (not recognised): KPOINTS (2), POSCAR" in text
         assert main(["data", "convert", str(folder), str(store)]) == 0  # the dataset itself is no source
         assert len(StoreReader(store)) == 2
+        capsys.readouterr()
+        assert main(["data", "convert", str(folder), str(store), "--keep-unlabelled"]) == 0
+        assert "path.xyz: 3 structures; 3 structures without labels\n" in capsys.readouterr().out
+        assert len(StoreReader(store)) == 5
 
     def test_one_calculation_is_read_once(self, tmp_path):
         from mhdnn.data.folders import sources_below
