@@ -42,6 +42,7 @@ Further:
 OPTIONS = ("-m", "--multirun", "-c", "--cfg", "-p", "--package", "-i", "--info", "--resolve", "--hydra-help",
            "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir", "-r", "--run")  # fmt: skip
 """Of Hydra."""
+RUN_FOLDER = "hydra.run.dir"
 MAIN_KEYS = (
     "data.validation", "data.test", "data.batch_size", "cutoff", "elements", "dtype", "seed", "network.hidden",
     "descriptor.channels", "optimizer.lr", "trainer.max_epochs", "trainer.devices", "weights", "report",
@@ -59,7 +60,10 @@ def run_command(arguments: Sequence[str]) -> int:
     check_options(arguments)
     check_choices(arguments)
     from mhdnn.training import run
+    from mhdnn.training.initial_model import check_stays
 
+    if (init := _given(arguments, "init")) and (folder := _given(arguments, RUN_FOLDER)):
+        check_stays(init, Path(folder))  # as the training does, but before Hydra writes to the folder
     # Lightning starts the other processes of a distributed training the way this one seems to have been started
     sys.argv = [run.__file__, *arguments]
     sys.modules["__main__"].__spec__ = None
@@ -183,8 +187,15 @@ def _errors_of_hydra(arguments: Sequence[str]) -> Iterator[None]:
 
 def _run_folder(arguments: Sequence[str]) -> Path:
     """Where the training writes, or the folder of all trainings."""
-    given = [argument.partition("=")[2] for argument in arguments if argument.startswith("hydra.run.dir=")]
-    return Path(given[-1]).absolute() if given else Path.cwd() / "runs"
+    given = _given(arguments, RUN_FOLDER)
+    return Path(given).absolute() if given else Path.cwd() / "runs"
+
+
+def _given(arguments: Sequence[str], key: str) -> str:
+    """What the last of the arguments gives to a key, without quotes; empty if none does."""
+    pairs = [argument.lstrip("+").partition("=") for argument in arguments]
+    values = [value.strip("'\"") for name, _, value in pairs if name == key]
+    return values[-1] if values else ""
 
 
 def explained(error: Exception, arguments: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from mhdnn.deploy.export import CHECKPOINT_KEY, potential_from_checkpoint, read_
 from mhdnn.deploy.model_file import first_line, is_model_file, load_model
 from mhdnn.errors import ConfigError, ModelError
 from mhdnn.factory import build_potential
+from mhdnn.files import is_same_file
 from mhdnn.potential import Potential
 from mhdnn.training.configuration import default_config, group_choice
 from mhdnn.training.resume import flat
@@ -90,6 +92,20 @@ def read_initial(path: Path | str) -> InitialModel:
     except (KeyError, RuntimeError) as error:
         raise ModelError(f"{path}: its settings and weights don't fit together ({first_line(error)})") from error
     return InitialModel(path, potential, settings, metadata.get("training", {}))
+
+
+def check_stays(path: Path | str, folder: Path) -> None:
+    """Refuse to replace what a training starts from.
+
+    :param folder: where the training writes
+    :raises ConfigError: if the model or checkpoint is what the training writes there
+    """
+    home = Path(os.path.realpath(path)).parent
+    if is_same_file(Path(path), folder / "model.pt") or is_same_file(home, folder / "checkpoints"):
+        raise ConfigError(
+            f"`hydra.run.dir`: expected another folder than {folder}, where the training would replace {path}, which "
+            "it starts from (`init`); choose a new one"
+        )
 
 
 def with_initial_model(config: DictConfig, model: InitialModel) -> DictConfig:

@@ -32,7 +32,7 @@ from mhdnn.training.assembly import build_module, build_trainer, model_settings,
 from mhdnn.training.automatic import decided
 from mhdnn.training.callbacks import settle_average
 from mhdnn.training.fine_tuning import FineTuning
-from mhdnn.training.initial_model import InitialModel, check_same_dispersion, read_initial
+from mhdnn.training.initial_model import InitialModel, check_same_dispersion, check_stays, read_initial
 from mhdnn.training.initialization import Initialization
 from mhdnn.training.module import StageModule
 from mhdnn.training.offsets import build_offsets
@@ -77,6 +77,8 @@ def train(config: DictConfig, folder: Path) -> Path:
     """
     check_settings(config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
+    if config.init:
+        check_stays(config.init, folder)
     initial = read_initial(config.init) if config.init else None
     config = decided(config, initial)
     data = StoreDataModule(**config.data, cutoff=config.cutoff, seed=config.seed)
