@@ -237,7 +237,10 @@ UNRATTLED = ("rattle", "dimer", *RUNS)
 """Recipes that move all atoms, or whose lengths matter."""
 COUNTED = ("vacancy", "insertion")
 """Recipes whose amounts are numbers of atoms."""
+MOST_ATOMS = 1_000_000
+"""That a recipe takes away or adds: more than any structure for labelling has."""
 RANGES: dict[str, Range] = {
+    **dict.fromkeys(COUNTED, Range(least=1, most=MOST_ATOMS)),
     "strain": Range(least=0, below=1),
     "shear": Range(least=0, below=0.5),  # all three at 1/2 leave the cell no volume
     "dimer": Range(above=0),
@@ -296,7 +299,7 @@ def _parse_amount(text: str, amount: str, name: str, usual: float) -> Amount:
             f"`recipe`: expected a number after the colon, or two from the smaller to the larger, got {text!r}; as in "
             "rattle:0.05 or gap:-0.5..2"
         )
-    if name in COUNTED and not (result.low >= 1 and result.low.is_integer() and result.high.is_integer()):
+    if name in COUNTED and not (result.low.is_integer() and result.high.is_integer()):
         raise ConfigError(f"`recipe`: expected whole numbers of atoms after the colon, got {text!r}; as in vacancy:1")
     allowed = RANGES.get(name, Range(least=0))
     if not (allowed.holds(result.low) and allowed.holds(result.high)):

@@ -65,6 +65,7 @@ def sample(
     :raises PropertyError: if a recipe brings atoms too close each time
     """
     _check_numbers(num, seed, nearest, rattled, steps, time_step)
+    _check_source(source)
     refuse_to_overwrite([*source.files, settings, Path(calculator) if calculator else None], output)
     running = any(map(has_run, recipe))
     made = resolve_calculator(calculator, read_settings(settings)) if running and calculator is not None else None
@@ -77,6 +78,14 @@ def sample(
     counts = ", ".join(f"{group} {count}" for group, count in sorted(Counter(groups).items()))
     Console(soft_wrap=True, highlight=False).print(f"{output}: {num} structures: {counts}", markup=False)
     return groups
+
+
+def _check_source(source: Structures) -> None:
+    """:raises ConfigError: if there is no structure, or one without atoms"""
+    empty = [number for number, atoms in enumerate(source) if len(atoms) == 0]
+    if empty or not source:
+        found = f"none in number {empty[0]}; leave it out" if empty else "no structure; give a file that has some"
+        raise ConfigError(f"`source`: expected structures with atoms, got {found}")
 
 
 def _check_numbers(num: int, seed: int, nearest: float, rattled: float, steps: int, time_step: float) -> None:

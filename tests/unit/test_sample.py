@@ -227,6 +227,12 @@ def test_what_is_refused(tmp_path, arguments, error, words):
     assert not (tmp_path / "pool.h5").exists()
 
 
+@pytest.mark.parametrize("source", [[], [Atoms()], [bulk("Cu"), Atoms()]])
+def test_sources_without_atoms_are_refused(tmp_path, source):
+    with pytest.raises(ConfigError, match="`source`: expected structures with atoms"):
+        sample(Structures(source), tmp_path / "pool.h5")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -243,6 +249,9 @@ def test_what_is_refused(tmp_path, arguments, error, words):
         ("particle:0", "particle greater than 0"),
         ("md:-5", "md greater than 0"),
         ("melt:0", "melt greater than 0"),
+        ("vacancy:0", "vacancy at least 1 and at most 1000000"),
+        ("vacancy:1..1e30", "vacancy at least 1 and at most 1000000"),
+        ("insertion:-2", "insertion at least 1"),
         ("registry:1+gap:-0.5+rattle:-1", "rattle at least 0"),
     ],
 )
