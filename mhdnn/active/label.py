@@ -22,7 +22,7 @@ from mhdnn.data.store import StoreReader
 from mhdnn.data.writer import StoreWriter
 from mhdnn.dispersion import DispersionCorrection
 from mhdnn.errors import ConfigError, DataError
-from mhdnn.files import alone_in, write_text_atomically
+from mhdnn.files import alone_in, refuse_to_overwrite, write_text_atomically
 from mhdnn.properties.calculators import description_of
 from mhdnn.properties.jobs import check_executor, run_jobs
 from mhdnn.properties.journal import Journal
@@ -87,8 +87,7 @@ def label(
     if limit is not None and limit <= 0:
         raise ConfigError(f"`limit`: expected a positive time in s, got {limit}")
     output = output or pool.with_name(f"{pool.stem}_labelled.h5")
-    if output.absolute() == pool.absolute():
-        raise ConfigError(f"`output`: expected another file than the pool, got {output}; choose another")
+    refuse_to_overwrite([pool, settings, Path(calculator)], output)
     stated = {"code": code, "functional": functional, "source": source, "licence": licence}
     kinds = (kind_of_energy(energy_kind), kind_of_charges(charge_scheme))
     choice = DispersionChoice(DispersionCorrection.parse(dispersion), True) if dispersion else None

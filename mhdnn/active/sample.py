@@ -66,7 +66,7 @@ def sample(
     """
     _check_numbers(num, seed, nearest, rattled, steps, time_step)
     _check_source(source)
-    refuse_to_overwrite([*source.files, settings, Path(calculator) if calculator else None], output)
+    refuse_to_overwrite([*getattr(source, "files", ()), settings, Path(calculator) if calculator else None], output)
     running = any(map(has_run, recipe))
     made = resolve_calculator(calculator, read_settings(settings)) if running and calculator is not None else None
     recipes = [parse(text, Ingredients(ion, particle, made, steps, time_step)) for text in recipe]

@@ -359,7 +359,7 @@ def test_wrong_arguments(tmp_path, arguments, words):
     given = {"calculator": "ase.calculators.emt:EMT"} | arguments
     with pytest.raises((ConfigError, DataError), match=words):
         label(pool, **given)
-    with pytest.raises(ConfigError, match="another file than the pool"):
+    with pytest.raises(ConfigError, match="`output`: expected another file than"):
         label(pool, "ase.calculators.emt:EMT", pool)
 
 
