@@ -14,6 +14,7 @@ from mhdnn.deploy.model_file import check_weights, first_line, is_model_file, lo
 from mhdnn.deploy.older_format import rebuilt
 from mhdnn.errors import MHDNNError, ModelError
 from mhdnn.factory import build_potential
+from mhdnn.files import refuse_to_overwrite
 from mhdnn.potential import Potential
 
 CHECKPOINT_KEY = "mhdnn"
@@ -82,7 +83,11 @@ def potential_from_checkpoint(checkpoint: Mapping[str, Any]) -> tuple[Potential,
 
 
 def export_checkpoint(checkpoint_path: Path | str, output: Path | str) -> Path:
-    """Write the model file of a checkpoint, or a model file as it is written today; returns its path."""
+    """Write the model file of a checkpoint, or a model file as it is written today; returns its path.
+
+    :raises ConfigError: if the output is what is read
+    """
+    refuse_to_overwrite([Path(checkpoint_path)], Path(output))
     if is_model_file(Path(checkpoint_path)):
         script, metadata = load_model(checkpoint_path)
         kept = {key: metadata[key] for key in ("mhdnn_version", "torch_version") if key in metadata}

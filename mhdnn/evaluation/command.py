@@ -16,6 +16,7 @@ from mhdnn.evaluation.errors import Errors, compute_errors, write_errors
 from mhdnn.evaluation.report import write_report
 from mhdnn.evaluation.run import predict_structures
 from mhdnn.evaluation.table import print_errors
+from mhdnn.files import refuse_to_overwrite
 
 
 def evaluate(
@@ -37,11 +38,13 @@ def evaluate(
     :param dispersion: ``false`` compares with labels without the stored dispersion part, ``model`` does so if the
         model was trained without it
     :param total_charge: of structures that have none in the dataset, e; for models with charges
-    :raises ConfigError: if an argument is out of range
+    :raises ConfigError: if an argument is out of range, or the output is read
     :raises DataError: if the dataset lacks the split or has an element the model doesn't know
     """
     if dispersion not in ("true", "false", "model"):
         raise ConfigError(f"`dispersion`: expected true, false or model, got {dispersion!r}")
+    if output:
+        refuse_to_overwrite([model, data], output)
     script, metadata = load_model(model)
     left_out = bool(metadata.get("dispersion_left_out")) if dispersion == "model" else dispersion == "false"
     reader = StoreReader(data, subtract_dispersion=left_out)

@@ -12,6 +12,7 @@ import torch
 
 from mhdnn.deploy.model_file import load_model
 from mhdnn.errors import ConfigError
+from mhdnn.files import refuse_to_overwrite
 
 try:
     from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -126,7 +127,8 @@ def save_metatomic(model: Path | str, output: Path | str) -> Path:
     where mhdnn is installed.
 
     :raises ModelError: if the file is no model
-    :raises ConfigError: if it has charges
+    :raises ConfigError: if it has charges, or the output is the model
     """
+    refuse_to_overwrite([Path(model)], Path(output))
     metatomic_model(model).save(str(output))
     return Path(output)

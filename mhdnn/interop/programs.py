@@ -18,6 +18,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from mhdnn.deploy.model_file import load_model
 from mhdnn.errors import ConfigError
 from mhdnn.factory import build_potential
+from mhdnn.files import refuse_to_overwrite
 from mhdnn.kernels import load_operators
 from mhdnn.potential import Potential
 from mhdnn.prediction import has_charges, num_members
@@ -112,8 +113,9 @@ def save_program(model: Path | str, output: Path | str) -> Path:
     """Write the program of a model file; returns its path.
 
     :raises ModelError: if the file is no model
-    :raises ConfigError: if it has charges or is an ensemble
+    :raises ConfigError: if it has charges or is an ensemble, or the output is the model
     """
+    refuse_to_overwrite([Path(model)], Path(output))
     torch.export.save(exported_program(eager_potential(model)), str(output))
     return Path(output)
 

@@ -23,6 +23,7 @@ from mhdnn.descriptors.input_nn import LENGTH_UNITS, InputNN, read_input_nn
 from mhdnn.descriptors.listed import ListedFunctions, function_from_settings
 from mhdnn.errors import ConfigError, DataError
 from mhdnn.factory import build_potential
+from mhdnn.files import refuse_to_overwrite
 from mhdnn.layered_network import LayeredNetwork
 from mhdnn.potential import Potential
 from mhdnn.units import COULOMB_CONSTANT, HARTREE
@@ -58,8 +59,9 @@ def import_potential(
         electrostatics of a 4G potential
     :param accuracy: of the sums over periodic images, relative
     :raises DataError: if a file is missing, or the files don't fit together
-    :raises ConfigError: if a unit is unknown, or input.nn asks for what isn't here
+    :raises ConfigError: if a unit is unknown, input.nn asks for what isn't here, or the output is one of the files
     """
+    refuse_to_overwrite([Path(folder) / "input.nn", *Path(folder).glob("*.data")], Path(output))
     potential, settings = read_potential(Path(folder), length_unit, energy_unit, short_range, accuracy)
     training = {"imported_from": f"n2p2 or RuNNer: {Path(folder).resolve().name}"}
     save_model(potential, Path(output), metadata_of(potential, settings, training))
