@@ -6,6 +6,7 @@
 #include <new>
 #include <stdexcept>
 
+#include "archive.h"
 #include "charge_step.h"
 #include "electrostatics/vectors.h"
 #include "expected_errors.h"
@@ -28,7 +29,21 @@ namespace {
 thread_local std::string last_error;
 
 constexpr int largest_num_threads = 1024;
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+
 using electrostatics::voigt_column, electrostatics::voigt_row;
+
+// A result that is no number, which has a code of its own.
+struct NotFinite : std::runtime_error {
+    explicit NotFinite(const std::string& what)
+        : std::runtime_error(what + " is not a number; look for atoms at the same place") {}
+};
+
+// values: so many of each atom.
+void check_finite(const std::string& what, const std::vector<double>& values, int per_atom = 1) {
+    for (std::size_t i = 0; i < values.size(); ++i)
+        if (!std::isfinite(values[i])) throw NotFinite(what + " atom " + std::to_string(i / per_atom));
+}
 
 // Atoms of the model, and whether they are others than before.
 bool set_atoms(mhdnn_model& self, const mhdnn_atoms& atoms) {
@@ -148,10 +163,14 @@ Derivative derivative(Model& model, const Pairs& pairs, const std::vector<double
 
 Derivative evaluate_charges(mhdnn_model& self, const mhdnn_atoms& atoms, std::vector<double>& energies) {
     Model& model = *self.model;
+    const auto electronegativity = model.electronegativity();
+    check_finite("the electronegativity of", electronegativity);
     const auto step = charge_step(self, atoms);
-    self.charges = step->equilibrate(model.electronegativity(), {});
+    self.charges = step->equilibrate(electronegativity, {});
+    check_finite("the charge of", self.charges);
     model.mark_outside(self.charges);
     energies = model.energies(self.charges);
+    check_finite("the energy of", energies);
     const auto response = step->respond(model.gradient_by_charge());
     Derivative result = derivative(model, self.pairs, response);
     const auto electrostatic = step->energies();
@@ -202,6 +221,7 @@ int compute(mhdnn_model& self, const mhdnn_atoms& atoms, mhdnn_result& result) {
     std::vector<double> energies;
     Derivative found;
     self.charges.clear();
+    result.energy = not_a_number;  // until it is known
     if (model.metadata().charges) {
         found = evaluate_charges(self, atoms, energies);
     } else {
@@ -210,11 +230,11 @@ int compute(mhdnn_model& self, const mhdnn_atoms& atoms, mhdnn_result& result) {
     }
     result.energy = 0.0;
     for (const double energy : energies) result.energy += energy;
-    if (!std::isfinite(result.energy)) {
-        last_error = "the energy is not a number; look for atoms at the same place";
-        return MHDNN_NOT_FINITE;
-    }
     store(self, energies, found, result);
+    if (!std::isfinite(result.energy)) throw NotFinite("the energy");
+    check_finite("the force on", found.forces, 3);
+    for (const double strain : found.strain)
+        if (!std::isfinite(strain)) throw NotFinite("the virial");
     return 0;
 }
 
@@ -223,6 +243,9 @@ template <class Action>
 int guarded(Action action) {
     try {
         return action();
+    } catch (const NotFinite& problem) {
+        last_error = problem.what();
+        return MHDNN_NOT_FINITE;
     } catch (const std::bad_alloc&) {
         last_error = "not enough memory; look for a cell or a number of pairs that is too large";
         return MHDNN_FAILED;
@@ -238,6 +261,14 @@ auto of_model(const mhdnn_model* model, Get get) -> decltype(get(*model->model))
     if (model) return get(*model->model);
     last_error = "expected a model, got NULL";
     return {};
+}
+
+mhdnn_model* opened(const std::string& content, const std::string& path, const char* dtype) {
+    auto result = std::make_unique<mhdnn_model>();
+    result->model = open_plain_model(content, path, dtype);
+    int element = 0;
+    for (const int number : result->model->metadata().atomic_numbers) result->element_of_number[number] = element++;
+    return result.release();
 }
 
 // After a failure: nothing is known of these atoms.
@@ -256,11 +287,18 @@ mhdnn_model* mhdnn_open(const char* path, const char* dtype) {
     mhdnn_model* result = nullptr;
     mhdnn::guarded([&] {
         if (!path || !dtype) throw std::runtime_error("expected a path and a dtype, got NULL");
-        auto opened = std::make_unique<mhdnn_model>();
-        opened->model = mhdnn::open_plain_model(path, dtype);
-        int element = 0;
-        for (const int number : opened->model->metadata().atomic_numbers) opened->element_of_number[number] = element++;
-        result = opened.release();
+        result = mhdnn::opened(mhdnn::read_file(path), path, dtype);
+        return 0;
+    });
+    return result;
+}
+
+mhdnn_model* mhdnn_open_content(const char* content, int64_t size, const char* path, const char* dtype) {
+    mhdnn_model* result = nullptr;
+    mhdnn::guarded([&] {
+        if (!content || !path || !dtype) throw std::runtime_error("expected content, a path and a dtype, got NULL");
+        if (size < 0) throw std::runtime_error("size: expected at least 0 bytes, got " + std::to_string(size));
+        result = mhdnn::opened(std::string(content, size), path, dtype);
         return 0;
     });
     return result;

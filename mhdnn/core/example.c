@@ -8,7 +8,7 @@
  *     ./example model.pt < atoms.txt
  *
  * atoms.txt: the number of atoms, three cell vectors (a line each, no angle far from 90°), and for each atom its atomic
- * number and position, Å.
+ * number and position, Å, within the cell or not.
  */
 #include <math.h>
 #include <stdio.h>
@@ -34,13 +34,36 @@ static void add_pair(Pairs* list, int64_t center, int64_t neighbor, const double
     ++list->count;
 }
 
-/* Every atom with every image of every other one: simple, and slow for many atoms. */
+static void cross(const double* a, const double* b, double* result) {
+    for (int axis = 0; axis < 3; ++axis) {
+        const int next = (axis + 1) % 3, last = (axis + 2) % 3;
+        result[axis] = a[next] * b[last] - a[last] * b[next];
+    }
+}
+
+static double dot(const double* a, const double* b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
+
+/* Atoms are moved into the cell by whole cell vectors, which changes nothing but the images that are nearest. */
+static void wrap(int64_t num_atoms, double* positions, const double* cell) {
+    for (int a = 0; a < 3; ++a) {
+        const double* v = cell + 3 * a;
+        double normal[3];
+        cross(cell + 3 * ((a + 1) % 3), cell + 3 * ((a + 2) % 3), normal);
+        for (int64_t i = 0; i < num_atoms; ++i) {
+            double* r = positions + 3 * i;
+            const double cells = floor(dot(r, normal) / dot(v, normal));
+            for (int axis = 0; axis < 3; ++axis) r[axis] -= cells * v[axis];
+        }
+    }
+}
+
+/* Every atom with every image of every other one, for atoms within the cell: simple, and slow for many atoms. */
 static Pairs find_pairs(int64_t num_atoms, const double* positions, const double* cell, double cutoff) {
     Pairs list = {0, 0, NULL, NULL};
     int most[3];
     for (int a = 0; a < 3; ++a) {
         const double* v = cell + 3 * a;
-        most[a] = 1 + (int)(2.0 * cutoff / sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]));
+        most[a] = 1 + (int)(2.0 * cutoff / sqrt(dot(v, v)));
     }
     for (int64_t i = 0; i < num_atoms; ++i)
         for (int64_t j = 0; j < num_atoms; ++j)
@@ -53,7 +76,8 @@ static Pairs find_pairs(int64_t num_atoms, const double* positions, const double
                                       b * cell[3 + axis] + c * cell[6 + axis];
                             square += r[axis] * r[axis];
                         }
-                        if (square < cutoff * cutoff && !(i == j && a == 0 && b == 0 && c == 0))
+                        /* what is no number is left to mhdnn_compute, which refuses it */
+                        if (!(square >= cutoff * cutoff) && !(i == j && a == 0 && b == 0 && c == 0))
                             add_pair(&list, i, j, r);
                     }
     return list;
@@ -80,6 +104,7 @@ int main(int argc, char** argv) {
         fprintf(stderr, "%s\n", mhdnn_last_error());
         return 1;
     }
+    wrap(count, positions, cell);
     Pairs list = find_pairs(count, positions, cell, mhdnn_cutoff(model));
     const mhdnn_atoms atoms = {
         .num_atoms = count,

@@ -53,10 +53,12 @@ typedef struct {
 } mhdnn_result;
 
 /* What mhdnn_compute returns beside 0. */
-enum { MHDNN_FAILED = 1, MHDNN_NOT_FINITE = 2 /* the energy is no number */ };
+enum { MHDNN_FAILED = 1, MHDNN_NOT_FINITE = 2 /* a result is no number; the others are those that were found */ };
 
 /* dtype: "float32", "float64", or "model" for that of the file. */
 MHDNN_API mhdnn_model* mhdnn_open(const char* path, const char* dtype);
+/* The same from the bytes of a model file, which are copied. path: the name of it in messages. */
+MHDNN_API mhdnn_model* mhdnn_open_content(const char* content, int64_t size, const char* path, const char* dtype);
 MHDNN_API void mhdnn_close(mhdnn_model* model);
 MHDNN_API double mhdnn_cutoff(const mhdnn_model* model);
 MHDNN_API int mhdnn_has_charges(const mhdnn_model* model);

@@ -85,7 +85,8 @@ protected:
     ErrorModel error_model_;
 };
 
-// Without libtorch, on the CPU. dtype: float32, float64, or model for that of the file.
-std::unique_ptr<Model> open_plain_model(const std::string& path, const std::string& dtype);
+// Without libtorch, on the CPU. content: of the file, which the path names in errors; dtype: float32, float64, or model
+// for that of the file.
+std::unique_ptr<Model> open_plain_model(const std::string& content, const std::string& path, const std::string& dtype);
 
 }  // namespace mhdnn

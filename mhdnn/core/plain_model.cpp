@@ -380,12 +380,12 @@ std::string PlainModel<T>::why_outside(std::int64_t center, const std::vector<do
 
 }  // namespace
 
-std::unique_ptr<Model> open_plain_model(const std::string& path, const std::string& dtype) {
+std::unique_ptr<Model> open_plain_model(const std::string& content, const std::string& path, const std::string& dtype) {
     if (dtype != "model" && dtype != "float32" && dtype != "float64")
         throw std::runtime_error("dtype: expected model, float32 or float64, got " + dtype);
-    const WeightRecords records = read_weights(path);
+    WeightRecords records = read_weights(content, path);
     try {
-        Weights weights(records.text, records.numbers);
+        Weights weights(records.text, std::move(records.numbers));
         const std::string chosen = dtype == "model" ? weights.text("dtype") : dtype;
         if (chosen == "float32") return std::make_unique<PlainModel<float>>(std::move(weights), chosen);
         if (chosen == "float64") return std::make_unique<PlainModel<double>>(std::move(weights), chosen);

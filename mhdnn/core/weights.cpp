@@ -212,8 +212,7 @@ void Weights::refuse(const std::string& name, const std::string& why) const {
 
 void Weights::fail(const std::string& what) const { throw std::runtime_error(what); }
 
-WeightRecords read_weights(const std::string& path) {
-    const std::string archive = read_file(path);
+WeightRecords read_weights(const std::string& archive, const std::string& path) {
     verify(archive, path, nullptr);
     checked_format(extra_file(archive, "format_version.txt", path), path);
     const std::string text = extra_file(archive, "weights.txt", path);

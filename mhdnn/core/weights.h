@@ -61,10 +61,10 @@ private:
     std::map<std::string, Array> arrays_;
 };
 
-// The two records of a model file, verified. Errors name the file.
+// The two records of a model file, verified, from its content. Errors name the file.
 struct WeightRecords {
     std::string text, numbers;
 };
-WeightRecords read_weights(const std::string& path);
+WeightRecords read_weights(const std::string& archive, const std::string& path);
 
 }  // namespace mhdnn

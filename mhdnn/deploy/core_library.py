@@ -69,6 +69,9 @@ class CoreLibrary:
         self.functions = ctypes.CDLL(str(path))
         model = ctypes.c_void_p
         self.open = self._function("open", model, ctypes.c_char_p, ctypes.c_char_p)
+        self.open_content = self._function(
+            "open_content", model, ctypes.c_char_p, ctypes.c_int64, ctypes.c_char_p, ctypes.c_char_p
+        )
         self.close = self._function("close", None, model)
         self.num_functions = self._function("num_functions", ctypes.c_int, model)
         self.compute = self._function("compute", ctypes.c_int, model, ctypes.POINTER(CAtoms), ctypes.POINTER(CResult))
@@ -83,7 +86,7 @@ class CoreLibrary:
 
     def error(self) -> CoreError:
         """The last failure of this thread."""
-        return CoreError(self.last_error().decode())
+        return CoreError(os.fsdecode(self.last_error()))  # it may name a file in any bytes
 
 
 def pointer(values: np.ndarray | None, kind: Any = DOUBLES) -> Any:

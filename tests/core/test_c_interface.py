@@ -8,10 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from mhdnn.deploy.core_library import INTEGERS, LONGS, NOT_FINITE, CAtoms, CResult, pointer
 from mhdnn.deploy.model_file import metadata_of, save_model
-from tests.builders import charge_settings, geometry_of, random_charge_potential, structures
+from tests.builders import (
+    charge_settings,
+    geometry_of,
+    model_settings,
+    random_charge_potential,
+    random_potential,
+    structures,
+)
 from tests.core.test_models import DOUBLE, ELEMENTS, model_with
 
 FAILED = 1
@@ -174,6 +182,51 @@ def test_atoms_at_the_same_place(core, short):
     vectors[0] = 0.0
     sentence = "the energy is not a number; look for atoms at the same place"
     check_refusal(core, short, Call(), {"vectors": pointer(vectors)}, sentence, NOT_FINITE)
+
+
+def test_charges_at_the_same_place(core, charged):
+    """They have the same code, and the same remedy."""
+    vectors = Call().vectors
+    vectors[0] = 0.0
+    sentence = "is not a number; look for atoms at the same place"
+    check_refusal(core, charged, Call(), {"vectors": pointer(vectors)}, sentence, NOT_FINITE)
+
+
+def test_forces_that_are_no_numbers(core, tmp_path):
+    """Energies may be finite where forces are not: large weights, and atoms that nearly meet, in single precision."""
+    potential, path = random_potential(ELEMENTS), tmp_path / "model.pt"
+    with torch.no_grad():
+        potential.short_range.network.linear_weight.mul_(1e20)
+    save_model(potential, path, metadata_of(potential, model_settings(ELEMENTS), {}))
+    model = core.model(path, "float32")
+    call = Call()
+    first, last = call.pairs[0]
+    near = np.array([1e-22, 0.0, 0.0])
+    back = np.flatnonzero((call.pairs == [last, first]).all(1))[0]
+    call.vectors[0], call.vectors[back] = near, -near
+    assert call.run(core, model) == NOT_FINITE
+    assert np.isfinite(call.result.energy)
+    assert not np.isfinite(call.forces).all()
+    assert "the force on atom" in str(core.error())
+    core.close(model)
+
+
+def test_a_model_from_its_bytes(core, files):
+    """The same numbers; NULL and bytes that are no model are refused."""
+    content = files[True].read_bytes()
+    model = core.open_content(content, len(content), b"the model", b"model")
+    call, found = Call(), []
+    for opened in (core.model(files[True]), model):
+        assert call.run(core, opened) == 0, core.error()
+        found.append(call.forces.copy())
+        core.close(opened)
+    np.testing.assert_array_equal(*found)
+    assert not core.open_content(content, len(content) - 1, b"the model", b"model")
+    assert "the model: " in str(core.error())
+    assert not core.open_content(content, -1, b"the model", b"model")
+    assert "size: expected at least 0 bytes, got -1" in str(core.error())
+    assert not core.open_content(None, 0, b"the model", b"model")
+    assert "expected content, a path and a dtype, got NULL" in str(core.error())
 
 
 def test_no_atoms(core, short):

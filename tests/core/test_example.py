@@ -1,5 +1,6 @@
 """The example program in C: compiled as it says, and its numbers."""
 
+import re
 import shutil
 import subprocess
 
@@ -55,6 +56,27 @@ def test_same_as_in_ase(program, tmp_path, charges):
     np.testing.assert_allclose(found, expected, rtol=0, atol=relative * np.abs(expected).max())
     stress = atoms.get_stress() * atoms.get_volume()
     np.testing.assert_allclose(np.array(virial[:6], dtype=float), stress, rtol=0, atol=relative * np.abs(stress).max())
+
+
+@pytest.mark.parametrize("cells", [2, -3])
+def test_atoms_outside_the_cell(program, tmp_path, cells):
+    path = model_with(tmp_path / "model.pt", {})
+    atoms = structures()["triclinic"]
+    inside = printed(program, path, atoms).stdout
+    atoms.positions[0] += cells * atoms.cell[0] - atoms.cell[2]
+    outside = printed(program, path, atoms).stdout
+    found, expected = (
+        np.array(re.findall(r"-?[0-9.]+(?:e-?[0-9]+)?", text), dtype=float) for text in (outside, inside)
+    )
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10 * np.abs(expected).max())
+
+
+def test_cell_without_a_volume(program, tmp_path):
+    atoms = structures()["triclinic"]
+    atoms.cell[2] = atoms.cell[1]
+    result = printed(program, model_with(tmp_path / "model.pt", {}), atoms)
+    assert result.returncode == 1
+    assert "its vector is not a number" in result.stderr
 
 
 def test_core_has_no_warnings():

@@ -30,7 +30,7 @@ def model(tmp_path_factory):
         ("weights.txt", lambda text: text + b"text dtype float64\n", "have `dtype` twice"),
         ("weights.txt", lambda text: text + b"array more float64\n", "`more` of its .* has no type and place"),
         ("weights.txt", lambda text: text + b"array more float64 -8 1\n", "`more` of its .* lies beyond their end"),
-        ("weights.txt", lambda text: text[: len(text) // 2], "lack `|lies beyond|has no type"),
+        ("weights.txt", lambda text: text[: len(text) // 2], "lack `|lies beyond|has no type|of unknown kind"),
         ("weights.txt", lambda text: b"", "has no plain weights"),
         ("weights.txt", lambda text: None, "has no plain weights"),
         ("format_version.txt", lambda text: b"99", "format version 99, this pair style reads 3 to 5"),

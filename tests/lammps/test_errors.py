@@ -59,6 +59,27 @@ def test_wrong_input(short_range_model, tmp_path, arguments, sentence):
     assert sentence in message(tmp_path, script)
 
 
+@pytest.mark.parametrize(
+    ("style", "sentence"),
+    [
+        ("dtype float32", "has opened the model with dtype model and device cpu, now it is float32 and cpu; give"),
+        ("device cuda", "has opened the model with dtype model and device cpu, now it is model and cuda; give"),
+        ("total_charge 2", "total_charge: the model has no charges"),
+        ("grade_limit 1e-6 stop", "grade_limit: the model doesn't know its errors"),
+    ],
+)
+def test_settings_that_come_later(short_range_model, tmp_path, style, sentence):
+    """A second `pair_style mhdnn` is checked as the first, and doesn't pretend to have opened the model again."""
+    assert sentence in message(
+        tmp_path, script_for(tmp_path, short_range_model, after=f"pair_style mhdnn {style}\n{RUN}")
+    )
+
+
+def test_precision_that_comes_later(short_range_model, tmp_path):
+    after = f"run 0\npair_style mhdnn dtype float32\npair_coeff * * {short_range_model} C Si\n{RUN}"
+    assert "float32, plain C++" in run_lammps(tmp_path, script_for(tmp_path, short_range_model, after=after)).stdout
+
+
 def test_atom_that_flies_away(short_range_model, tmp_path):
     """Between two searches for neighbours, where LAMMPS itself doesn't look."""
     after = "group one id 1\nvariable fast atom exp(1000)\nset group one vx v_fast\nfix integrate all nve\n"
@@ -116,7 +137,7 @@ def test_charges_of_a_wire(charge_model, tmp_path):
     ("name", "sentence"),
     [
         ("short_range_model", "is not a number; look for atoms at the same place"),
-        ("charge_model", "electronegativity: expected finite numbers"),
+        ("charge_model", "is not a number; look for atoms at the same place"),
     ],
 )
 def test_atoms_at_the_same_place(request, tmp_path, name, sentence):

@@ -1,8 +1,10 @@
 #include "pair_mhdnn.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
+#include "archive.h"
 #include "atom.h"
 #include "comm.h"
 #include "domain.h"
@@ -41,7 +43,7 @@ std::unique_ptr<mhdnn::Model> open_model(const std::string& path, const mhdnn::P
             ": this pair style was built without libtorch and runs on the "
             "CPU; build it by `mhdnn lammps build torch=true`, or choose device cpu");
     if (settings.device != "cpu") throw std::runtime_error("device: expected cpu or cuda, got " + settings.device);
-    return mhdnn::open_plain_model(path, settings.dtype);
+    return mhdnn::open_plain_model(mhdnn::read_file(path), path, settings.dtype);
 }
 #endif
 
@@ -75,7 +77,10 @@ void PairMHDNN::allocate() {
     map = new int[n];
 }
 
-void PairMHDNN::settings(int narg, char** arg) { settings_ = mhdnn::read_settings(lmp, narg, arg); }
+void PairMHDNN::settings(int narg, char** arg) {
+    settings_ = mhdnn::read_settings(lmp, narg, arg);
+    std::fill_n(pvector, nextra, 0.0);
+}
 
 void PairMHDNN::coeff(int narg, char** arg) {
     if (narg != 3 + atom->ntypes || strcmp(arg[0], "*") != 0 || strcmp(arg[1], "*") != 0)
@@ -85,16 +90,28 @@ void PairMHDNN::coeff(int narg, char** arg) {
     allocate();
     map_element2type(narg - 3, arg + 3);
     read_model(arg[2]);
+    opened_with_ = settings_;
+    check_settings();
+    map_elements();
+    // where energies of atoms stand in virials is known for the short range only
+    centroidstressflag = model_->metadata().charges ? CENTROID_NOTAVAIL : CENTROID_AVAIL;
+    print_model();
+}
+
+// A second `pair_style mhdnn` has other settings, and leaves the model as `pair_coeff` has opened it.
+void PairMHDNN::check_settings() const {
+    if (settings_.dtype != opened_with_.dtype || settings_.device != opened_with_.device)
+        error->all(
+            FLERR,
+            "pair_style mhdnn: pair_coeff has opened the model with dtype {} and device {}, now it is {} and {}; give "
+            "`pair_coeff * * model.pt ...` again",
+            opened_with_.dtype, opened_with_.device, settings_.dtype, settings_.device);
     if (!model_->metadata().charges) settings_.refuse_charges(lmp);
     if (settings_.grade_limit > 0.0 && !has_grades())
         error->all(
             FLERR,
             "pair_style mhdnn grade_limit: the model doesn't know its errors (it is of an older version, or had "
             "too few data); train again with this version");
-    map_elements();
-    // where energies of atoms stand in virials is known for the short range only
-    centroidstressflag = model_->metadata().charges ? CENTROID_NOTAVAIL : CENTROID_AVAIL;
-    print_model();
 }
 
 // A file may be there for some processes only: then nobody waits for those that have failed.
@@ -156,6 +173,7 @@ void PairMHDNN::print_model() const {
 }
 
 void PairMHDNN::init_style() {
+    check_settings();
     if (strcmp(update->unit_style, "metal") == 0)
         energy_unit_ = 1.0;
     else if (strcmp(update->unit_style, "real") == 0)
@@ -209,9 +227,9 @@ void PairMHDNN::compute(int eflag, int vflag) {
     neighborhood_.update(*list, *atom, *neighbor, cutoff);
     try {
         const bool watched = settings_.extrapolation != "off";
-        model_->set_pairs(neighborhood_.pairs(), {watched, has_grades()});
+        model_->set_pairs(neighborhood_.pairs(), {is_marked(), has_grades()});
         const bool with_charges = model_->metadata().charges && has_centers();
-        if (watched) mark_outside();
+        if (is_marked()) mark_outside();
         if (with_charges) {
             if (neighbor->ago == 0) follow_atoms();
             equilibrate();
@@ -283,14 +301,12 @@ void PairMHDNN::equilibrate() {
         std::make_unique<mhdnn::MPIProcesses>(world, num_centers), box, positions, widths, hardness,
         mhdnn::ChargeSettings{accuracy, settings_.total_charge, settings_.solver_choice(), settings_.field},
         charge_memory_);
-    const auto charges = charges_->equilibrate(model_->electronegativity(), start);
+    const auto electronegativity = model_->electronegativity();
+    check_finite("electronegativity", electronegativity);
+    const auto charges = charges_->equilibrate(electronegativity, start);
     if (comm->me == 0) pvector[1] = charges_->iterations();
-    for (int node = 0; node < num_centers; ++node)
-        if (!std::isfinite(charges[node]))
-            error->one(
-                FLERR, "pair_style mhdnn: charge of atom {} is not a number; look for atoms at the same place",
-                atom->tag[neighborhood_.atoms()[node]]);
-    if (settings_.extrapolation != "off") mark_outside(charges);
+    check_finite("charge", charges);
+    if (is_marked()) mark_outside(charges);
     buffer_.assign(atom->nmax, 0.0);
     for (int node = 0; node < num_centers; ++node) buffer_[neighborhood_.atoms()[node]] = charges[node];
     comm->forward_comm(this);
@@ -322,12 +338,9 @@ void PairMHDNN::respond() {
 }
 
 void PairMHDNN::add_energies(const std::vector<double>& energies, double& total) {
+    check_finite("energy", energies);
     for (std::size_t node = 0; node < energies.size(); ++node) {
         const double energy = energy_unit_ * energies[node];
-        if (!std::isfinite(energy))
-            error->one(
-                FLERR, "pair_style mhdnn: energy of atom {} is not a number; look for atoms at the same place",
-                atom->tag[neighborhood_.atoms()[node]]);
         if (eflag_global) total += energy;
         if (eflag_atom) eatom[neighborhood_.atoms()[node]] += energy;
     }

@@ -43,13 +43,16 @@ public:
 private:
     void allocate();
     void read_model(const char* path);
+    void check_settings() const;
     void map_elements();
     void print_model() const;
     void warn_of_dispersion() const;
     bool has_centers() const;
     void check_positions() const;
     void check_forces() const;
+    void check_finite(const char* what, const std::vector<double>& of_centers) const;
     void check_total_charge();
+    bool is_marked() const;
     void mark_outside(const std::vector<double>& charges = {});
     void warn_of_extrapolation(const std::vector<double>& charges);
     std::string why_first_outside(const std::vector<double>& charges) const;
@@ -69,7 +72,7 @@ private:
     std::vector<double> of_nodes(const double* values) const;
     std::vector<double> of_centers(const double* values) const;
 
-    mhdnn::PairSettings settings_;
+    mhdnn::PairSettings settings_, opened_with_;
     double energy_unit_ = 1.0;  // eV in the units of the run
     std::unique_ptr<mhdnn::Model> model_;
     mhdnn::Neighborhood neighborhood_;

@@ -35,6 +35,14 @@ void PairMHDNN::check_forces() const {
                 atom->tag[i]);
 }
 
+void PairMHDNN::check_finite(const char* what, const std::vector<double>& of_centers) const {
+    for (std::size_t node = 0; node < of_centers.size(); ++node)
+        if (!std::isfinite(of_centers[node]))
+            error->one(
+                FLERR, "pair_style mhdnn: {} of atom {} is not a number; look for atoms at the same place", what,
+                atom->tag[neighborhood_.atoms()[node]]);
+}
+
 void PairMHDNN::check_total_charge() {
     const std::string found = model_->total_charge_outside(settings_.total_charge);
     if (settings_.extrapolation == "off" || found.empty()) return;
@@ -53,8 +61,12 @@ void PairMHDNN::check_total_charge() {
     told_of_total_charge_ = true;
 }
 
+// `extrapolation off` is silent; expected errors rise nonetheless where atoms are outside.
+bool PairMHDNN::is_marked() const { return settings_.extrapolation != "off" || has_grades(); }
+
 void PairMHDNN::mark_outside(const std::vector<double>& charges) {
     outside_ = model_->mark_outside(charges);
+    if (settings_.extrapolation == "off") return;
     bigint own = std::count(outside_.begin(), outside_.end(), 1);
     MPI_Allreduce(&own, &num_outside_, 1, MPI_LMP_BIGINT, MPI_SUM, world);
     pvector[0] = static_cast<double>(own);

@@ -50,8 +50,8 @@ void PairMHDNN::expect_errors() {
     for (std::size_t node = num_centers; node < atoms.size(); ++node)
         std::copy_n(&buffer_[width * atoms[node]], width, &sizes[width * node]);
     width_ = 1;
-    const auto outside = settings_.extrapolation == "off" ? std::vector<char>() : outside_;
-    const auto errors = mhdnn::expected_errors(model, neighborhood_.pairs(), model_->metadata().cutoff, sizes, outside);
+    const double cutoff = model_->metadata().cutoff;
+    const auto errors = mhdnn::expected_errors(model, neighborhood_.pairs(), cutoff, sizes, outside_);
     if (static_cast<int>(grade_of_atom_.size()) < atom->nmax) grade_of_atom_.resize(atom->nmax);
     std::fill_n(grade_of_atom_.begin(), atom->nlocal, 0.0);
     for (int node = 0; node < num_centers; ++node) grade_of_atom_[atoms[node]] = errors[node];
