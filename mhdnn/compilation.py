@@ -94,8 +94,11 @@ def compile_library(
     :param command: the compiler, and its arguments but for files
     :param run: runs a command, and raises BuildError if it fails: the others would fail alike, and are not begun
     :param link: what else is linked
+    :raises BuildError: if nothing can be written there, or from ``run``
     """
-    with tempfile.TemporaryDirectory(dir=library.parent, prefix="build-") as folder:
+    with written_to(library.parent):
+        place = tempfile.TemporaryDirectory(dir=library.parent, prefix="build-")
+    with place as folder:
         objects = [Path(folder) / f"{number}-{path.stem}.o" for number, path in enumerate(sources)]
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
             jobs = [
@@ -116,13 +119,33 @@ def compile_library(
 
 @contextlib.contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """One process builds, the others wait; the lock of a process that died is free."""
+    """One process builds, the others wait; the lock of a process that died is free.
+
+    :raises BuildError: if nothing can be written there
+    """
     import fcntl
 
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as stack:
+        with written_to(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(open(folder / "lock", "w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def written_to(folder: Path) -> Iterator[None]:
+    """Within, something is written to a folder of the cache.
+
+    :raises BuildError: if that is not possible
+    """
+    try:
+        yield
+    except OSError as error:
+        raise BuildError(
+            f"{folder}: can't be written, and what is compiled for this machine is kept there "
+            f"({error.strerror or error}); choose another place by TORCH_EXTENSIONS_DIR=/a/folder"
+        ) from error
 
 
 @contextlib.contextmanager

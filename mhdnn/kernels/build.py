@@ -23,6 +23,7 @@ from mhdnn.compilation import (
     flags_for,
     only_one,
     shared_library_flags,
+    written_to,
 )
 from mhdnn.errors import BuildError
 from mhdnn.kernels.shipped import library_name
@@ -121,7 +122,8 @@ def _compile(library: Path, verbose: bool, flags: Sequence[str], torch_libraries
     from torch.utils import cpp_extension
 
     aside = library.parent / f"build-{os.getpid()}"
-    aside.mkdir()
+    with written_to(library.parent):
+        aside.mkdir()
     try:
         with _ninja_in_path():
             cpp_extension.load(

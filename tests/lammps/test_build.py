@@ -11,7 +11,7 @@ from mhdnn.deploy.lammps import plugin
 from mhdnn.deploy.lammps.build import build_plugin, compiler_arguments
 from mhdnn.deploy.lammps.package import write_package
 from mhdnn.deploy.lammps.plugin import SOURCE_FOLDER, Lammps, existing_plugin, installed_lammps, plugin_path
-from mhdnn.errors import BuildError, OutputError
+from mhdnn.errors import BuildError, ConfigError, OutputError
 
 STUBS = """\
 // MPI for one process, declared as LAMMPS's src/STUBS/mpi.h does: macros instead of types, no const.
@@ -90,6 +90,36 @@ def test_missing_mpi(own_lammps, tmp_path, monkeypatch):
         BuildError, match="compiler=mpicxx, or flags=-I/folder/of/mpi.h; for a LAMMPS without MPI flags="
     ):
         build_plugin(own_lammps, flags="-fsyntax-only")
+
+
+def test_a_plugin_that_is_there_needs_no_place(own_lammps, tmp_path, monkeypatch):
+    """A cache that is read-only, as an administrator leaves it: nothing is written, and no lock is waited for."""
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
+    path = plugin_path(installed_lammps())
+    path.parent.mkdir(parents=True)
+    path.touch()
+    plugin.remember(path)
+    before = sorted(path.parents[1].rglob("*"))
+
+    def refuse(folder):
+        raise AssertionError("no lock is needed")
+
+    monkeypatch.setattr("mhdnn.deploy.lammps.build.only_one", refuse)
+    monkeypatch.setattr(Path, "write_text", lambda *_, **__: refuse(None))
+    assert build_plugin() == path
+    assert sorted(path.parents[1].rglob("*")) == before
+
+
+def test_a_note_that_cannot_be_written():
+    with pytest.raises(BuildError, match=r"/proc/nowhere: can't be written.*TORCH_EXTENSIONS_DIR=/a/folder"):
+        plugin.remember(Path("/proc/nowhere/plain-1/mhdnnplugin.so"))
+
+
+def test_flags_that_no_shell_would_take(own_lammps):
+    with pytest.raises(
+        ConfigError, match=r"`flags`: expected words as in a shell, got '-DFOO=\"' \(No closing quotation"
+    ):
+        build_plugin(flags='-DFOO="')
 
 
 def test_each_compiler_and_flags_have_a_plugin(own_lammps, tmp_path, monkeypatch):

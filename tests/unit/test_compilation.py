@@ -3,10 +3,12 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from mhdnn.compilation import compiler, shared_library_flags
+from mhdnn.compilation import compile_library, compiler, only_one, shared_library_flags
+from mhdnn.errors import BuildError
 
 SOURCE = """
 #include <sstream>
@@ -16,6 +18,23 @@ extern "C" int digits(long number) {
     return int(text.str().size());
 }
 """
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_cache_that_cannot_be_written():
+    """As /proc, which is nobody's to write, not even root's."""
+    with (
+        pytest.raises(BuildError, match=r"/proc/nowhere/.*: can't be written.*TORCH_EXTENSIONS_DIR=/a/folder"),
+        only_one(Path("/proc/nowhere/mhdnn_core_1")),
+    ):
+        raise AssertionError("nothing may be built")
+    with pytest.raises(BuildError, match=r"/proc: can't be written.*TORCH_EXTENSIONS_DIR=/a/folder"):
+        compile_library(Path("/proc/library.so"), ["c++"], [], lambda _: None)
+
+
+def test_what_fails_while_it_is_built_is_told_as_it_is(tmp_path):
+    with pytest.raises(OSError, match="the disk is full"), only_one(tmp_path / "library"):
+        raise OSError("the disk is full")
 
 
 @pytest.mark.skipif(

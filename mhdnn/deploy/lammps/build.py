@@ -24,6 +24,7 @@ from mhdnn.deploy.lammps.plugin import (
     plugin_path,
     remember,
     required_lammps,
+    split_flags,
 )
 from mhdnn.errors import BuildError
 
@@ -55,17 +56,21 @@ def build_plugin(lammps: Lammps | None = None, cxx: str | None = None, flags: st
     :param flags: further flags, e.g. ``-DLAMMPS_BIGBIG`` or ``-I/path/of/mpi``
     :param torch: with libtorch, for GPUs
     :raises BuildError: if there is no LAMMPS or compiler, or with the compiler's message
+    :raises ConfigError: if the flags have a quotation mark without its other one
     """
     lammps = lammps or required_lammps()
     command = cxx or compiler()
     if command is None or shutil.which(command) is None:
         raise BuildError(f"no C++ compiler was found ({command}); install g++ (Debian, Ubuntu: apt install g++)")
     plugin = plugin_path(lammps, cxx, flags, torch)
+    if plugin.is_file() and lammps == installed_lammps():
+        remember(plugin)
+        return plugin
     libtorch = installed_libtorch() if torch else None
     with only_one(plugin.parent):
         if not plugin.is_file() or lammps != installed_lammps():
             with announced(f"the pair style for LAMMPS {lammps.version}"):
-                arguments = [command, *compiler_arguments(lammps, shlex.split(flags), libtorch)]
+                arguments = [command, *compiler_arguments(lammps, split_flags(flags), libtorch)]
                 link = libtorch.link if libtorch else ()
                 compile_library(plugin, arguments, plugin_sources(torch), _run, link)
         remember(plugin)

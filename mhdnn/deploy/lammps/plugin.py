@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mhdnn.compilation import cache_root, compiler, source_digest
+from mhdnn.compilation import cache_root, compiler, source_digest, written_to
 from mhdnn.errors import BuildError, ConfigError
 
 SOURCE_FOLDER = Path(__file__).parent / "source"
@@ -99,9 +99,23 @@ def plugin_path(lammps: Lammps, cxx: str | None = None, flags: str = "", torch: 
     :param torch: whether libtorch is in it
     """
     name = cxx or compiler() or ""
-    parts = [str(shutil.which(name) or name), *shlex.split(flags), os.environ.get("CPATH", "")]
+    parts = [str(shutil.which(name) or name), *split_flags(flags), os.environ.get("CPATH", "")]
     kind = torch_kind() if torch else PLAIN
     return plugin_folder(lammps) / f"{kind}-{_digest(parts)}" / PLUGIN_NAME
+
+
+def split_flags(flags: str) -> list[str]:
+    """Flags of the compiler one by one, as a shell would divide them.
+
+    :raises ConfigError: if a quotation mark lacks its other one
+    """
+    try:
+        return shlex.split(flags)
+    except ValueError as error:
+        raise ConfigError(
+            f"`flags`: expected words as in a shell, got {flags!r} ({error}); close the quotation mark, or put a "
+            "backslash before it"
+        ) from error
 
 
 def torch_kind() -> str:
@@ -121,11 +135,17 @@ def _digest(parts: Iterable[str]) -> str:
 
 
 def remember(plugin: Path) -> None:
-    """Note that this plugin was built last: the one that LAMMPS finds."""
+    """Note that this plugin was built last: the one that LAMMPS finds.
+
+    :raises BuildError: if that is not noted yet, and can't be
+    """
     note = plugin.parent.parent / LAST_BUILT
+    if note.is_file() and note.read_text(encoding="utf-8").strip() == plugin.parent.name:
+        return
     aside = note.with_suffix(".new")
-    aside.write_text(plugin.parent.name, encoding="utf-8")
-    aside.replace(note)
+    with written_to(note.parent):
+        aside.write_text(plugin.parent.name, encoding="utf-8")
+        aside.replace(note)
 
 
 def existing_plugin(lammps: Lammps | None = None, cxx: str | None = None, flags: str = "", torch: bool = False) -> Path:
