@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 
 from mhdnn.electrostatics import ChargeHistory, CoulombSystem, build_coulomb
@@ -60,7 +61,12 @@ class Prediction(NamedTuple):
 
 
 class Guard(Protocol):
-    """What looks at atoms before the potential is asked about them, and may raise."""
+    """What looks at atoms before the potential is asked about them, and may raise.
+
+    :ivar outside: atoms outside the training data that it has found, shape (num_atoms,), bool
+    """
+
+    outside: np.ndarray
 
     def look(self, atoms: SeenAtoms) -> None: ...
 
@@ -100,7 +106,7 @@ def predict(
     :param solver: of the charges: auto, dense or iterative
     :param history: of a structure that moves: where iterations start from; this step is added
     :param atomic_virials: whether each atom's share in the virial is computed, too; it has no gradient
-    :param guard: is shown the atoms, and then their charges
+    :param guard: is shown the atoms, and then their charges; errors of those that it marks are raised
     :param uncertainty: whether errors are expected, too; they have no gradient
     :param spread: whether the members of an ensemble are told apart, too
     :raises DataError: if a potential with charges is given a structure without total charge
@@ -116,7 +122,7 @@ def predict(
                 result = mean_of(members)._replace(spread=spread_of(members))
             else:
                 result = _short_range(atoms, atoms.energies(), create_graph, atomic_virials)
-            return _completed(result, atoms, create_graph, uncertainty)
+            return _completed(result, atoms, create_graph, uncertainty, guard)
         charged = ChargedAtoms(potential, geometry, solver)
         if history:
             history.guess(charged.coulomb, geometry.atomic_numbers)
@@ -129,12 +135,15 @@ def predict(
         result = charged.predict(charges, short_range, create_graph, atomic_virials)
         if history:
             history.add(charged.coulomb, charges)
-        return _completed(result, charged, create_graph, uncertainty)
+        return _completed(result, charged, create_graph, uncertainty, guard)
 
 
-def _completed(result: Prediction, atoms: SeenAtoms, create_graph: bool, uncertainty: bool) -> Prediction:
+def _completed(
+    result: Prediction, atoms: SeenAtoms, create_graph: bool, uncertainty: bool, guard: Guard | None
+) -> Prediction:
     if uncertainty and has_error_model(atoms.potential):
-        of_forces, of_energy = expected_errors(atoms.potential, atoms, result.forces)
+        outside = None if guard is None else torch.as_tensor(guard.outside, device=result.forces.device)
+        of_forces, of_energy = expected_errors(atoms.potential, atoms, result.forces, outside)
         result = result._replace(force_errors=of_forces, energy_errors=of_energy)
     return result if create_graph else result.detach()
 

@@ -26,6 +26,8 @@ class ExtrapolationWarning(UserWarning):
 class ExtrapolationGuard:
     """Marks such atoms and counts the calculations that had any; warns at the 1st, 10th, 100th ..., or stops.
 
+    With the choice off it marks them, too, since their expected errors are larger, but neither counts nor says a word.
+
     :param choice: of `EXTRAPOLATION`
     :param domain: of the potential, scripted or not
     :param source: name of the model, for messages
@@ -50,6 +52,10 @@ class ExtrapolationGuard:
                 ExtrapolationWarning,
                 stacklevel=3,
             )
+
+    def forget(self, num_atoms: int) -> None:
+        """Before a calculation: no atom is marked yet."""
+        self.outside, self._why = np.zeros(num_atoms, dtype=bool), None
 
     def look_at_total_charge(self, total_charge: float) -> None:
         """Before a calculation with charges.
@@ -109,7 +115,7 @@ class ExtrapolationGuard:
 
     def report(self) -> None:
         """After a calculation: count it and warn, if an atom was marked."""
-        if self.outside.any():
+        if self.choice != "off" and self.outside.any():
             self.num_extrapolations += 1
             if is_power_of_ten(self.num_extrapolations):
                 warnings.warn(

@@ -70,5 +70,7 @@ def _chosen(reader: StoreReader, split: str | None) -> np.ndarray:
         raise DataError(f"{reader.path}: has no split; `mhdnn data split` writes one, or leave out split={split}")
     chosen = np.flatnonzero(reader.split == split)
     if len(chosen) == 0:
-        raise DataError(f"{reader.path}: no structure has split {split!r}; it has {sorted(set(reader.split))}")
+        raise DataError(
+            f"{reader.path}: no structure has split {split!r}; it has {', '.join(sorted(set(reader.split)))}"
+        )
     return chosen

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from mhdnn.data.dataset import Item, collate
+from mhdnn.deploy.guard import ExtrapolationGuard
 from mhdnn.errors import DataError, NotFiniteError
 from mhdnn.evaluation.predictions import Predictions
 from mhdnn.finite import first_not_finite
@@ -80,7 +81,8 @@ def _batches(items: Iterable[Item], known: set[int], source: str) -> Iterator[tu
 
 def _columns(potential: nn.Module, batch: Batch, source: str) -> dict[str, np.ndarray]:
     geometry, labels = batch.geometry, batch.labels
-    prediction = predict(potential, geometry, uncertainty=True)
+    guard = ExtrapolationGuard("off", potential.domain, source)
+    prediction = predict(potential, geometry, uncertainty=True, guard=guard)
     found = first_not_finite(prediction._asdict(), geometry)
     if found is not None:
         raise NotFiniteError(

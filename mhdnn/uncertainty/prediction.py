@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from mhdnn.uncertainty.model import ErrorModel
+
 if TYPE_CHECKING:
     from mhdnn.prediction import SeenAtoms
 
@@ -28,7 +30,9 @@ def explained_by(potential: Any, atoms: SeenAtoms, forces: torch.Tensor) -> tupl
     return model.regressors(grades, forces.detach(), *pairs), foreign
 
 
-def expected_errors(potential: Any, atoms: SeenAtoms, forces: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+def expected_errors(
+    potential: Any, atoms: SeenAtoms, forces: torch.Tensor, outside: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Expected errors of forces, shape (num_atoms,), eV/Å, and of energies, shape (num_structures,), eV.
 
     Energies have none if there were too few for the calibration.
@@ -36,12 +40,16 @@ def expected_errors(potential: Any, atoms: SeenAtoms, forces: torch.Tensor) -> t
     :param potential: with an error model (`has_error_model`)
     :param atoms: that were predicted
     :param forces: predicted, shape (num_atoms, 3), eV/Å
+    :param outside: the training data, where that was looked for, shape (num_atoms,), bool
     """
     model, geometry = potential.uncertainty, atoms.geometry
     with torch.no_grad():
         errors = model.errors_of(*explained_by(potential, atoms, forces), atoms.element_index)
+        if outside is not None:
+            errors = model.raised(errors, outside)
         if not model.knows_energies():
             return errors, None
         structures = (atoms.element_index, geometry.structure_index, geometry.num_structures)
         grades_of_structures = model.structure_grades(atoms.functions.detach(), *structures)
-        return errors, model.energy_errors(grades_of_structures, geometry.num_atoms_per_structure)
+        of_energies = model.energy_errors(grades_of_structures, geometry.num_atoms_per_structure)
+        return errors, ErrorModel.raised_energies(model, of_energies, errors, geometry.structure_index)

@@ -94,6 +94,22 @@ def test_same_as_in_ase(models, tmp_path, model, name, ranks):
     assert float(largest) == pytest.approx(expected["uncertainty"], rel=1e-8)
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("model", ["short", "charges"])
+def test_same_where_nothing_is_said_of_foreign_atoms(models, tmp_path, model, ranks):
+    """`extrapolation off` neither warns nor counts; expected errors are as large."""
+    atoms, expected = in_ase(models / f"{model}.pt", cases()["hot"])
+    assert atoms.calc.outside_training.any()
+    after = OUTPUT.replace("c_own[3]\n", "c_own[3] c_own[1]\n") + 'print "COUNT $(c_own[1])"\n'
+    style = "extrapolation off"
+    script = script_for(tmp_path, models / f"{model}.pt", style, atoms=atoms, elements="C Si", after=after)
+    output = run_lammps(tmp_path, script, ranks).stdout
+    assert "COUNT 0\n" in output
+    assert "outside the range" not in output
+    got = np.loadtxt(tmp_path / "grades.dump", skiprows=9, ndmin=2)[:, 1]
+    np.testing.assert_allclose(got, expected["uncertainties"], rtol=1e-8)
+
+
 def test_beside_another_pair_style_and_in_other_units(models, tmp_path):
     """Its own forces count, in eV/Å."""
     atoms, expected = in_ase(models / "short.pt", cases()["hot"])

@@ -2,11 +2,13 @@
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from mhdnn.errors import DataError, NotFiniteError
+from mhdnn.evaluation.command import _chosen
 from mhdnn.evaluation.errors import (
     CHARGE,
     ENERGY,
@@ -197,3 +199,9 @@ def test_failed_write_leaves_the_old_file(tmp_path) -> None:  # type: ignore[no-
 def test_keys_of_quantities() -> None:
     keys = {q.key(s) for q in (ENERGY, FORCE, STRESS, CHARGE) for s in ("mae", "rmse")}
     assert keys == ALL_KEYS - {"num_structures", "num_atoms"}
+
+
+def test_a_split_that_there_is_not():
+    reader = SimpleNamespace(path="data.h5", split=np.array(["train", "test", "train"]))
+    with pytest.raises(DataError, match="data.h5: no structure has split 'foo'; it has test, train$"):
+        _chosen(reader, "foo")

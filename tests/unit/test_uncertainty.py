@@ -11,13 +11,23 @@ from mhdnn.deploy.model_file import load_model, metadata_of, save_model
 from mhdnn.evaluation.calibration import calibration_of
 from mhdnn.evaluation.calibration_figure import calibration_figure
 from mhdnn.evaluation.predictions import Predictions
+from mhdnn.evaluation.run import predict_structures
+from mhdnn.neighbors import find_pairs
 from mhdnn.potential import Potential
 from mhdnn.prediction import SeenAtoms, predict
 from mhdnn.training.domain import fit_domain
 from mhdnn.training.uncertainty import PRIOR, farthest_points, fit_error_model, fit_posterior
 from mhdnn.uncertainty.calibration import gaussian_scales, positive_regression, rank_correlation, upper_quantile
 from mhdnn.uncertainty.model import MOST_AXES, OUTSIDE_FACTOR
-from tests.builders import batch_of, geometry_of, legendre_settings, model_settings, random_potential, structures
+from tests.builders import (
+    batch_of,
+    geometry_of,
+    legendre_settings,
+    model_settings,
+    random_potential,
+    structure_of,
+    structures,
+)
 from tests.tolerances import ROUND_OFF
 
 ELEMENTS = [6, 14, 50]
@@ -133,6 +143,40 @@ def test_expected_errors_by_hand(potential):
     assert 0.0 in shares
     assert 1.0 in shares
     assert any(0.0 < share < 1.0 for share in shares)
+
+
+def test_expected_errors_of_energies_by_hand(potential):
+    """Beyond the largest of the training set errors of forces count over half an ångström; before it they don't."""
+    model = potential.uncertainty
+    largest = float(model.largest_error)
+    grades, num_atoms = torch.tensor([0.3, 0.7], dtype=torch.float64), torch.tensor([3, 1])
+    forces = largest * torch.tensor([0.5, 1.0, 0.1, 3.0], dtype=torch.float64)
+    alpha, beta = model.energy_weights.tolist()
+    known = [(alpha * 0.3) ** 2 + 3 * beta**2, (alpha * 0.7) ** 2 + beta**2]
+    found = model.raised_energies(model.energy_errors(grades, num_atoms), forces, torch.tensor([0, 0, 0, 1]))
+    assert found[0].item() == pytest.approx(known[0] ** 0.5, rel=1e-12)
+    assert found[1].item() == pytest.approx((known[1] + (0.5 * 2 * largest) ** 2) ** 0.5, rel=1e-12)
+
+
+def test_energies_of_what_is_foreign_are_uncertain(potential, tmp_path):
+    """Two silicon atoms that nearly meet: as the calculator, its twin in torch and `mhdnn evaluate` say it."""
+    path = tmp_path / "model.pt"
+    save_model(potential, path, metadata_of(potential, model_settings(ELEMENTS, **CHANGES), {}))
+    atoms = Atoms("Si2", [[0, 0, 0], [0.9, 0, 0]], cell=[20] * 3, pbc=True)
+    found = []
+    for with_core in (True, False):
+        calculator = MHDNNCalculator(path, extrapolation="off")
+        if not with_core:
+            calculator.core = None
+        calculator.calculate(atoms.copy())
+        found.append(calculator.results["energy_uncertainty"])
+        beyond = calculator.results["uncertainties"] - float(potential.uncertainty.largest_error)
+        assert (beyond > 0).all()
+        assert found[-1] > 0.5 * np.linalg.norm(beyond)
+    structure = structure_of(atoms)
+    item = (0, structure, find_pairs(atoms.positions, atoms.cell[:], atoms.pbc, 4.5))
+    found.append(float(predict_structures(load_model(path)[0], [item], ELEMENTS, "pair").energy_uncertainty[0]))
+    np.testing.assert_allclose(found, found[0], rtol=1e-9)
 
 
 def errors_along(potential, excess, around):
