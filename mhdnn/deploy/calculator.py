@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import inspect
 import math
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +13,23 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
-from ase.data import chemical_symbols
 
+from mhdnn.deploy import choices
 from mhdnn.deploy.core_library import CoreError
 from mhdnn.deploy.core_model import CoreModel, core_model_of
 from mhdnn.deploy.guard import ExtrapolationGuard
-from mhdnn.deploy.model_file import load_model
+from mhdnn.deploy.model_file import opened_model, read_model
 from mhdnn.dispersion import DispersionCorrection
 from mhdnn.electrostatics import ChargeHistory
+from mhdnn.electrostatics.system import solver_number
 from mhdnn.errors import ConfigError, ModelError, NotFiniteError
 from mhdnn.finite import first_not_finite
+from mhdnn.kernels.threads import only_functions_in_parallel
 from mhdnn.neighbors import NeighborPairs, find_pairs, squared_lengths
 from mhdnn.prediction import ChargedAtoms, Prediction, Spread, predict
 from mhdnn.structure import Geometry
 
 NO_PAIRS = NeighborPairs(np.zeros(0, dtype=int), np.zeros(0, dtype=int), np.zeros((0, 3)))
-KEYWORDS_OF_ASE = ("atoms", "directory", "label")
 
 
 class MHDNNCalculator(Calculator):
@@ -43,6 +44,9 @@ class MHDNNCalculator(Calculator):
     The stress is per volume of the given cell (with its vacuum) and needs three cell vectors. ``stresses`` are the
     atoms' shares in it (`mhdnn.prediction.predict`; their sum is the stress), computed when they are asked for.
 
+    A copy goes on with the model that was opened. A pickle holds the path of the file, and is opened again only if that
+    has not changed. Child processes may calculate with what they have from before a fork.
+
     :param model: path of a model file
     :param device: cpu or cuda
     :param skin: Å
@@ -51,7 +55,7 @@ class MHDNNCalculator(Calculator):
     :param dispersion: the correction that is added: model (what the model was trained without), none, or a name as
         in `mhdnn.dispersion.DispersionCorrection.parse`; with one there are no ``stresses``
     :param extrapolation: about atoms, and total charges, outside the range of the training data (`mhdnn.domain`): warn
-        (at the 1st, 10th, 100th ... such calculation), off, or stop
+        (at the 1st, 10th, 100th ... such calculation), off (not a word; expected errors rise nonetheless), or stop
     :raises ModelError: if the file is no model, or leaves out a correction that can't be added here
     :raises ConfigError: if an argument is out of range, or a correction would be counted twice
     """
@@ -70,24 +74,27 @@ class MHDNNCalculator(Calculator):
         extrapolation: str = "warn",
         **kwargs: Any,
     ) -> None:
-        check_keywords(kwargs)
+        choices.check_keywords(kwargs, ARGUMENTS)
         super().__init__(**kwargs)
         if not (isinstance(skin, (int, float)) and 0 <= skin < math.inf):
             raise ConfigError(f"`skin`: expected a length of at least 0 Å, got {skin!r}")
-        self.device = torch.device(device)
-        self.potential, self.metadata = load_model(model, self.device)
-        self.model_digest = hashlib.sha256(Path(model).read_bytes()).hexdigest()[:16]
+        self.device = choices.chosen_device(device)
+        self.path, content = Path(model).absolute(), read_model(model)
+        self.model_digest = _digest(content)
+        solver_number(solver)
+        with only_functions_in_parallel():
+            self.potential, self.metadata = opened_model(content, model, self.device)
+            self.core = core_model_of(content, Path(model), self.potential, self.device, solver)
         self.cutoff = float(self.metadata["cutoff"])
         self.skin = skin
         self.total_charge = total_charge
         self.solver = solver
-        self.dispersion = chosen_dispersion(self.metadata, dispersion)
+        self.dispersion = choices.chosen_dispersion(self.metadata, dispersion)
         missing = ["stresses"] if self.dispersion else []
         if not self.metadata.get("charges"):
             missing += ["charges", "dipole"]
         self.implemented_properties = [p for p in self.implemented_properties if p not in missing]
         self.guard = ExtrapolationGuard(extrapolation, self.potential.domain, str(model))
-        self.core = core_model_of(Path(model), self.potential, self.device, solver)
         self.num_neighbor_searches = 0
         self._pairs: NeighborPairs | None = None
         self._searched: Atoms | None = None
@@ -99,42 +106,100 @@ class MHDNNCalculator(Calculator):
         added = None if self.dispersion is None else str(self.dispersion)
         return {"model": self.model_digest, "total_charge": self.total_charge, "dispersion": added}
 
+    @property
+    def total_charge(self) -> float:
+        """Of all atoms, e, where `atoms.info["total_charge"]` says nothing else."""
+        return self._chosen_charge
+
+    @total_charge.setter
+    def total_charge(self, value: float) -> None:
+        charge = choices.charge_number(value)
+        if charge != 0.0 and not self.metadata["charges"]:
+            raise ConfigError(
+                f"`total_charge`: the model has no charges, and its energies don't depend on it, got {charge} e; leave "
+                "it out, or train a model with `charges=equilibration`"
+            )
+        self._chosen_charge, self.results = charge, {}
+
+    def set(self, **given: Any) -> dict[str, Any]:
+        """Change the total charge (e); all else is chosen where the model is opened.
+
+        :return: what has changed
+        :raises ConfigError: if something else is given
+        """
+        others = [name for name in given if name != "total_charge"]
+        if others:
+            raise ConfigError(
+                f"`{', '.join(others)}`: an open model can be set another total_charge only; open it with other "
+                f"arguments instead, of {', '.join(ARGUMENTS)}"
+            )
+        changed = {name: value for name, value in given.items() if value != self.total_charge}
+        for value in changed.values():
+            self.total_charge = value
+        return changed
+
+    def __copy__(self) -> MHDNNCalculator:
+        result = object.__new__(type(self))
+        result.__dict__.update(self.__dict__)
+        return result
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> MHDNNCalculator:
+        result = memo[id(self)] = object.__new__(type(self))
+        result.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return result
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        arguments = {name: getattr(self, name) for name in ("skin", "total_charge", "solver")}
+        arguments |= {"device": str(self.device), "extrapolation": self.guard.choice}
+        arguments["dispersion"] = "none" if self.dispersion is None else str(self.dispersion)
+        state = {"atoms": self.atoms, "results": self.results}
+        return _opened_again, (type(self), str(self.path), self.model_digest, arguments), state
+
     def calculate(
         self,
         atoms: Atoms | None = None,
         properties: list[str] | None = None,
         system_changes: list[str] = all_changes,
     ) -> None:
-        """Called by ASE; fills ``self.results``.
+        """Called by ASE; fills ``self.results``, which are empty if it fails.
 
+        :raises ConfigError: without atoms, or if their total charge is no number
         :raises ModelError: if the model does not know an element, or an atom is unlike all that it was trained on
             and `extrapolation` is stop
         :raises NotFiniteError: if a position, cell vector, energy, force, stress or charge is NaN or infinite
         """
         super().calculate(atoms, properties, system_changes)
-        self._check_elements()
+        if self.atoms is None:
+            raise ConfigError("`atoms`: expected atoms, got None; attach the calculator to some (`atoms.calc = ...`)")
+        self.results, self._charges = {}, None
+        self.guard.forget(len(self.atoms))
+        num_threads = torch.get_num_threads()
+        with only_functions_in_parallel():
+            self._calculate(properties or [], num_threads)
+
+    def _calculate(self, asked: list[str], num_threads: int) -> None:
+        choices.check_elements(self.atoms.numbers, self.metadata, "atoms")
         self._check_geometry()
-        asked = properties or ()
         shares = "stresses" in asked and bool(self.atoms.cell.rank == 3)
         if self.metadata["charges"]:
             self.guard.look_at_total_charge(self._total_charge())
         pairs = self._pairs_with_skin()
         core = None if shares else self.core
-        prediction = self._asked_torch(pairs, shares) if core is None else self._asked_core(core, pairs)
+        prediction = self._asked_torch(pairs, shares) if core is None else self._asked_core(core, pairs, num_threads)
         geometry = self._geometry()
         self._check_finite(prediction, geometry)
-        self._charges = prediction.charges
         self.guard.report()
-        self.results = self._results(prediction, geometry)
-        self.results.update(self._uncertainties(prediction))
+        results = self._results(prediction, geometry)
+        results.update(self._uncertainties(prediction))
         if prediction.spread is not None:
-            self.results.update(self._spread(prediction.spread, geometry))
+            results.update(self._spread(prediction.spread, geometry))
         if self.dispersion:
-            self._add_dispersion(self.dispersion, atomic="energies" in asked)
+            self._add_dispersion(results, self.dispersion, atomic="energies" in asked)
+        self.results, self._charges = results, prediction.charges
 
-    def _asked_core(self, core: CoreModel, pairs: NeighborPairs) -> Prediction:
+    def _asked_core(self, core: CoreModel, pairs: NeighborPairs, num_threads: int) -> Prediction:
         try:
-            return core.predict(self.atoms, pairs, self._total_charge(), self._watching())
+            return core.predict(self.atoms, pairs, self._total_charge(), self.guard, num_threads)
         except CoreError:
             self._asked_torch(pairs, False)  # says more of what is wrong with the atoms
             raise
@@ -146,13 +211,10 @@ class MHDNNCalculator(Calculator):
             solver=self.solver,
             history=self._history,
             atomic_virials=shares,
-            guard=self._watching(),
+            guard=self.guard,
             uncertainty=True,
             spread=True,
         )
-
-    def _watching(self) -> ExtrapolationGuard | None:
-        return None if self.guard.choice == "off" else self.guard
 
     def _results(self, prediction: Prediction, geometry: Geometry) -> dict[str, Any]:
         """What every model gives."""
@@ -179,9 +241,6 @@ class MHDNNCalculator(Calculator):
         if prediction.force_errors is None:
             return {}
         errors = prediction.force_errors
-        if self.guard.choice != "off":
-            outside = torch.as_tensor(self.guard.outside, device=self.device)
-            errors = self.potential.uncertainty.raised(errors, outside)
         results = {"uncertainties": errors.cpu().numpy(), "uncertainty": float(errors.max()) if len(errors) else 0.0}
         if prediction.energy_errors is not None:
             results["energy_uncertainty"] = float(prediction.energy_errors)
@@ -197,7 +256,6 @@ class MHDNNCalculator(Calculator):
     def _check_finite(self, prediction: Prediction, geometry: Geometry) -> None:
         found = first_not_finite(prediction._asdict(), geometry)
         if found is not None:
-            self._charges = None
             self._history.forget()
             raise NotFiniteError(
                 f"`atoms`: {found[1]} of {self.atoms.get_chemical_formula()} is NaN or infinite; look for atoms at the "
@@ -214,8 +272,8 @@ class MHDNNCalculator(Calculator):
         """Calculations with such atoms."""
         return self.guard.num_extrapolations
 
-    def _add_dispersion(self, correction: DispersionCorrection, atomic: bool) -> None:
-        part, results = correction.labels(self.atoms), self.results
+    def _add_dispersion(self, results: dict[str, Any], correction: DispersionCorrection, atomic: bool) -> None:
+        part = correction.labels(self.atoms)
         results["energy"] = results["free_energy"] = results["energy"] + part.energy
         results["forces"] = results["forces"] + part.forces
         if part.stress is not None:
@@ -227,17 +285,18 @@ class MHDNNCalculator(Calculator):
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """What has changed since the last calculation; for ASE."""
         changes = super().check_state(atoms, tol=tol)
-        if self.atoms is not None and self.atoms.info.get("total_charge") != atoms.info.get("total_charge"):
+        if self.atoms is not None and self._charge_of(self.atoms) != self._charge_of(atoms):
             changes.append("total_charge")
         return changes
 
     def charge_widths(self, atomic_numbers: np.ndarray) -> np.ndarray:
         """Widths s of the Gaussian charges of these elements, shape as given, Å.
 
-        :raises ModelError: if the model has no charges
+        :raises ModelError: if the model has no charges, or does not know an element
         """
         if not self.metadata.get("charges"):
             raise ModelError("`charge_widths`: the model has no charges; train one with `charges=equilibration`")
+        choices.check_elements(np.asarray(atomic_numbers), self.metadata, "atomic_numbers")
         numbers = torch.as_tensor(np.asarray(atomic_numbers), dtype=torch.long, device=self.device)
         return self.potential.charge_model.charge_widths(self.potential.element_index(numbers)).cpu().numpy()
 
@@ -247,13 +306,16 @@ class MHDNNCalculator(Calculator):
         :param points: shape (num_points, 3), Å
         :return: shape (num_points,), V
         :raises ModelError: if the model has no charges, or nothing has been calculated
+        :raises ConfigError: if the points have another shape
+        :raises NotFiniteError: if a coordinate is NaN or infinite
         """
         if self._charges is None:
             reason = "nothing has been calculated yet" if self.metadata.get("charges") else "the model has no charges"
             raise ModelError(f"`electrostatic_potential`: {reason}; it needs the charges of a calculation")
-        charged = ChargedAtoms(self.potential, self._geometry(), self.solver)  # charges need no pairs
-        where = torch.as_tensor(points, dtype=torch.float64, device=self.device)
-        return charged.coulomb.potential_at(where, self._charges).detach().cpu().numpy()
+        where = torch.as_tensor(choices.checked_points(points), device=self.device)
+        with only_functions_in_parallel():
+            charged = ChargedAtoms(self.potential, self._geometry(), self.solver)  # charges need no pairs
+            return charged.coulomb.potential_at(where, self._charges).detach().cpu().numpy()
 
     def _geometry(self, pairs: NeighborPairs | None = None) -> Geometry:
         """The atoms, with those of some pairs that are within the cutoff."""
@@ -296,16 +358,10 @@ class MHDNNCalculator(Calculator):
             raise NotFiniteError(f"`total_charge`: expected a number in e, got {total_charge}")
 
     def _total_charge(self) -> float:
-        return float(self.atoms.info.get("total_charge", self.total_charge))
+        return self._charge_of(self.atoms)
 
-    def _check_elements(self) -> None:
-        numbers = np.unique(self.atoms.numbers)  # symbols of all atoms would cost as much as their energy
-        unknown = sorted({chemical_symbols[number] for number in numbers} - set(self.metadata["elements"]))
-        if unknown:
-            raise ModelError(
-                f"`atoms`: the model does not know {', '.join(unknown)}; it was trained for "
-                f"{', '.join(self.metadata['elements'])}. Train on data that contain all elements"
-            )
+    def _charge_of(self, atoms: Atoms) -> float:
+        return choices.charge_number(atoms.info.get("total_charge", self.total_charge))
 
     def _pairs_with_skin(self) -> NeighborPairs:
         """Pairs within cutoff and skin, the kept ones if none other can have come within the cutoff."""
@@ -326,38 +382,19 @@ class MHDNNCalculator(Calculator):
         return bool(2 * moved.max(initial=0.0) < self.skin)
 
 
-def check_keywords(given: Iterable[str]) -> None:
-    """Refuse keywords that neither the calculator nor ASE's base class knows; ASE keeps them without a word.
-
-    :raises ConfigError: naming them and the known ones
-    """
-    unknown = [keyword for keyword in given if keyword not in KEYWORDS_OF_ASE]
-    if unknown:
-        own = [name for name in inspect.signature(MHDNNCalculator).parameters if name != "kwargs"]
-        known = ", ".join([*own, *KEYWORDS_OF_ASE])
-        raise ConfigError(f"`{', '.join(unknown)}`: no keyword of MHDNNCalculator; expected {known}")
+ARGUMENTS = tuple(name for name in inspect.signature(MHDNNCalculator).parameters if name != "kwargs")
 
 
-def chosen_dispersion(metadata: Mapping[str, Any], choice: str) -> DispersionCorrection | None:
-    """The correction that is to be added to a model.
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
-    :param metadata: of the model file
-    :param choice: model, none, or the name of a correction
-    :raises ModelError: if the model leaves out a correction that can't be added here
-    :raises ConfigError: if the name is none, or the correction would be counted twice
-    """
-    left_out = metadata.get("dispersion_left_out", "")
-    if choice == "none" or (choice == "model" and not left_out):
-        return None
-    if choice != "model":
-        included = metadata["training"].get("attributes", {}).get("dispersion")
-        if included and not left_out:
-            raise ConfigError(f"`dispersion`: the model was trained on labels with {included}; leave out {choice!r}")
-        return DispersionCorrection.parse(choice)
-    try:
-        return DispersionCorrection.parse(left_out)
-    except ConfigError as error:
+
+def _opened_again(kind: type[MHDNNCalculator], path: str, digest: str, arguments: dict[str, Any]) -> MHDNNCalculator:
+    """What a pickle holds: the calculator of a file that must be the same as then."""
+    found = _digest(read_model(path))
+    if found != digest:
         raise ModelError(
-            f"`model`: was trained without the correction {left_out!r}, which can't be added here; open it with "
-            '`dispersion="none"` and add the correction by ase.calculators.mixing.SumCalculator'
-        ) from error
+            f"{path}: another file has taken the place of the one that was pickled (its SHA-256 begins with {found}, "
+            f"expected {digest}); put that one back, or open the new one by MHDNNCalculator"
+        )
+    return kind(path, **arguments)

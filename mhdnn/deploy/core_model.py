@@ -5,6 +5,8 @@ About twice as fast as `mhdnn.prediction.predict`, which knows more: GPUs, membe
 
 from __future__ import annotations
 
+import io
+import os
 import weakref
 import zipfile
 from pathlib import Path
@@ -24,23 +26,25 @@ from mhdnn.uncertainty.model import ErrorModel
 from mhdnn.uncertainty.prediction import has_error_model
 
 
-def core_model_of(path: Path, potential: Any, device: torch.device, solver: str) -> CoreModel | None:
+def core_model_of(content: bytes, path: Path, potential: Any, device: torch.device, solver: str) -> CoreModel | None:
     """The model file in the core, or None where `mhdnn.prediction.predict` is needed.
 
     That is: on a GPU, for ensembles, for files of versions without plain weights, and without a compiler.
 
+    :param content: of the file
+    :param path: of the file, for messages
     :param potential: of the file, scripted
     :param solver: of the charges: auto, dense or iterative
     """
-    if device.type != "cpu" or num_members(potential) > 1 or not has_plain_weights(path):
+    if device.type != "cpu" or num_members(potential) > 1 or not has_plain_weights(content):
         return None
     library = core_library()
-    return None if library is None else CoreModel(library, path, potential, solver)
+    return None if library is None else CoreModel(library, content, path, potential, solver)
 
 
-def has_plain_weights(path: Path) -> bool:
+def has_plain_weights(content: bytes) -> bool:
     """Whether a model file has the records that the core reads."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return any(name.endswith(f"extra/{WEIGHTS_TEXT}") for name in archive.namelist())
 
 
@@ -48,15 +52,17 @@ class CoreModel:
     """An open model file.
 
     :param library: of the core
-    :param path: of the file
+    :param content: of the file, kept for copies: another model may have its name by then
+    :param path: of the file, for messages
     :param potential: of the file, scripted, for what the core leaves to Python
     :param solver: of the charges: auto, dense or iterative
     :raises CoreError: if the core can't read the file
     """
 
-    def __init__(self, library: CoreLibrary, path: Path, potential: Any, solver: str) -> None:
-        self.library, self.path, self.potential, self.solver = library, path, potential, solver
-        self.handle = library.open(str(path).encode(), b"model")
+    def __init__(self, library: CoreLibrary, content: bytes, path: Path, potential: Any, solver: str) -> None:
+        self.library, self.content, self.path = library, content, path
+        self.potential, self.solver = potential, solver
+        self.handle = library.open_content(content, len(content), os.fsencode(path), b"model")
         if not self.handle:
             raise library.error()
         weakref.finalize(self, library.close, self.handle)
@@ -68,16 +74,17 @@ class CoreModel:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CoreModel:
         """Another, since the core keeps what one has seen."""
-        return CoreModel(self.library, self.path, self.potential, self.solver)
+        return CoreModel(self.library, self.content, self.path, self.potential, self.solver)
 
     def predict(
-        self, atoms: Atoms, pairs: NeighborPairs, total_charge: float, guard: ExtrapolationGuard | None
+        self, atoms: Atoms, pairs: NeighborPairs, total_charge: float, guard: ExtrapolationGuard, num_threads: int
     ) -> Prediction:
         """As `mhdnn.prediction.predict`, with expected errors where the model knows them.
 
         :param pairs: of the atoms; those beyond the cutoff are left out
         :param total_charge: e, for a model with charges
         :param guard: marks atoms outside the training data, and may raise
+        :param num_threads: of the core; torch's may be fewer meanwhile (`only_functions_in_parallel`)
         :raises CoreError: with what the core says
         """
         numbers = np.ascontiguousarray(atoms.numbers, dtype=np.int32)
@@ -93,15 +100,13 @@ class CoreModel:
             solver_number(self.solver),
         )  # fmt: skip
         arrays = self._arrays(len(numbers))
-        outside = None if guard is None else np.zeros(len(numbers), dtype=np.int32)
+        outside = np.zeros(len(numbers), dtype=np.int32)
         result = CResult(outside=pointer(outside, INTEGERS), **{name: pointer(arrays[name]) for name in arrays})
-        self.library.set_num_threads(torch.get_num_threads())
+        self.library.set_num_threads(num_threads)
         code = self.library.compute(self.handle, given, result)
-        if code == NOT_FINITE:
-            result.energy = np.nan
-        elif code:
+        if code not in (0, NOT_FINITE):
             raise self.library.error()
-        elif guard is not None and outside is not None:
+        if code == 0:
             guard.mark(outside.astype(bool), atoms.numbers, self._why_outside)
         return self._prediction(result, arrays, numbers)
 
@@ -135,16 +140,17 @@ class CoreModel:
             atomic_energies=tensors["energies"],
             charges=tensors.get("charges"),
             force_errors=tensors.get("force_errors"),
-            energy_errors=None if sums is None else self._energy_errors(sums, numbers),
+            energy_errors=None if sums is None else self._energy_errors(sums, numbers, tensors["force_errors"]),
         )
 
-    def _energy_errors(self, sums: torch.Tensor, numbers: np.ndarray) -> torch.Tensor:
+    def _energy_errors(self, sums: torch.Tensor, numbers: np.ndarray, force_errors: torch.Tensor) -> torch.Tensor:
         """Expected error of the energy, shape (1,), eV."""
         assert self.errors is not None
         dtype = self.errors.axes.dtype
         with torch.no_grad():
             grades = self.errors.grades_of_sums(sums.to(dtype), self._counts(numbers).to(dtype), 1)
-            return self.errors.energy_errors(grades, torch.tensor([len(numbers)]))
+            errors = self.errors.energy_errors(grades, torch.tensor([len(numbers)]))
+            return self.errors.raised_energies(errors, force_errors, torch.zeros(len(numbers), dtype=torch.long))
 
     def _counts(self, numbers: np.ndarray) -> torch.Tensor:
         """Numbers of atoms of each element; of the atoms that came last they are kept."""

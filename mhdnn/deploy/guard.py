@@ -71,7 +71,7 @@ class ExtrapolationGuard:
             raise ModelError(f"{message}; {REMEDY}")
         if not self._told_of_total_charge:
             self._told_of_total_charge = True
-            warnings.warn(f"{message}: charges and energies may be wrong", ExtrapolationWarning, stacklevel=4)
+            warnings.warn(f"{message}: charges and energies may be wrong", ExtrapolationWarning, stacklevel=5)
 
     def look(self, atoms: SeenAtoms) -> None:
         """Mark atoms by their functions and distances; called by `mhdnn.prediction.predict`.
@@ -122,7 +122,7 @@ class ExtrapolationGuard:
                     f"{self._words()}; energies and forces may be wrong. Train on such structures; `outside_training` "
                     f"marks them, `num_extrapolations` counts such calculations ({self.num_extrapolations} so far)",
                     ExtrapolationWarning,
-                    stacklevel=3,
+                    stacklevel=4,
                 )
         self._why = None
 

@@ -40,8 +40,8 @@ from mhdnn.potential import Potential
 
 METADATA_FILE = "metadata.json"
 PLAIN_TEXTS = (
-    "format_version", "mhdnn_version", "dtype", "operator_library", "elements", "reference_energies", "cutoff",
-    "charges", "dispersion_left_out",
+    "format_version", "mhdnn_version", "dtype", "elements", "reference_energies", "cutoff", "charges",
+    "dispersion_left_out",
 )  # fmt: skip
 """Metadata in extra files ``NAME.txt``: words, with blanks between those of a list; true and false are 1 and 0."""
 FORMAT_VERSION = 5
@@ -78,7 +78,6 @@ def metadata_of(potential: Potential, settings: Mapping[str, Any], training: Map
         "functions": potential.descriptor.names(numbers),
         "training_domain": potential.domain.metadata(),
         "uncertainty": potential.uncertainty.metadata(potential.domain.symbols),
-        "operator_library": "mhdnn",
         "training": dict(training),
     }
 
@@ -112,12 +111,32 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> tuple[to
 
     :raises ModelError: if the file does not exist, is damaged, or is no model file of mhdnn
     """
+    return opened_model(read_model(path), path, device)
+
+
+def read_model(path: Path | str) -> bytes:
+    """The content of a model file, verified.
+
+    :raises ModelError: if the file does not exist, or is damaged
+    """
     path = Path(path)
     if path.is_dir():
         raise ModelError(f"{path}: is a folder; expected a model file, such as model.pt in the folder of a training")
     if not path.is_file():
         raise ModelError(f"{path}: no such model file; `mhdnn train` and `mhdnn export` write one")
-    content = read_archive(path)
+    return read_archive(path)
+
+
+def opened_model(
+    content: bytes, path: Path | str, device: torch.device | str = "cpu"
+) -> tuple[torch.jit.ScriptModule, dict[str, Any]]:
+    """`load_model` from what was read.
+
+    :param content: from `read_model`
+    :param path: where it was, for messages
+    :raises ModelError: if it is no model file of mhdnn
+    """
+    path = Path(path)
     load_operators()
     extra = {METADATA_FILE: ""}
     try:

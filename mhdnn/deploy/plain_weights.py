@@ -69,7 +69,7 @@ def plain_weights(potential: Potential, metadata: Mapping[str, Any]) -> dict[str
     :param metadata: of the model file
     """
     writer = _Writer()
-    for name in ("mhdnn_version", "dtype", "dispersion_left_out", "operator_library"):
+    for name in ("mhdnn_version", "dtype", "dispersion_left_out"):
         writer.text(name, str(metadata[name]))
     writer.text("elements", " ".join(metadata["elements"]))
     writer.array("atomic_numbers", [int(number) for number in metadata["atomic_numbers"]])

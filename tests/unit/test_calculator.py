@@ -1,5 +1,8 @@
 """The ASE calculator: the potential's own numbers, derivatives as ASE sees them, neighbour lists, errors."""
 
+import pickle
+import shutil
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -210,6 +213,124 @@ def test_metadata_travels(model_path):
     assert len(metadata["functions"]) == len(domain["function_minimum"]["Si"])
 
 
+@pytest.fixture(scope="module")
+def charged_path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "charges.pt"
+    save_model(
+        random_charge_potential(ELEMENTS),
+        path,
+        metadata_of(random_charge_potential(ELEMENTS), charge_settings(ELEMENTS), {}),
+    )
+    return path
+
+
+def energy_of(path, atoms, **options):
+    atoms = atoms.copy()
+    atoms.calc = MHDNNCalculator(path, extrapolation="off", **options)
+    return atoms.get_potential_energy()
+
+
+@pytest.mark.parametrize("how", ["set", "attribute", "info", "info taken away"])
+def test_another_total_charge_is_another_energy(charged_path, how):
+    atoms = structures()["molecule"]
+    neutral, ion = (energy_of(charged_path, atoms, total_charge=charge) for charge in (0.0, 1.0))
+    atoms.calc = calculator = MHDNNCalculator(charged_path, extrapolation="off")
+    if how == "info taken away":
+        atoms.info["total_charge"] = -1.0
+        calculator.total_charge = 1.0
+    first = atoms.get_potential_energy()
+    if how == "set":
+        assert calculator.set(total_charge=1.0) == {"total_charge": 1.0}
+        assert calculator.get_property("energy") == ion  # of the atoms that it has
+    elif how == "attribute":
+        calculator.total_charge = 1.0
+    elif how == "info":
+        atoms.info["total_charge"] = 1.0
+    else:
+        del atoms.info["total_charge"]
+    assert first == neutral or how == "info taken away"
+    assert atoms.get_potential_energy() == ion != first
+
+
+@pytest.mark.parametrize("value", ["x", None, [1.0, 2.0]])
+def test_total_charges_that_are_none(charged_path, value):
+    with pytest.raises(ConfigError, match="`total_charge`: expected a number in e, got"):
+        MHDNNCalculator(charged_path, total_charge=value)
+    atoms = structures()["molecule"]
+    atoms.calc = MHDNNCalculator(charged_path, extrapolation="off")
+    atoms.info["total_charge"] = value
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="`total_charge`: expected a number in e, got"):
+            atoms.get_potential_energy()
+
+
+def test_what_an_open_model_can_be_set(model_path, charged_path):
+    with pytest.raises(ConfigError, match="`total_charge`: the model has no charges, .* got 3"):
+        MHDNNCalculator(model_path, total_charge=3)
+    with pytest.raises(ConfigError, match="`total_charge`: the model has no charges"):
+        MHDNNCalculator(model_path).set(total_charge=3)
+    with pytest.raises(ConfigError, match="`solver`: expected one of auto, dense, iterative, got 'nonsense'"):
+        MHDNNCalculator(model_path, solver="nonsense")
+    for name in ("nonsense", "skin"):
+        with pytest.raises(ConfigError, match=f"`{name}`: an open model can be set another total_charge only"):
+            MHDNNCalculator(charged_path).set(**{name: 3, "total_charge": 1.0})
+
+
+def test_nothing_is_left_of_a_failure(charged_path):
+    """Neither results nor charges of the atoms before, however the calculation is asked for."""
+    good, bad = structures()["molecule"], structures()["molecule"]
+    bad.positions[1] = bad.positions[0]
+    calculator = MHDNNCalculator(charged_path, extrapolation="off")
+    calculator.calculate(good, ["energy"])
+    energy = calculator.results["energy"]
+    for wrong in (bad, Atoms("Au")):
+        with pytest.raises((NotFiniteError, ModelError)):
+            calculator.calculate(wrong, ["energy"])
+        assert calculator.results == {}
+        with pytest.raises((NotFiniteError, ModelError)):
+            calculator.get_property("energy", wrong)
+        with pytest.raises(ModelError, match="nothing has been calculated"):
+            calculator.electrostatic_potential([[0.0, 0.0, 9.0]])
+    assert calculator.get_property("energy", good) == energy
+
+
+def test_without_atoms(model_path):
+    with pytest.raises(ConfigError, match="`atoms`: expected atoms, got None; attach"):
+        MHDNNCalculator(model_path).get_potential_energy()
+
+
+def test_elements_and_points_that_there_are_not(charged_path):
+    atoms = structures()["molecule"]
+    atoms.calc = calculator = MHDNNCalculator(charged_path, extrapolation="off")
+    atoms.get_potential_energy()
+    for numbers, name in (([6, 92], "U"), ([-1], "-1")):
+        with pytest.raises(ModelError, match=f"`atomic_numbers`: the model does not know {name}; it was trained for C"):
+            calculator.charge_widths(numbers)
+    for points in ([0.0, 0.0, 8.0], [[0.0, 0.0]], np.zeros((1, 1, 3))):
+        with pytest.raises(ConfigError, match=r"`points`: expected the shape \(num_points, 3\), got"):
+            calculator.electrostatic_potential(points)
+    with pytest.raises(NotFiniteError, match=r"`points`: .* as point 1"):
+        calculator.electrostatic_potential([[0.0, 0.0, 8.0], [0.0, 0.0, np.nan]])
+
+
+def test_a_pickle_opens_the_same_file_again(charged_path, tmp_path):
+    path = tmp_path / "model.pt"
+    shutil.copy(charged_path, path)
+    atoms = structures()["molecule"]
+    atoms.calc = MHDNNCalculator(path, skin=0.3, total_charge=1.0, solver="dense", extrapolation="off")
+    energy = atoms.get_potential_energy()
+    again = pickle.loads(pickle.dumps(atoms))
+    assert again.calc.results["energy"] == energy
+    again.calc.reset()
+    assert again.get_potential_energy() == energy
+    assert (again.calc.skin, again.calc.solver, again.calc.guard.choice) == (0.3, "dense", "off")
+    assert again.calc.description() == atoms.calc.description()
+    pickled = pickle.dumps(atoms.calc)
+    save_model(random_potential(ELEMENTS), path, metadata_of(random_potential(ELEMENTS), model_settings(ELEMENTS), {}))
+    with pytest.raises(ModelError, match="another file has taken the place of the one that was pickled"):
+        pickle.loads(pickled)
+
+
 def test_no_nan_comes_out(model_path):
     atoms = structures()["triclinic"]
     atoms.positions[1] = atoms.positions[0]
@@ -225,6 +346,8 @@ def test_not_a_model_file(tmp_path, model_path):
     broken.write_bytes(model_path.read_bytes()[:1000])
     with pytest.raises(ModelError, match="not a model file"):
         MHDNNCalculator(broken)
+    with pytest.raises(ConfigError, match="`device`: expected cpu or cuda, got 'gpu'"):
+        MHDNNCalculator(model_path, device="gpu")
     with pytest.raises(ConfigError, match="skin"):
         MHDNNCalculator(model_path, skin=-1.0)
     with pytest.raises(ConfigError, match="skin"):

@@ -1,6 +1,8 @@
 """The ASE calculator in the core, against the same one in torch."""
 
 import copy
+import os
+import shutil
 import warnings
 
 import numpy as np
@@ -74,7 +76,8 @@ def test_expected_error_of_the_energy(models, kind):
     for calculator in (core, plain):
         calculator.potential.uncertainty.energy_weights.copy_(torch.tensor([0.3, 0.01]))
         calculator.potential.uncertainty.num_calibrated.copy_(torch.tensor([10, 100]))
-    core.core = CoreModel(core.core.library, models / f"{kind}.pt", core.potential, "auto")
+    path = models / f"{kind}.pt"
+    core.core = CoreModel(core.core.library, path.read_bytes(), path, core.potential, "auto")
     atoms = hot_structure().repeat((2, 1, 1))
     found, expected = (results_of(calculator, atoms)["energy_uncertainty"] for calculator in (core, plain))
     assert expected > 0.01 * np.sqrt(len(atoms))
@@ -172,6 +175,47 @@ def test_a_copy_is_its_own(models):
     assert other.core.handle != core.core.handle
     results_of(other, structures()["slab"])
     assert results_of(core, structures()["triclinic"])["energy"] == expected
+
+
+def test_a_copy_has_the_model_that_was_opened(models, tmp_path):
+    """Whatever has been written to the same path since."""
+    path = tmp_path / "model.pt"
+    shutil.copy(models / "short.pt", path)
+    core, _ = pair_of(path, extrapolation="off")
+    expected = results_of(core, structures()["triclinic"])["energy"]
+    shutil.copy(models / "charges.pt", path)
+    for other in (copy.deepcopy(core), copy.copy(core)):
+        other.reset()
+        assert results_of(other, structures()["triclinic"])["energy"] == expected
+    path.unlink()
+    assert results_of(copy.deepcopy(core), structures()["triclinic"])["energy"] == expected
+
+
+@pytest.mark.parametrize("with_core", [True, False])
+def test_foreign_atoms_count_though_nothing_is_said(models, with_core):
+    """Expected errors don't depend on whether one is told of what is outside."""
+    atoms = structures()["triclinic"]
+    atoms.positions[1] = atoms.positions[0] + [0.7, 0.0, 0.0]
+    found = {}
+    for choice in ("off", "warn"):
+        calculator = pair_of(models / "short.pt", extrapolation=choice)[0 if with_core else 1]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found[choice] = results_of(calculator, atoms)
+        assert calculator.outside_training.any()
+        assert calculator.num_extrapolations == bool(caught) == (choice == "warn")
+    outside = calculator.outside_training
+    least = 2.0 * float(calculator.potential.uncertainty.largest_error)
+    assert (found["off"]["uncertainties"][outside] >= least).all()
+    np.testing.assert_array_equal(found["off"]["uncertainties"], found["warn"]["uncertainties"])
+
+
+def test_a_name_in_any_bytes(models, tmp_path):
+    """Folders of other systems: names that are no UTF-8."""
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/m\xff.pt")
+    shutil.copy(models / "short.pt", path)
+    core, _ = pair_of(path, extrapolation="off")
+    assert results_of(core, structures()["tiny"])["energy"] != 0.0
 
 
 def test_a_file_that_the_core_refuses(tmp_path):
