@@ -157,11 +157,12 @@ def particle_report(
         check_isolated(on, "on")
         up = _chosen(facets_of(on), facet_below, "facet_below").normal
         atoms = particle_pair(with_direction_down(on, -up), upper, gap, vacuum)
+    area = area_of_contact(atoms)
     write_structure(atoms, structure, "structure")
     values = {
         "formula": atoms.get_chemical_formula(),
         "num_atoms": len(atoms),
-        "contact_area_square_angstrom": area_of_contact(atoms),
+        "contact_area_square_angstrom": area,
         "atoms_of_facet": int(
             (slabs_of(atoms)[1].positions[:, 2] < slabs_of(atoms)[1].positions[:, 2].min() + 1.0).sum()
         ),

@@ -62,8 +62,9 @@ def test_particle_on_a_sheet(octahedron, tmp_path):
     assert (tmp_path / "contact.extxyz").is_file()
 
 
-def test_direction(octahedron):
-    """A corner down is no facet."""
+def test_direction(octahedron, tmp_path, monkeypatch):
+    """A corner down is no facet; nothing is written then."""
+    monkeypatch.chdir(tmp_path)
     turned = with_direction_down(octahedron, np.array([0.0, 0.0, 1.0]))
     assert (turned.positions[:, 2] < turned.positions[:, 2].min() + 1.0).sum() == 1
     with pytest.raises(DataError, match="facet of three atoms"):
@@ -72,6 +73,7 @@ def test_direction(octahedron):
         particle_report(octahedron, sheet(), facet=8)
     with pytest.raises(ConfigError, match="not zero"):
         with_direction_down(octahedron, np.zeros(3))
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_particles(octahedron, cube, tmp_path, monkeypatch):
