@@ -75,47 +75,70 @@ std::array<double, 3> vector_of(const mhdnn_atoms& atoms, std::int64_t pair) {
     return {to[0] - from[0] + given[0], to[1] - from[1] + given[1], to[2] - from[2] + given[2]};
 }
 
-void check_pairs(const mhdnn_atoms& atoms) {
+// Given pairs by their centres: where those of each begin, and their numbers in this order, unless they stand in it.
+struct GivenPairs {
+    std::vector<std::int64_t> first, order;
+
+    std::int64_t number(std::int64_t place) const { return order.empty() ? place : order[place]; }
+};
+
+GivenPairs by_centers(const mhdnn_atoms& atoms) {
     if (atoms.num_pairs > 0 && !atoms.pairs) throw std::runtime_error("expected pairs, got NULL");
     if (atoms.num_pairs > 0 && !atoms.vectors && !(atoms.positions && atoms.shifts))
         throw std::runtime_error("expected vectors of the pairs, or positions and shifts, got NULL");
-    for (std::int64_t side = 0; side < 2 * atoms.num_pairs; ++side)
-        if (atoms.pairs[side] < 0 || atoms.pairs[side] >= atoms.num_atoms)
-            throw std::runtime_error(
-                "pair " + std::to_string(side / 2) + ": expected atoms 0 to " + std::to_string(atoms.num_atoms - 1) +
-                ", got " + std::to_string(atoms.pairs[side]));
-}
-
-// action(pair, vector) for pairs within the cutoff.
-template <class Action>
-void for_each_near(const mhdnn_atoms& atoms, double cutoff, Action action) {
+    GivenPairs result;
+    result.first.assign(atoms.num_atoms + 1, 0);
+    bool in_order = true;
     for (std::int64_t pair = 0; pair < atoms.num_pairs; ++pair) {
-        const auto vector = vector_of(atoms, pair);
-        const double square = squared_length(vector.data());
-        if (square < cutoff * cutoff)
-            action(pair, vector);
-        else if (!std::isfinite(square))
-            throw std::runtime_error("pair " + std::to_string(pair) + ": its vector is not a number");
+        for (const std::int64_t atom : {atoms.pairs[2 * pair], atoms.pairs[2 * pair + 1]})
+            if (atom < 0 || atom >= atoms.num_atoms)
+                throw std::runtime_error(
+                    "pair " + std::to_string(pair) + ": expected atoms 0 to " + std::to_string(atoms.num_atoms - 1) +
+                    ", got " + std::to_string(atom));
+        ++result.first[atoms.pairs[2 * pair] + 1];
+        in_order = in_order && (pair == 0 || atoms.pairs[2 * pair - 2] <= atoms.pairs[2 * pair]);
     }
+    for (std::int64_t i = 0; i < atoms.num_atoms; ++i) result.first[i + 1] += result.first[i];
+    if (in_order) return result;
+    std::vector<std::int64_t> next(result.first.begin(), result.first.end() - 1);
+    result.order.resize(atoms.num_pairs);
+    for (std::int64_t pair = 0; pair < atoms.num_pairs; ++pair) result.order[next[atoms.pairs[2 * pair]]++] = pair;
+    return result;
 }
 
-// Pairs in the order of their centres.
+// Pairs within the cutoff, in the order of their centres.
 void set_pairs(mhdnn_model& self, const mhdnn_atoms& atoms) {
-    check_pairs(atoms);
+    constexpr std::int64_t least_centers = 64;  // that are worth a thread's while
+    const GivenPairs given = by_centers(atoms);
     const double cutoff = self.model->metadata().cutoff;
     Pairs& pairs = self.pairs;
+    // action(pair, vector) for those of a centre
+    const auto for_each_near = [&](std::int64_t center, const auto& action) {
+        for (std::int64_t place = given.first[center]; place < given.first[center + 1]; ++place) {
+            const std::int64_t pair = given.number(place);
+            const auto vector = vector_of(atoms, pair);
+            const double square = squared_length(vector.data());
+            if (square < cutoff * cutoff)
+                action(pair, vector);
+            else if (!std::isfinite(square))
+                throw std::runtime_error("pair " + std::to_string(pair) + ": its vector is not a number");
+        }
+    };
     pairs.first.assign(atoms.num_atoms + 1, 0);
-    for_each_near(atoms, cutoff, [&](std::int64_t pair, const std::array<double, 3>&) {
-        ++pairs.first[atoms.pairs[2 * pair] + 1];
+    for_each_of(atoms.num_atoms, least_centers, [&](std::int64_t center) {
+        std::int64_t count = 0;
+        for_each_near(center, [&](std::int64_t, const std::array<double, 3>&) { ++count; });
+        pairs.first[center + 1] = count;
     });
     for (std::int64_t i = 0; i < atoms.num_atoms; ++i) pairs.first[i + 1] += pairs.first[i];
     pairs.neighbor.resize(pairs.first.back());
     pairs.vectors.resize(3 * pairs.first.back());
-    std::vector<std::int64_t> next(pairs.first.begin(), pairs.first.end() - 1);
-    for_each_near(atoms, cutoff, [&](std::int64_t pair, const std::array<double, 3>& vector) {
-        const std::int64_t place = next[atoms.pairs[2 * pair]]++;
-        pairs.neighbor[place] = static_cast<int>(atoms.pairs[2 * pair + 1]);
-        std::copy_n(vector.data(), 3, &pairs.vectors[3 * place]);
+    for_each_of(atoms.num_atoms, least_centers, [&](std::int64_t center) {
+        std::int64_t place = pairs.first[center];
+        for_each_near(center, [&](std::int64_t pair, const std::array<double, 3>& vector) {
+            pairs.neighbor[place] = static_cast<int>(atoms.pairs[2 * pair + 1]);
+            std::copy_n(vector.data(), 3, &pairs.vectors[3 * place++]);
+        });
     });
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 
 from mhdnn.deploy.core_library import INTEGERS, LONGS, NOT_FINITE, CAtoms, CResult, pointer
 from mhdnn.deploy.model_file import metadata_of, save_model
@@ -51,8 +52,8 @@ def charged(core, files):
 class Call:
     """Arguments of ``mhdnn_compute`` for a small crystal, of which a test changes some."""
 
-    def __init__(self, name: str = "triclinic") -> None:
-        atoms = structures()[name]
+    def __init__(self, atoms: Atoms | None = None) -> None:
+        atoms = structures()["triclinic"] if atoms is None else atoms
         geometry = geometry_of(atoms)
         self.numbers = np.ascontiguousarray(atoms.numbers, dtype=np.int32)
         self.pairs = np.stack([geometry.center_index.numpy(), geometry.neighbor_index.numpy()], 1).astype(np.int64)
@@ -72,6 +73,27 @@ class Call:
         for name, value in changes.items():
             setattr(atoms, name, value)
         return core.compute(model, atoms, self.result)
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_pairs_come_in_any_order(core, short, num_threads):
+    """Also of so many atoms that several threads share them."""
+    atoms = structures()["triclinic"] * (4, 4, 4)
+    ordered, shuffled = Call(atoms), Call(atoms)
+    assert len(atoms) > 128
+    order = np.random.default_rng(0).permutation(len(shuffled.pairs))
+    for name in ("pairs", "shifts", "vectors"):
+        setattr(shuffled, name, np.ascontiguousarray(getattr(shuffled, name)[order]))
+    core.set_num_threads(num_threads)
+    try:
+        assert ordered.run(core, short, vectors=None) == shuffled.run(core, short, vectors=None) == 0
+        np.testing.assert_allclose(shuffled.energies, ordered.energies, rtol=1e-12)
+        np.testing.assert_allclose(shuffled.forces, ordered.forces, atol=1e-11)
+        shuffled.positions[-1] = np.nan
+        assert shuffled.run(core, short, vectors=None) == FAILED
+        assert b"its vector is not a number" in core.last_error()
+    finally:
+        core.set_num_threads(0)
 
 
 WITHOUT = [
@@ -266,7 +288,7 @@ def test_atoms_that_there_are_not(core, short):
 
 def test_two_models_at_once(core, files, short, charged):
     """Each with its own atoms and memory, whatever the other does between."""
-    calls = {name: Call(name) for name in ("triclinic", "slab")}
+    calls = {name: Call(structures()[name]) for name in ("triclinic", "slab")}
     alone = {}
     for charges in (False, True):
         for name, call in calls.items():
