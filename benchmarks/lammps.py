@@ -17,7 +17,8 @@
 
 With ``--torch`` the pair style with libtorch runs beside, on one process (``libtorch``).
 Every process has one thread; ``threads`` is the time of one process with two. Efficiency is the time of one process
-over twice that of two. ``ase`` is the time of the same steps by velocity Verlet in ASE, with one thread.
+over twice that of two. ``ase`` is the time of the same steps by velocity Verlet in ASE, with one thread,
+``ase_threads`` with two.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ QUIET = 1e-6
 """Scale of the networks' outputs: no forces to speak of."""
 COLUMNS = (
     "system", "functions", "num_atoms", "ranks", "us_per_atom_step", "threads", "libtorch", "guarded", "pair", "neigh",
-    "comm", "operators", "network", "overhead", "efficiency", "ase", "reaxff",
+    "comm", "operators", "network", "overhead", "efficiency", "ase", "ase_threads", "reaxff",
 )  # fmt: skip
 INPUT = """\
 units metal
@@ -246,13 +247,21 @@ def measure_silicon(
 
 
 def with_threads(case: Case, folder: Path) -> dict[str, float]:
-    """Microseconds for each atom and step of one process with two threads, and those in ASE."""
-    return {"threads": run(case, 1, folder, threads=2)["us_per_atom_step"], "ase": time_in_ase(case)}
+    """Microseconds for each atom and step of one process with two threads, and those in ASE with one and two."""
+    in_lammps = run(case, 1, folder, threads=2)["us_per_atom_step"]
+    return {"threads": in_lammps, "ase": time_in_ase(case, 1), "ase_threads": time_in_ase(case, 2)}
 
 
-def time_in_ase(case: Case) -> float:
-    """Microseconds for each atom and step of velocity Verlet in ASE, on one thread."""
-    torch.set_num_threads(1)
+def time_in_ase(case: Case, threads: int) -> float:
+    """Microseconds for each atom and step of velocity Verlet in ASE."""
+    torch.set_num_threads(threads)
+    try:
+        return _time_in_ase(case)
+    finally:
+        torch.set_num_threads(1)
+
+
+def _time_in_ase(case: Case) -> float:
     atoms = case.atoms.copy()
     atoms.calc = MHDNNCalculator(case.model, extrapolation="off")
     atoms.set_momenta(thermal_momenta(atoms, 300.0, np.random.default_rng(0)))
