@@ -80,7 +80,7 @@ class Learning:
         self.journal, changes = opened(self.folder / "journal.json", settings, plan.changed)
         for change in changes:
             self.tell(f"changed: {change}")
-        if any(change.startswith(("`training", "`validation")) for change in changes):
+        if any(change.startswith(("`training", "`validation", "`warm")) for change in changes):
             self.forget_training()
         if any(change.startswith(("`training", "`validation", "`final")) for change in changes):
             self.forget_final()
@@ -119,17 +119,23 @@ class Learning:
 
     def forget_training(self) -> None:
         """Leave a training with other settings that has begun, and its training set."""
-        trained = [name for name in self.journal.results if re.fullmatch(r"round \d+: training", name)]
-        number = len(trained)  # also where `max_rounds` has become less
+        number = self.num_trained()  # also where `max_rounds` has become less
         self.journal.results.pop(f"round {number}: training set", None)
         shutil.rmtree(self.place(number) / "run", ignore_errors=True)
 
+    def num_trained(self) -> int:
+        """Trainings with the first settings that are done."""
+        return sum(bool(re.fullmatch(r"round \d+: training", name)) for name in self.journal.results)
+
     def forget_final(self) -> None:
-        """Leave trainings with other last settings, which can't go on with these, and what they have explored."""
+        """Leave trainings with other last settings, which can't go on with these, their model and what it explored."""
         for folder in self.folder.glob(f"round_*/{FINAL_FOLDER}"):
             shutil.rmtree(folder)
         for name in [name for name in self.journal.results if re.match(rf"round \d+: {FINAL}", name)]:
             del self.journal.results[name]
+        trained = [self.run_of(number, False) / "model.pt" for number in range(self.num_trained())]
+        if trained and trained[-1].is_file():
+            write_atomically(self.folder / "model.pt", trained[-1].read_bytes())
 
     def begin_of_final(self, number: int) -> int:
         """Round of the first training with the last settings: a given one, or the last for which earlier ones of such

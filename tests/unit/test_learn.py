@@ -399,15 +399,30 @@ def test_a_folder_is_for_one_process(tmp_path):
     assert [path.name for path in (tmp_path / "learning").iterdir()] == ["lock"]
 
 
-def test_a_training_with_other_settings_begins_anew(tmp_path):
+@pytest.mark.parametrize("change", ["validation=0.3", "warm=true", "training=[cutoff=5.0]"])
+def test_a_training_that_has_begun_is_left_with_other_settings(tmp_path, change):
     folder = tmp_path / "learning"
     settings = Learning(read_plan(write_plan(tmp_path))).journal.settings
     results = {"round 0: labels": {"num": 25}, "round 0: training set": {"train": 20}}
     (folder / "round_00/run/checkpoints").mkdir(parents=True)
     (folder / "journal.json").write_text(json.dumps({"settings": settings, "results": results}))
-    loop = Learning(read_plan(tmp_path / "plan.yaml", ["validation=0.3", "changed=true"]))
+    loop = Learning(read_plan(tmp_path / "plan.yaml", [change, "changed=true"]))
     assert loop.journal.results == {"round 0: labels": {"num": 25}}
     assert not (folder / "round_00/run").exists()
+
+
+def test_the_model_of_a_last_training_goes_with_it(tmp_path):
+    folder = tmp_path / "learning"
+    settings = Learning(read_plan(write_plan(tmp_path, final=["trainer.max_epochs=20"]))).journal.settings
+    results = {f"round 1: {name}training": {"errors": {}} for name in ("", "final ")}
+    results["round 0: training"] = {"errors": {}}
+    for place in ("round_00/run", "round_01/run", "round_01/final", "."):
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        (folder / place / "model.pt").write_text(place)
+    (folder / "journal.json").write_text(json.dumps({"settings": settings, "results": results}))
+    Learning(read_plan(tmp_path / "plan.yaml", ["final=[]", "changed=true"]))
+    assert not (folder / "round_01/final").exists()
+    assert (folder / "model.pt").read_text() == "round_01/run"
 
 
 def test_what_was_trained_on_another_set_is_left(tmp_path):
