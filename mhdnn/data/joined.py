@@ -13,6 +13,9 @@ from mhdnn.data.store import StoreReader
 from mhdnn.errors import ConfigError
 from mhdnn.structure import Structure
 
+UNKNOWN, BETWEEN = "unknown", " | "
+"""In attributes of joined stores: of a store that has none, and between those of two."""
+
 
 class JoinedStores:
     """Dataset files one after the other, with the interface of `StoreReader` that a training uses.
@@ -64,8 +67,8 @@ class JoinedStores:
     def attributes(self) -> dict[str, str]:
         """Those of all sources; where they differ, one after the other."""
         names = dict.fromkeys(name for source in self.sources for name in source.attributes)
-        values = {name: [source.attributes.get(name, "unknown") for source in self.sources] for name in names}
-        return {name: " | ".join(dict.fromkeys(found)) for name, found in values.items()}
+        values = {name: [source.attributes.get(name, UNKNOWN) for source in self.sources] for name in names}
+        return {name: BETWEEN.join(dict.fromkeys(found)) for name, found in values.items()}
 
     @property
     def num_atoms(self) -> np.ndarray:
@@ -122,6 +125,11 @@ class JoinedStores:
 
 
 Reader = StoreReader | JoinedStores
+
+
+def known_parts(attribute: str) -> set[str]:
+    """What an attribute of one or of joined stores names."""
+    return {part for part in str(attribute).split(BETWEEN) if part != UNKNOWN}
 
 
 def open_stores(paths: str | Path | Sequence[str | Path], subtract_dispersion: bool = False) -> Reader:

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from mhdnn.data.datamodule import StoreDataModule
-from mhdnn.data.joined import open_stores
+from mhdnn.data.joined import UNKNOWN, known_parts, open_stores
 from mhdnn.deploy.export import CHECKPOINT_KEY, potential_from_checkpoint, read_checkpoint
 from mhdnn.deploy.model_file import first_line, is_model_file, load_model
 from mhdnn.errors import ConfigError, ModelError
@@ -38,6 +38,8 @@ FINE_TUNING: dict[str, Any] = {
 """Defaults of a training that starts from a model (docs/benchmarks.md has what was tried)."""
 OF_THE_MODEL = ("cutoff", "dtype", "descriptor", "network", "repulsion", "charges", "ensemble")
 """Settings that the model has decided."""
+LEVELS = ("functional", "energy_kind")
+"""Attributes of datasets on which reference energies depend."""
 OF_ITS_CHARGES = ("kind", "widths", "initial_hardness", "screening", "accuracy", "network")
 
 
@@ -228,6 +230,24 @@ def check_elements(config: DictConfig, model: InitialModel) -> None:
 def symbols(numbers: Iterable[int]) -> str:
     """Chemical symbols with commas."""
     return ", ".join(chemical_symbols[number] for number in numbers)
+
+
+def check_same_level(model: InitialModel, data: StoreDataModule, config: DictConfig) -> None:
+    """Refuse energies of another functional or kind than the model's where its reference energies stay.
+
+    :raises ConfigError: naming both
+    """
+    if config.initialization.reference_energies != "keep" or data.offsets:
+        return
+    of_model, of_data = model.training.get("attributes", {}), data.train_reader.attributes
+    for name in LEVELS:
+        before, now = (known_parts(attributes.get(name, UNKNOWN)) for attributes in (of_model, of_data))
+        if before and now - before:
+            raise ConfigError(
+                f"`init`: {model.path} was trained on energies with {name} {of_model[name]}, the data have "
+                f"{of_data[name]}; let "
+                "the reference energies follow them by initialization.reference_energies=fit"
+            )
 
 
 def check_same_dispersion(model: InitialModel, data: StoreDataModule) -> None:

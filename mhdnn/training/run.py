@@ -32,7 +32,13 @@ from mhdnn.training.assembly import build_module, build_trainer, model_settings,
 from mhdnn.training.automatic import decided
 from mhdnn.training.callbacks import settle_average
 from mhdnn.training.fine_tuning import FineTuning
-from mhdnn.training.initial_model import InitialModel, check_same_dispersion, check_stays, read_initial
+from mhdnn.training.initial_model import (
+    InitialModel,
+    check_same_dispersion,
+    check_same_level,
+    check_stays,
+    read_initial,
+)
 from mhdnn.training.initialization import Initialization
 from mhdnn.training.module import StageModule
 from mhdnn.training.offsets import build_offsets
@@ -85,6 +91,7 @@ def train(config: DictConfig, folder: Path) -> Path:
     settings = model_settings(config, data)
     if initial is not None:
         check_same_dispersion(initial, data)
+        check_same_level(initial, data, config)
         replay_known(initial, data)
     check_test_elements(data, settings["atomic_numbers"])
     potential = build_potential(settings)

@@ -1,13 +1,16 @@
 """What a training starts from is never replaced by it."""
 
 import os
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
+from omegaconf import OmegaConf
 
 from mhdnn.cli import main
 from mhdnn.errors import ConfigError
 from mhdnn.training.command import train_in
-from mhdnn.training.initial_model import check_stays
+from mhdnn.training.initial_model import check_same_level, check_stays
 
 
 @pytest.fixture
@@ -47,3 +50,23 @@ def test_other_starts_are_taken(folder):
         check_stays(folder / start, folder / "further")
         check_stays(folder / start, folder.parent / "next")
     check_stays(folder / "other.pt", folder)
+
+
+@pytest.mark.parametrize(
+    ("of_data", "reference_energies", "is_refused"),
+    [
+        ("BLYP", "keep", True),
+        ("PBE | BLYP", "keep", True),
+        ("BLYP", "fit", False),
+        ("PBE", "keep", False),
+        ("PBE | unknown", "keep", False),
+        (None, "keep", False),
+    ],
+)
+def test_energies_on_another_level_need_other_reference_energies(of_data, reference_energies, is_refused):
+    model = SimpleNamespace(path="model.pt", training={"attributes": {"functional": "PBE"}})
+    attributes = {} if of_data is None else {"functional": of_data}
+    data = SimpleNamespace(offsets=False, train_reader=SimpleNamespace(attributes=attributes))
+    config = OmegaConf.create({"initialization": {"reference_energies": reference_energies}})
+    with pytest.raises(ConfigError, match="reference_energies=fit") if is_refused else nullcontext():
+        check_same_level(model, data, config)
