@@ -245,8 +245,7 @@ def check_same_level(model: InitialModel, data: StoreDataModule, config: DictCon
         if before and now - before:
             raise ConfigError(
                 f"`init`: {model.path} was trained on energies with {name} {of_model[name]}, the data have "
-                f"{of_data[name]}; let "
-                "the reference energies follow them by initialization.reference_energies=fit"
+                f"{of_data[name]}; let the reference energies follow them by initialization.reference_energies=fit"
             )
 
 
